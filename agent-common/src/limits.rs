@@ -1,0 +1,47 @@
+//! The size of everything, with its memory arithmetic. All maps together stay below [`MAPS_BYTES_MAX`].
+//!
+//! The kernel's overhead per hash element is `sizeof(struct htab_elem)` (48 bytes on 64-bit, `kernel/bpf/hashtab.c`),
+//! key and value each rounded up to 8 bytes.
+
+/// Longest path that a record carries, in bytes; a longer one is cut and marked. `PATH_MAX` is 4,096, but the paths of
+/// containers are short: the longest in a kubelet's volume tree is about 200.
+pub const PATH_CAP: usize = 256;
+/// Bytes of a program's arguments that an exec record carries.
+pub const ARGS_CAP: usize = 256;
+/// Supplementary groups captured with a failure. A process with more is marked, and its groups read from `/proc`.
+pub const GROUPS_CAP: usize = 16;
+/// Bytes of `comm`: `TASK_COMM_LEN` of `include/linux/sched.h`.
+pub const COMM_CAP: usize = 16;
+
+/// Bytes of the ring buffer. Records take 80 to 800 bytes: at least 2,600 of the largest fit.
+pub const RING_BYTES: u32 = 1 << 21;
+/// Cgroups under attention at once: 110 pods of a full node with 4 containers, sandbox and pod cgroup each, fit four times.
+pub const WATCHED_MAX: u32 = 4096;
+/// Distinct failures (cgroup, call, errno, path) remembered so that their repetition is counted and not sent.
+pub const REPEATS_MAX: u32 = 8192;
+/// Distinct failures that one cgroup may send; the rest is only counted, so that a program which fails with ever new
+/// paths starves no other.
+pub const SENT_PER_CGROUP_MAX: u32 = 2048;
+/// Highest system call number that the call table can hold, plus one (x86-64 and arm64 stay below 480).
+pub const CALLS_MAX: u32 = 512;
+
+/// `sizeof(struct htab_elem)`, see the module's head.
+const ELEMENT_OVERHEAD: usize = 48;
+
+const fn hash_bytes(entries: u32, key: usize, value: usize) -> usize {
+    entries as usize * (ELEMENT_OVERHEAD + key.next_multiple_of(8) + value.next_multiple_of(8))
+}
+
+/// What all maps take on a machine with `cpus` possible CPUs, in bytes.
+pub const fn maps_bytes(cpus: usize) -> usize {
+    RING_BYTES as usize
+        + hash_bytes(WATCHED_MAX, 8, size_of::<crate::watch::Watch>())
+        + hash_bytes(REPEATS_MAX, size_of::<crate::watch::RepeatKey>(), size_of::<crate::watch::RepeatValue>())
+        + CALLS_MAX as usize * size_of::<crate::call::CallRule>()
+        + cpus * crate::counters::Hook::ALL.len() * size_of::<crate::counters::HookCounters>()
+        + cpus * size_of::<crate::record::CallFailed>() // the scratch record
+}
+
+/// The promise: all maps together on a machine with 64 CPUs.
+pub const MAPS_BYTES_MAX: usize = 16 << 20;
+const _: () = assert!(maps_bytes(64) <= MAPS_BYTES_MAX, "the maps outgrew their promise");

@@ -1,0 +1,138 @@
+//! The unified cgroup hierarchy: where it is mounted, and which cgroups exist.
+//!
+//! On a pure machine it is `/sys/fs/cgroup`, on a hybrid one usually `/sys/fs/cgroup/unified`; a machine with v1
+//! hierarchies only has none, and is refused: `bpf_get_current_cgroup_id` knows only the unified one.
+
+use std::{
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+use unready_diagnosis::{record::Record, units::CgroupId};
+
+/// Why the hierarchy cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CgroupError {
+    /// No cgroup2 mount.
+    #[error(
+        "no cgroup2 hierarchy is mounted; boot with systemd.unified_cgroup_hierarchy=1, or `mount -t cgroup2 none /sys/fs/cgroup/unified`"
+    )]
+    NoUnified,
+    /// The list of mounts could not be read.
+    #[error("cannot read {path}: {source}; is /proc mounted?")]
+    Mounts {
+        /// The file.
+        path: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// The mount of the unified hierarchy.
+#[derive(Clone, Debug)]
+pub struct CgroupRoot {
+    path: PathBuf,
+    v1: Option<PathBuf>,
+}
+
+impl CgroupRoot {
+    /// Finds it in `/proc/self/mountinfo`.
+    pub fn find() -> Result<Self, CgroupError> {
+        const MOUNTINFO: &str = "/proc/self/mountinfo";
+        let text = fs::read_to_string(MOUNTINFO).map_err(|source| CgroupError::Mounts { path: MOUNTINFO, source })?;
+        Self::from_mountinfo(&text).ok_or(CgroupError::NoUnified)
+    }
+
+    /// The shallowest cgroup2 mount of a mountinfo text: pods may mount further ones below.
+    pub fn from_mountinfo(text: &str) -> Option<Self> {
+        let mounts = || {
+            text.lines().filter_map(|line| {
+                let (left, right) = line.split_once(" - ")?;
+                let mut fields = left.split(' ');
+                let (root, point) = (fields.nth(3)?, fields.next()?);
+                let fstype = right.split(' ').next()?;
+                let options = right.rsplit(' ').next()?;
+                Some((root, point, fstype, options))
+            })
+        };
+        let path = mounts()
+            .filter(|(root, _, fstype, _)| *fstype == "cgroup2" && *root == "/")
+            .map(|(_, point, ..)| PathBuf::from(point))
+            .min_by_key(|path| path.components().count())?;
+        let v1 = mounts()
+            .find(|(root, _, fstype, options)| *fstype == "cgroup" && *root == "/" && options.split(',').any(|o| o == "memory"))
+            .map(|(_, point, ..)| PathBuf::from(point));
+        Some(Self { path, v1 })
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the v1 memory hierarchy is mounted, on hybrid machines that account memory there.
+    pub fn v1_memory(&self) -> Option<&Path> {
+        self.v1.as_deref()
+    }
+
+    /// Directory of a cgroup, from its path in the hierarchy (`/kubepods/…`).
+    pub fn directory(&self, cgroup: &str) -> PathBuf {
+        self.path.join(cgroup.trim_start_matches('/'))
+    }
+
+    /// All cgroups that exist now, parents before children, as records.
+    pub fn walk(&self) -> Vec<Record> {
+        let mut found = Vec::new();
+        let mut pending = vec![self.path.clone()];
+        while let Some(directory) = pending.pop() {
+            let Ok(entries) = fs::read_dir(&directory) else {
+                continue;
+            }; // removed meanwhile
+            for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+                let Ok(metadata) = entry.metadata() else {
+                    continue;
+                };
+                let path = entry.path();
+                if let Ok(below) = path.strip_prefix(&self.path) {
+                    found.push(Record::CgroupCreated {
+                        id: CgroupId(metadata.ino()),
+                        path: format!("/{}", below.display()),
+                        existing: true,
+                    });
+                }
+                pending.push(path);
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hybrid_machine() {
+        let root = CgroupRoot::from_mountinfo(
+            "30 24 0:26 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
+             31 24 0:27 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n",
+        );
+        let root = root.expect("has cgroup2");
+        assert_eq!(root.path(), Path::new("/sys/fs/cgroup/unified"));
+        assert_eq!(root.v1_memory(), Some(Path::new("/sys/fs/cgroup/memory")));
+    }
+
+    #[test]
+    fn pure_machine_with_a_pod_that_mounts_its_own() {
+        let root = CgroupRoot::from_mountinfo(
+            "80 24 0:27 /kubepods/x /var/lib/y/cgroup ro - cgroup2 cgroup rw\n\
+             31 24 0:27 / /sys/fs/cgroup rw,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
+        );
+        assert_eq!(root.expect("has cgroup2").path(), Path::new("/sys/fs/cgroup"));
+    }
+
+    #[test]
+    fn v1_only_is_refused() {
+        assert!(CgroupRoot::from_mountinfo("30 24 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n").is_none());
+    }
+}

@@ -1,0 +1,28 @@
+//! The agent: from the kernel's ring buffer to delivered verdicts.
+//!
+//! The module list is the pipeline:
+//!
+//! ```text
+//!   bpf ─ records ─► pipeline ─ Input ─► diagnosis::Engine ─ Output ─► pipeline ─┬─► investigate (questions → answers)
+//!    ▲                  │                                                        ├─► bpf (attention)
+//!    └─ attention ──────┘ recording (inputs to a file)                           └─► deliver (stdout, collector)
+//! ```
+//!
+//! - [`preflight`]: may we run here? Each refusal is one sentence with its remedy.
+//! - [`cgroupfs`]: where the unified hierarchy is mounted, and which cgroups exist.
+//! - [`bpf`]: loads and attaches the eBPF programs; the only place of this crate with `unsafe`.
+//! - [`pipeline`]: the one task that owns the engine.
+//! - [`investigate`]: answers the engine's questions about the world.
+//! - [`wire`]: domain verdicts to `unready.v1`.
+//! - [`deliver`]: to stdout and to the collector.
+//! - [`recording`]: writes and reads the engine's inputs.
+#![deny(unsafe_code)]
+
+pub mod bpf;
+pub mod cgroupfs;
+pub mod deliver;
+pub mod investigate;
+pub mod pipeline;
+pub mod preflight;
+pub mod recording;
+pub mod wire;

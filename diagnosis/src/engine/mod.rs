@@ -1,0 +1,3 @@
+//! placeholder
+/// The engine.
+pub struct Engine;

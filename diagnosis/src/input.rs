@@ -1,0 +1,80 @@
+//! What goes into the engine and what comes out of it. A recording is a list of inputs with their times.
+
+use crate::{
+    question::{Answer, Question, QuestionId},
+    record::Record,
+    units::CgroupId,
+    verdict::Verdict,
+};
+use serde::{Deserialize, Serialize};
+
+/// One input. With its time it is one line of a recording.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Input {
+    /// Something happened in the kernel.
+    Record(Record),
+    /// What the launcher of a local run knows (`unready run`).
+    Run(RunChange),
+    /// The answer to a question.
+    Answer {
+        /// The question's id.
+        id: QuestionId,
+        /// What was found.
+        answer: Answer,
+    },
+    /// Kernel records were lost.
+    Loss(Loss),
+    /// `poll_timeout` has come.
+    Timeout,
+}
+
+/// Records that never reached the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Loss {
+    /// Lost because the ring or a queue was full, since the last such input.
+    pub lost: u64,
+    /// Could not be decoded: unknown kind, truncated.
+    pub undecodable: u64,
+    /// Failures of this cgroup that were counted only, because it used up its budget.
+    pub suppressed: Option<(CgroupId, u64)>,
+}
+
+/// What only the launcher of a local run knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunChange {
+    /// The cgroup made for the command, before it starts.
+    Started {
+        /// The cgroup.
+        cgroup: CgroupId,
+        /// The command line.
+        command: Vec<String>,
+        /// The probe that it must answer, as given.
+        probe: Option<String>,
+    },
+    /// It became ready: judged healthy from here on.
+    Ready {
+        /// The cgroup.
+        cgroup: CgroupId,
+    },
+    /// The time for it to become ready is up, or the user interrupted: judge by what is known.
+    GiveUp {
+        /// The cgroup.
+        cgroup: CgroupId,
+    },
+}
+
+/// One output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A finding, new or with new facts; the same id replaces what was said before.
+    Verdict(Box<Verdict>),
+    /// How closely the kernel half should look at a cgroup; `None` is level 0.
+    Attention(CgroupId, Option<unready_agent_common::watch::Level>),
+    /// A question; its answer comes back as [`Input::Answer`].
+    Ask(QuestionId, Question),
+    /// Everything about this cgroup has been said: what was held for its sake (root descriptors) can go.
+    Release(CgroupId),
+}

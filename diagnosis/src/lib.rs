@@ -1,0 +1,36 @@
+//! Pure diagnosis: records, answers and the passing of time go in, questions, attention and verdicts come out.
+//!
+//! The shape is sans-IO. Nothing here can open a file, reach a socket or read a clock; time is an argument, and what a
+//! rule needs to know about the world it asks:
+//!
+//! ```text
+//!   kernel bytes ─ decode ─► Record ─┐                             ┌─► Output::Ask(Question) ─► agent/investigate
+//!                 pod changes, ──────┼─► Engine::handle(Input, now)┼─► Output::Attention(cgroup, level) ─► kernel
+//!                 answers, loss ─────┘                             └─► Output::Verdict(Verdict) ─► delivery
+//! ```
+//!
+//! The module list follows a record on its way:
+//!
+//! - [`decode`]: bytes of the kernel to [`record`]s; unknown kinds and truncation are errors.
+//! - [`attribution`]: a cgroup's path to the container and pod that it belongs to.
+//! - [`engine`]: one state machine a container, bounded; asks, waits, judges.
+//! - [`question`]: what the engine may ask, and the answers.
+//! - [`permission`]: which component of a path and which rule denied it.
+//! - [`rules`]: from a container's state to candidates for a verdict; which failures are noise.
+//! - [`cause`], [`verdict`]: the catalogue, and what a verdict is.
+#![forbid(unsafe_code)]
+
+pub mod attribution;
+pub mod cause;
+pub mod decode;
+pub mod engine;
+pub mod input;
+pub mod permission;
+pub mod question;
+pub mod record;
+pub mod rules;
+pub mod units;
+pub mod verdict;
+
+pub use engine::Engine;
+pub use input::{Input, Output};

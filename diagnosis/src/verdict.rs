@@ -1,0 +1,201 @@
+//! What a verdict is (design §1): one sentence that a stranger can act on, its evidence, and its fix.
+
+use crate::{
+    cause::Cause,
+    units::{BootNanos, CgroupId},
+};
+use serde::{Deserialize, Serialize};
+
+/// A finding about one start of one container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Stable: the same finding again has the same id. 16 hexadecimal digits.
+    pub id: String,
+    /// The code.
+    pub cause: Cause,
+    /// Which rule of the cause, in a few words: `mode bits`, `supplementary group`, `read-only root`, `appeared late`.
+    pub layer: String,
+    /// What it means for the start.
+    pub severity: Severity,
+    /// How sure.
+    pub confidence: Confidence,
+    /// What may be missing from the evidence.
+    pub completeness: Completeness,
+    /// The thing.
+    pub subject: Subject,
+    /// Whose start.
+    pub workload: Workload,
+    /// Cgroup of the container.
+    pub cgroup: CgroupId,
+    /// One sentence.
+    pub summary: String,
+    /// The chain of reasons, a sentence each.
+    pub explanation: Vec<String>,
+    /// What to do.
+    pub remedy: Remedy,
+    /// Typed facts.
+    pub evidence: Vec<Evidence>,
+    /// When it was first observed.
+    pub first_seen: BootNanos,
+    /// When it was last observed.
+    pub last_seen: BootNanos,
+    /// How often.
+    pub count: u64,
+    /// When the condition went away.
+    pub resolved_at: Option<BootNanos>,
+}
+
+/// What it means for the start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Severity {
+    /// Worth knowing.
+    Advisory,
+    /// It becomes ready late.
+    Slowing,
+    /// It cannot become ready.
+    Blocking,
+}
+
+/// How sure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Confidence {
+    /// One of several explanations.
+    Possible,
+    /// The best explanation, not proved.
+    Likely,
+    /// An observed failure whose condition was checked again.
+    Certain,
+}
+
+macro_rules! words {
+    ($name:ident: $($variant:ident),+) => {
+        impl $name {
+            /// The word of the catalogue.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant)),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.word())
+            }
+        }
+    };
+}
+
+words!(Severity: Advisory, Slowing, Blocking);
+words!(Confidence: Possible, Likely, Certain);
+
+/// Kernel events that this verdict might have needed and did not get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Completeness {
+    /// Lost in the ring or a queue, or undecodable, during the start.
+    pub lost: u64,
+    /// Counted only, because the container used up its budget.
+    pub suppressed: u64,
+    /// Questions that could no longer be answered.
+    pub unanswered: u32,
+}
+
+impl Completeness {
+    /// Nothing is missing.
+    pub const fn is_complete(&self) -> bool {
+        self.lost == 0 && self.suppressed == 0 && self.unanswered == 0
+    }
+}
+
+/// The thing that a verdict is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// What sort of thing.
+    pub kind: SubjectKind,
+    /// Its name.
+    pub name: String,
+}
+
+/// Sorts of things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum SubjectKind {
+    /// A path in the container.
+    Path,
+    /// An address with port.
+    Address,
+    /// A shared library.
+    Library,
+    /// A capability or call that was refused.
+    Capability,
+    /// The command.
+    Command,
+    /// A process.
+    Process,
+    /// A limit.
+    Limit,
+}
+
+words!(SubjectKind: Path, Address, Library, Capability, Command, Process, Limit);
+
+/// Whose start it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Workload {
+    /// Kubernetes namespace.
+    pub namespace: String,
+    /// Pod name.
+    pub pod: String,
+    /// Pod UID, from the cgroup's path.
+    pub pod_uid: String,
+    /// Container name; for runtimes without Kubernetes the container's id.
+    pub container: String,
+    /// Full id of this start of the container.
+    pub container_id: String,
+    /// `containerd`, `cri-o`, `docker`, `podman`, `runc`, `unready run`.
+    pub runtime: String,
+    /// Command line of a local run.
+    pub command: Vec<String>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Remedy {
+    /// In words.
+    pub text: String,
+}
+
+/// A fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// When.
+    pub at: BootNanos,
+    /// What sort of fact.
+    pub kind: EvidenceKind,
+    /// In words: `open("/data/orders.db", O_RDWR|O_CREAT) = EACCES`.
+    pub text: String,
+}
+
+/// Sorts of facts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum EvidenceKind {
+    /// A failing call.
+    Call,
+    /// A file or directory looked at.
+    File,
+    /// A mount.
+    Mount,
+    /// A program that was executed.
+    Exec,
+    /// How a process ended.
+    Exit,
+    /// A socket.
+    Socket,
+    /// Limits and use.
+    Resource,
+    /// A line of the program's own stderr.
+    Output,
+    /// A question that could not be answered.
+    Gap,
+}
+
+words!(EvidenceKind: Call, File, Mount, Exec, Exit, Socket, Resource, Output, Gap);
