@@ -1,1 +1,140 @@
-//! placeholder
+//! Domain verdicts to `unready.v1`: boot times become dates, enums their words, counters saturate at 32 bits.
+//!
+//! Pure; the two sorts of types are different on purpose, so that neither the engine nor the wire pulls at the other.
+
+use unready_diagnosis::{
+    units::{BootNanos, ClockAnchor},
+    verdict::{Completeness, Evidence, Verdict, Workload},
+};
+use unready_proto::{prost_types::Timestamp, time::timestamp, v1};
+
+/// What the collector and `-o json` are told of a verdict that was found on `node`.
+pub fn verdict(verdict: &Verdict, anchor: ClockAnchor, node: &str) -> v1::Verdict {
+    v1::Verdict {
+        id: verdict.id.clone(),
+        cause: verdict.cause.code().to_owned(),
+        layer: verdict.layer.clone(),
+        severity: verdict.severity.word().to_owned(),
+        confidence: verdict.confidence.word().to_owned(),
+        completeness: Some(completeness(verdict.completeness)),
+        subject: verdict.subject.name.clone(),
+        subject_kind: verdict.subject.kind.word().to_owned(),
+        workload: Some(workload(&verdict.workload, node)),
+        start: Some(v1::Start { container_id: verdict.workload.container_id.clone(), restart_count: 0 }),
+        summary: verdict.summary.clone(),
+        explanation: verdict.explanation.clone(),
+        remedy: Some(v1::Remedy { text: verdict.remedy.text.clone() }),
+        evidence: verdict.evidence.iter().map(|fact| evidence(fact, anchor)).collect(),
+        first_seen: date(verdict.first_seen, anchor),
+        last_seen: date(verdict.last_seen, anchor),
+        count: narrow(verdict.count),
+        resolved_at: verdict.resolved_at.and_then(|at| date(at, anchor)),
+    }
+}
+
+fn completeness(completeness: Completeness) -> v1::Completeness {
+    v1::Completeness {
+        lost: narrow(completeness.lost),
+        suppressed: narrow(completeness.suppressed),
+        unanswered: completeness.unanswered,
+    }
+}
+
+/// Kind, image and owner come from the pod's spec, which the agent does not read yet.
+fn workload(workload: &Workload, node: &str) -> v1::Workload {
+    v1::Workload {
+        namespace: workload.namespace.clone(),
+        pod: workload.pod.clone(),
+        pod_uid: workload.pod_uid.clone(),
+        container: workload.container.clone(),
+        node: node.to_owned(),
+        runtime: workload.runtime.clone(),
+        command: workload.command.clone(),
+        ..Default::default()
+    }
+}
+
+fn evidence(evidence: &Evidence, anchor: ClockAnchor) -> v1::Evidence {
+    v1::Evidence { kind: evidence.kind.word().to_owned(), at: date(evidence.at, anchor), text: evidence.text.clone() }
+}
+
+/// Boot time 0 stands for "unknown": nothing that we observe happens at the very boot.
+fn date(at: BootNanos, anchor: ClockAnchor) -> Option<Timestamp> {
+    (at.0 != 0).then(|| timestamp(anchor.wall_nanos(at)))
+}
+
+fn narrow(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unready_diagnosis::{
+        cause::Cause,
+        units::CgroupId,
+        verdict::{Confidence, EvidenceKind, Remedy, Severity, Subject, SubjectKind},
+    };
+
+    const ANCHOR: ClockAnchor = ClockAnchor { boot: BootNanos(5_000_000_000), wall: 1_795_000_000_000_000_000 };
+
+    fn domain() -> Verdict {
+        Verdict {
+            id: "00c0ffee00c0ffee".into(),
+            cause: Cause::PermissionDenied,
+            layer: "mode bits".into(),
+            severity: Severity::Blocking,
+            confidence: Confidence::Certain,
+            completeness: Completeness { lost: u64::MAX, suppressed: 2, unanswered: 1 },
+            subject: Subject { kind: SubjectKind::Path, name: "/data/orders.db".into() },
+            workload: Workload { namespace: "shop".into(), container_id: "abc".into(), command: vec!["x".into()], ..Default::default() },
+            cgroup: CgroupId(7),
+            summary: "open = EACCES".into(),
+            explanation: vec!["because".into()],
+            remedy: Remedy { text: "do this".into() },
+            evidence: vec![
+                Evidence { at: BootNanos(4_000_000_000), kind: EvidenceKind::Call, text: "open".into() },
+                Evidence { at: BootNanos(0), kind: EvidenceKind::Gap, text: "gone".into() },
+            ],
+            first_seen: BootNanos(4_000_000_000),
+            last_seen: BootNanos(6_000_000_001),
+            count: 1 << 40,
+            resolved_at: None,
+        }
+    }
+
+    #[test]
+    fn words_are_the_catalogues() {
+        let wire = verdict(&domain(), ANCHOR, "node-1");
+        assert_eq!((wire.cause.as_str(), wire.severity.as_str(), wire.confidence.as_str()), ("PermissionDenied", "Blocking", "Certain"));
+        assert_eq!((wire.subject.as_str(), wire.subject_kind.as_str()), ("/data/orders.db", "Path"));
+        assert_eq!(wire.evidence.iter().map(|e| e.kind.as_str()).collect::<Vec<_>>(), ["Call", "Gap"]);
+    }
+
+    #[test]
+    fn times_are_dates_on_both_sides_of_the_anchor() {
+        let wire = verdict(&domain(), ANCHOR, "node-1");
+        assert_eq!(wire.first_seen, Some(timestamp(1_794_999_999_000_000_000)));
+        assert_eq!(wire.last_seen, Some(timestamp(1_795_000_001_000_000_001)));
+        assert_eq!(wire.evidence[0].at, wire.first_seen);
+        assert_eq!(wire.evidence[1].at, None, "an unknown time stays unknown");
+        assert_eq!(wire.resolved_at, None);
+        let resolved = Verdict { resolved_at: Some(BootNanos(7_000_000_000)), ..domain() };
+        assert_eq!(verdict(&resolved, ANCHOR, "").resolved_at, Some(timestamp(1_795_000_002_000_000_000)));
+    }
+
+    #[test]
+    fn counts_stay_at_their_maximum() {
+        let wire = verdict(&domain(), ANCHOR, "node-1");
+        assert_eq!(wire.count, u32::MAX);
+        assert_eq!(wire.completeness, Some(v1::Completeness { lost: u32::MAX, suppressed: 2, unanswered: 1 }));
+    }
+
+    #[test]
+    fn the_workload_gets_its_node_and_the_start_its_id() {
+        let wire = verdict(&domain(), ANCHOR, "node-1");
+        let workload = wire.workload.as_ref().map(|w| (w.namespace.as_str(), w.node.as_str(), w.command.len()));
+        assert_eq!(workload, Some(("shop", "node-1", 1)));
+        assert_eq!(wire.start.map(|s| s.container_id), Some("abc".to_owned()));
+    }
+}
