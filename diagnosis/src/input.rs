@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 /// One input. With its time it is one line of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[expect(clippy::large_enum_variant, reason = "an input is moved into the engine once; a box would cost more than the move")]
 pub enum Input {
     /// Something happened in the kernel.
     Record(Record),

@@ -1,3 +1,302 @@
-//! placeholder
-/// The engine.
-pub struct Engine;
+//! One state machine a container, driven from outside.
+//!
+//! ```text
+//!              CgroupCreated            Exec                     listens and lives on, or long quiet
+//!   (unknown) ──────────────► Created ────────► Started ───────────────────────────────► Settled
+//!        a plain name is kept     │                │  │ a call fails again and again         │
+//!        as candidate until a     │ the runtime    │  └─► judged, stays Started              │ exit
+//!        runtime shows itself     │ gives up       │ exit                                    ▼
+//!                                 └───────────────►└──────────────────────────────────────► Ended ─► forgotten
+//! ```
+//!
+//! Failing calls are kept, bounded, while a container starts. When something ends or time is up, [`judge`] weighs them
+//! ([`crate::rules::weight`]), asks what the best ones need to be explained ([`ask`]) and says what the winner means.
+//! A later answer (a file that appeared after all) makes it say the same verdict again, with more in it.
+//!
+//! Everything is bounded by [`Config`]; what is dropped is counted in the verdicts' completeness.
+
+mod ask;
+mod container;
+mod judge;
+mod timing;
+mod verdicts;
+
+use crate::{
+    attribution::{self, Place},
+    input::{Input, Loss, Output, RunChange},
+    question::{Answer, QuestionId},
+    record::Record,
+    units::{BootNanos, CgroupId, ClockAnchor},
+};
+use container::Container;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
+use unready_agent_common::watch::Level;
+
+/// The engine's limits and times.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Turns dates of files into kernel times.
+    pub clock: ClockAnchor,
+    /// A container that listens and lives on for this long is ready, as far as one can tell without a probe.
+    pub ready_after: Duration,
+    /// A container that runs for this long without a failure that repeats is left alone.
+    pub settle_after: Duration,
+    /// A cgroup of no known pattern is kept for this long, in case a runtime shows itself in it.
+    pub confirm_within: Duration,
+    /// How long a judgement waits for answers.
+    pub answer_within: Duration,
+    /// Containers kept.
+    pub containers: usize,
+    /// Distinct failures kept a container.
+    pub failures: usize,
+    /// Processes kept a container.
+    pub processes: usize,
+    /// Questions asked a container.
+    pub questions: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            clock: ClockAnchor::default(),
+            ready_after: Duration::from_secs(1),
+            settle_after: Duration::from_secs(30),
+            confirm_within: Duration::from_secs(5),
+            answer_within: Duration::from_millis(150),
+            containers: 2048,
+            failures: 512,
+            processes: 128,
+            questions: 96,
+        }
+    }
+}
+
+/// The engine. Feed it with [`Engine::handle`], then drain [`Engine::poll_output`]; call it again with
+/// [`Input::Timeout`] when [`Engine::poll_timeout`] has come.
+#[derive(Debug, Default)]
+pub struct Engine {
+    config: Config,
+    containers: BTreeMap<CgroupId, Container>,
+    /// Cgroups below a container's own: to which container they belong.
+    nested: BTreeMap<CgroupId, CgroupId>,
+    /// Containers by path, to find the owner of a nested cgroup.
+    by_path: BTreeMap<String, CgroupId>,
+    /// Process ids that the kernel chose to end, until their exit tells the cgroup.
+    victims: VecDeque<(u32, BootNanos, CgroupId)>,
+    questions: BTreeMap<QuestionId, CgroupId>,
+    next_question: u64,
+    timers: BTreeSet<(BootNanos, CgroupId)>,
+    outputs: VecDeque<Output>,
+}
+
+/// Victims remembered at once: each waits only for its own exit.
+const VICTIMS: usize = 64;
+
+impl Engine {
+    /// An engine that knows nothing yet.
+    pub fn new(config: Config) -> Self {
+        Self { config, ..Self::default() }
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, input: Input, now: BootNanos) {
+        match input {
+            Input::Record(record) => self.handle_record(record, now),
+            Input::Run(change) => self.handle_run(change, now),
+            Input::Answer { id, answer } => self.handle_answer(id, answer, now),
+            Input::Loss(loss) => self.handle_loss(loss),
+            Input::Timeout => self.handle_timeout(now),
+        }
+    }
+
+    /// When [`Engine::handle_timeout`] is next due.
+    pub fn poll_timeout(&self) -> Option<BootNanos> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The next output.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// How many things are remembered: bounded whatever comes in.
+    pub fn footprint(&self) -> usize {
+        self.nested.len()
+            + self.victims.len()
+            + self.questions.len()
+            + self.timers.len()
+            + self.outputs.len()
+            + self.containers.values().map(Container::footprint).sum::<usize>()
+    }
+
+    /// Whether no judgement about this container is due. (An answer that takes its time may still come.)
+    pub fn is_settled(&self, cgroup: CgroupId) -> bool {
+        self.containers.get(&cgroup).is_none_or(|container| container.pending.is_none())
+    }
+
+    /// Something happened in the kernel.
+    pub fn handle_record(&mut self, record: Record, now: BootNanos) {
+        match record {
+            Record::CgroupCreated { id, path, existing } => self.cgroup_created(id, path, existing, now),
+            Record::CgroupRemoved { id } => self.cgroup_removed(id, now),
+            Record::CgroupAttached { id, pid, comm } => self.with(id, now, |container, _| container.attached(pid, &comm)),
+            Record::RootChanged { task } => self.with(task.cgroup, now, |container, _| container.root_changed()),
+            Record::Exec { task, uid, gid, path, args } => {
+                self.with(task.cgroup, now, |container, now| container.executed(&task, (uid, gid), path, args, now));
+            }
+            Record::Exit { task, status } => {
+                let victim = self.take_victim(task.process.pid);
+                self.with(task.cgroup, now, |container, now| container.process_ended(&task, status, victim, now));
+            }
+            Record::OomVictim { pid, asker } => {
+                if self.victims.len() == VICTIMS {
+                    self.victims.pop_front();
+                }
+                self.victims.push_back((pid, now, asker));
+            }
+            Record::CallFailed(call) => {
+                let limit = self.config.failures;
+                self.with(call.task.cgroup, now, |container, now| container.call_failed(*call, limit, now));
+            }
+            Record::Listening { task, port, open, .. } => {
+                self.with(task.cgroup, now, |container, now| container.listening(port, open, now));
+            }
+            Record::Repeated { cgroup, hash, call, errno, count, last, pid } => {
+                self.with(cgroup, now, |container, _| container.repeated((hash, call, errno), count, last, pid));
+            }
+            Record::Output { cgroup, line } => self.with(cgroup, now, |container, _| container.said(line)),
+        }
+    }
+
+    /// What the launcher of a local run knows.
+    pub fn handle_run(&mut self, change: RunChange, now: BootNanos) {
+        match change {
+            RunChange::Started { cgroup, command, probe } => {
+                self.with(cgroup, now, |container, _| container.run_started(command, probe));
+            }
+            RunChange::Ready { cgroup } => self.with(cgroup, now, Container::became_ready),
+            RunChange::GiveUp { cgroup } => self.with(cgroup, now, Container::give_up),
+        }
+    }
+
+    /// An answer has come; one to a question that nobody waits for any more is ignored.
+    pub fn handle_answer(&mut self, id: QuestionId, answer: Answer, now: BootNanos) {
+        if let Some(cgroup) = self.questions.remove(&id) {
+            self.with(cgroup, now, |container, _| container.asked.answered(id, answer));
+        }
+    }
+
+    /// Records were lost: every start under way may lack evidence.
+    pub fn handle_loss(&mut self, loss: Loss) {
+        for container in self.containers.values_mut().filter(|container| container.is_starting()) {
+            container.completeness.lost += loss.lost + loss.undecodable;
+        }
+        if let Some((cgroup, suppressed)) = loss.suppressed
+            && let Some(container) = self.containers.get_mut(&self.owner(cgroup))
+        {
+            container.completeness.suppressed += suppressed;
+        }
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: BootNanos) {
+        while let Some((at, cgroup)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            self.timers.remove(&(at, cgroup));
+            self.with(cgroup, now, |_, _| ());
+        }
+    }
+
+    fn owner(&self, cgroup: CgroupId) -> CgroupId {
+        self.nested.get(&cgroup).copied().unwrap_or(cgroup)
+    }
+
+    fn take_victim(&mut self, pid: u32) -> Option<BootNanos> {
+        let index = self.victims.iter().position(|(victim, ..)| *victim == pid)?;
+        self.victims.remove(index).map(|(_, at, _)| at)
+    }
+
+    /// Applies a change to the container of a cgroup, then lets it act: judge, ask, settle, end.
+    fn with(&mut self, cgroup: CgroupId, now: BootNanos, change: impl FnOnce(&mut Container, BootNanos)) {
+        let id = self.owner(cgroup);
+        let Some(container) = self.containers.get_mut(&id) else { return };
+        if let Some(due) = container.scheduled.take() {
+            self.timers.remove(&(due, id));
+        }
+        change(container, now);
+        judge::advance(container, &self.config, now);
+        for question in container.asked.take_new() {
+            let question_id = QuestionId(self.next_question);
+            self.next_question += 1;
+            container.asked.sent(question_id, &question);
+            self.questions.insert(question_id, id);
+            self.outputs.push_back(Output::Ask(question_id, question));
+        }
+        self.outputs.extend(container.outputs.drain(..));
+        if container.is_forgotten() {
+            self.forget(id);
+        } else if let Some(due) = container.due(&self.config) {
+            container.scheduled = Some(due);
+            self.timers.insert((due, id));
+        }
+    }
+
+    fn cgroup_created(&mut self, id: CgroupId, path: String, existing: bool, now: BootNanos) {
+        if existing && (self.containers.contains_key(&id) || self.nested.contains_key(&id)) {
+            return; // the walk at start came after the kernel's own word
+        }
+        self.forget(id); // ids are inode numbers: a stale one that was never removed gives way
+        let place = attribution::place(&path);
+        if let Place::Nested { container } = &place {
+            if let Some(owner) = self.by_path.get(container).copied()
+                && self.nested.len() < self.config.containers
+            {
+                self.nested.insert(id, owner);
+                let level = self.containers.get(&owner).map(Container::level);
+                self.outputs.push_back(Output::Attention(id, level));
+                return;
+            }
+            self.outputs.push_back(Output::Attention(id, None));
+            return;
+        }
+        let Some(mut container) =
+            Container::new(id, &path, place, existing, now).filter(|_| self.containers.len() < self.config.containers)
+        else {
+            self.outputs.push_back(Output::Attention(id, None));
+            return;
+        };
+        self.outputs.push_back(Output::Attention(id, Some(container.level())));
+        if let Some(due) = container.due(&self.config) {
+            container.scheduled = Some(due);
+            self.timers.insert((due, id));
+        }
+        self.by_path.insert(path, id);
+        self.containers.insert(id, container);
+    }
+
+    fn cgroup_removed(&mut self, id: CgroupId, now: BootNanos) {
+        self.outputs.push_back(Output::Attention(id, None));
+        if self.nested.remove(&id).is_none() {
+            self.with(id, now, Container::removed);
+        }
+    }
+
+    fn forget(&mut self, id: CgroupId) {
+        let Some(container) = self.containers.remove(&id) else { return };
+        if let Some(due) = container.scheduled {
+            self.timers.remove(&(due, id));
+        }
+        if self.by_path.get(&container.path) == Some(&id) {
+            self.by_path.remove(&container.path);
+        }
+        self.nested.retain(|_, owner| *owner != id);
+        self.questions.retain(|_, owner| *owner != id);
+        self.outputs.push_back(Output::Attention(id, None));
+        self.outputs.push_back(Output::Release(id));
+    }
+}
+
+/// What the engine wants the kernel half to do for a container.
+pub(crate) const STARTING: Level = Level::Starting;

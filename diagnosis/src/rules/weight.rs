@@ -1,1 +1,324 @@
-//! placeholder
+//! Whether a failing call is the reason: the weighing of signs.
+//!
+//! Programs fail at calls all the time and are well (`/etc/ld.so.preload`, locale files, search paths), and the last
+//! failing call before an exit is often innocent. So no sign decides alone; each adds to or takes from a score, and a
+//! failure below [`THRESHOLD`] is never a verdict. The signs, in the order of their worth:
+//!
+//! - the program itself names the path or the error on stderr (local runs);
+//! - the kind of error: a missing right rarely is by design, a missing file often is;
+//! - the process was *told* the path (an argument), or it lies on a mounted volume;
+//! - the process ended right after it, unsuccessfully, and nothing else failed in between;
+//! - it is tried again and again.
+
+use super::{Context, Failure, ProcessView};
+use crate::{
+    question::Answer,
+    record::{Call, Errno, ExitStatus, PathArg, Target},
+    units::BootNanos,
+};
+use std::time::Duration;
+
+/// Below this a failure explains nothing.
+pub const THRESHOLD: i32 = 40;
+/// From this on, a failure whose condition was checked again is certain.
+pub const CERTAIN: i32 = 65;
+/// From this on it is likely; below, possible.
+pub const LIKELY: i32 = 55;
+/// A candidate within this of the best one makes the best one less than certain.
+pub const RIVAL: i32 = 15;
+
+/// How often, and over what time, a call must have failed to count as tried again and again.
+const RETRIES: u64 = 3;
+const RETRIED_OVER: Duration = Duration::from_millis(900);
+
+/// The weight of a failure as the reason for what happened by `end`. `None`: it is no candidate at all.
+pub fn score(failure: &Failure, context: &Context<'_>, end: BootNanos) -> Option<i32> {
+    if failure.by_runtime {
+        return (failure.call.call == Call::Exec && !was_superseded(failure, context)).then_some(RUNTIME_EXEC);
+    }
+    let process = process_of(failure, context);
+    if process.is_some_and(|process| failure.last < process.executed) || found_elsewhere(failure, context) {
+        return None; // the process went on to execute another program, or found it in the next directory
+    }
+    let spoken = spoken_of(failure, context);
+    if is_noise(failure) && spoken <= 0 {
+        return None;
+    }
+    let exit = process.and_then(|process| process.exited);
+    if matches!(exit, Some((_, status)) if status.is_success()) && context.probe.is_none() {
+        return None; // it ended well in spite of it
+    }
+    let mut score = by_kind(failure) + spoken;
+    if was_told(failure, context) {
+        score += TOLD;
+    }
+    if on_volume(context) {
+        score += VOLUME;
+    }
+    if is_retried(failure) {
+        score += RETRIED;
+    }
+    if ends_like_a_loader(failure, exit) {
+        score += LOADER_EXIT;
+    }
+    score += match exit {
+        Some((at, _)) => nearness(at.since(failure.last)) + lateness(end.since(at)) + followers(failure, context, at),
+        None => 0,
+    };
+    Some(score)
+}
+
+const RUNTIME_EXEC: i32 = 90;
+const TOLD: i32 = 25;
+const VOLUME: i32 = 15;
+const RETRIED: i32 = 15;
+const LOADER_EXIT: i32 = 50;
+
+/// Whether it was tried at least three times over a second.
+pub fn is_retried(failure: &Failure) -> bool {
+    failure.count >= RETRIES && failure.last.since(failure.first) >= RETRIED_OVER
+}
+
+/// Whether the world should be asked about it at once, while the process may still be there: rights and limits are rare
+/// failures and worth it; missing files are plenty and wait for a judgement.
+pub fn deserves_early_look(failure: &Failure) -> bool {
+    let executes = failure.call.call == Call::Exec;
+    let rare = executes || (failure.call.errno != Errno::ENOENT && !failure.by_runtime);
+    rare && !is_noise(failure)
+}
+
+fn by_kind(failure: &Failure) -> i32 {
+    let look = matches!(failure.call.call, Call::Stat | Call::Readlink | Call::Access);
+    match (failure.call.call, failure.call.errno) {
+        (Call::Exec, Errno::ENOENT) => 45,
+        (Call::Exec, _) => 70,
+        (Call::Bind, _) => 60,
+        (_, Errno::ENOSPC | Errno::EDQUOT) => 50,
+        (_, Errno::EROFS | Errno::EMFILE | Errno::ENFILE) => 45,
+        (_, Errno::EACCES | Errno::EPERM) if look => 30,
+        (_, Errno::EACCES | Errno::EPERM) => 40,
+        (_, Errno::ENOENT) if look => 5,
+        (_, Errno::ENOENT) => 20,
+        _ => 35,
+    }
+}
+
+/// How soon the process ended after its failure.
+const fn nearness(gap: Duration) -> i32 {
+    match gap.as_millis() {
+        0..=25 => 20,
+        26..=250 => 12,
+        251..=2000 => 0,
+        2001..=10_000 => -20,
+        _ => -40,
+    }
+}
+
+/// How long after the process the container ended: a child that died minutes before is not the reason.
+const fn lateness(gap: Duration) -> i32 {
+    match gap.as_millis() {
+        0..=2000 => 0,
+        2001..=10_000 => -20,
+        _ => -40,
+    }
+}
+
+/// Other failures that came between this one and the end speak against it.
+fn followers(failure: &Failure, context: &Context<'_>, exit: BootNanos) -> i32 {
+    let pid = failure.call.task.process.pid;
+    let later = context
+        .failures
+        .iter()
+        .filter(|other| other.call.task.process.pid == pid && other.last > failure.last && other.last <= exit)
+        .filter(|other| !is_noise(other) && !found_elsewhere(other, context))
+        .count();
+    match later {
+        0 => 10,
+        1 => 0,
+        2 => -5,
+        _ => -15,
+    }
+}
+
+/// ld.so ends with 127 when a library is missing.
+fn ends_like_a_loader(failure: &Failure, exit: Option<(BootNanos, ExitStatus)>) -> bool {
+    matches!(exit, Some((_, ExitStatus::Code(127)))) && path(failure).is_some_and(|path| is_library(&path.path))
+}
+
+/// What the program's own words say for or against it.
+fn spoken_of(failure: &Failure, context: &Context<'_>) -> i32 {
+    if context.output.is_empty() {
+        return 0;
+    }
+    let says = |text: &str| text.len() >= 4 && context.output.iter().any(|line| line.contains(text));
+    let named = path(failure).is_some_and(|path| says(&path.path));
+    let base_named = path(failure).and_then(|path| path.path.rsplit('/').next()).is_some_and(says);
+    let port_named =
+        matches!(&failure.call.target, Target::Inet { port, .. } if context.output.iter().any(|line| line.contains(&port.to_string())));
+    let error = failure.call.errno.text().unwrap_or_default().to_lowercase();
+    let error_named = !error.is_empty() && context.output.iter().any(|line| line.to_lowercase().contains(&error));
+    match (named || port_named, base_named, error_named) {
+        (true, _, true) => 70,
+        (true, _, false) | (false, true, true) => 50,
+        (false, true, false) => 30,
+        (false, false, true) => 20,
+        (false, false, false) => -15,
+    }
+}
+
+/// The process was given this path, or a directory above it, or something below it.
+fn was_told(failure: &Failure, context: &Context<'_>) -> bool {
+    let (Some(path), Some(process)) = (path(failure), process_of(failure, context)) else { return false };
+    let path = path.path.trim_end_matches('/');
+    path.len() >= 4
+        && process.args.iter().skip(1).any(|argument| {
+            let value = argument.split_once('=').map_or(argument.as_str(), |(_, value)| value);
+            argument.contains(path) || (value.len() >= 4 && value.starts_with('/') && path.starts_with(value.trim_end_matches('/')))
+        })
+}
+
+/// The path lies on a mount of its own that is no kernel file system: a volume.
+fn on_volume(context: &Context<'_>) -> bool {
+    context.answers.iter().any(|(_, answer)| {
+        let Answer::Walk(walk) = answer else { return false };
+        let Some(last) = walk.components.last() else { return false };
+        !last.mount.point.is_empty()
+            && last.mount.point != "/"
+            && !["/proc", "/sys", "/dev"].iter().any(|kernel| last.mount.point.starts_with(kernel))
+            && context.workload.runtime != crate::attribution::Runtime::UnreadyRun.word()
+    })
+}
+
+/// A program of the same name was executed after all: a walk along PATH.
+fn was_superseded(failure: &Failure, context: &Context<'_>) -> bool {
+    failure.call.call == Call::Exec
+        && context.processes.iter().any(|process| process.process.pid == failure.call.task.process.pid && process.executed >= failure.last)
+}
+
+/// A file of the same name was looked for in several directories, and not found only in some: with failures alone one
+/// cannot see the success, but the search that ends with an executed program of that name is one.
+fn found_elsewhere(failure: &Failure, context: &Context<'_>) -> bool {
+    let Some(base) = path(failure).and_then(|path| path.path.rsplit('/').next()).filter(|base| !base.is_empty()) else { return false };
+    let lookup = failure.call.errno == Errno::ENOENT && matches!(failure.call.call, Call::Exec | Call::Stat | Call::Access);
+    lookup && context.processes.iter().any(|process| process.executed >= failure.first && process.path.rsplit('/').next() == Some(base))
+}
+
+/// The process of a failure; a forked child that executed nothing is seen as its parent's program.
+pub fn process_of<'a>(failure: &Failure, context: &Context<'a>) -> Option<&'a ProcessView> {
+    let pid = failure.call.task.process.pid;
+    context.processes.iter().find(|process| process.process.pid == pid)
+}
+
+/// The path that a failure is about: of a pair the one to be made.
+pub fn path(failure: &Failure) -> Option<&PathArg> {
+    match &failure.call.target {
+        Target::Path(path) | Target::Unix(path) | Target::Paths { to: path, .. } => Some(path),
+        Target::File { .. } | Target::Inet { .. } | Target::Nothing => None,
+    }
+}
+
+/// `libx.so`, `libx.so.1.2`.
+pub fn is_library(path: &str) -> bool {
+    let base = path.rsplit('/').next().unwrap_or(path);
+    base.split('.').skip(1).any(|part| part == "so")
+}
+
+/// Failures that healthy programs make. Seen with strace on some sixty of Debian's programs.
+pub fn is_noise(failure: &Failure) -> bool {
+    let Some(PathArg { path, .. }) = path(failure) else { return false };
+    let base = path.rsplit('/').next().unwrap_or(path);
+    NOISE_EXACT.contains(&path.as_str())
+        || NOISE_BELOW.iter().any(|prefix| path.starts_with(prefix))
+        || NOISE_PARTS.iter().any(|part| path.contains(part))
+        || (failure.call.errno == Errno::ENOENT && NOISE_MISSING.contains(&base))
+        || (failure.call.call == Call::Connect && (path.ends_with("/nscd/socket") || path == "/dev/log" || path.contains("systemd")))
+}
+
+const NOISE_EXACT: &[&str] = &[
+    "/etc/ld.so.preload",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.nohwcap",
+    "/etc/suid-debug",
+    "/etc/gai.conf",
+    "/etc/host.conf",
+    "/etc/localtime",
+    "/etc/nsswitch.conf",
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/dev/tty",
+    "/dev/log",
+    "/dev/kmsg",
+    "/etc/passwd",
+    "/etc/group",
+    "/etc/shadow",
+    "/etc/mdns.allow",
+    "/etc/os-release",
+    "/etc/inputrc",
+    "/etc/profile",
+    "/etc/bash.bashrc",
+    "/etc/timezone",
+    "/.dockerenv",
+    "",
+];
+const NOISE_BELOW: &[&str] = &[
+    "/proc/",
+    "/sys/",
+    "/usr/share/locale",
+    "/usr/lib/locale",
+    "/usr/share/zoneinfo",
+    "/usr/lib/zoneinfo",
+    "/usr/share/lib/zoneinfo",
+    "/etc/terminfo",
+    "/lib/terminfo",
+    "/usr/share/terminfo",
+    "/usr/lib/terminfo",
+    "/tmp/hsperfdata_",
+    "/usr/share/i18n",
+    "/etc/ssl/certs",
+    "/etc/pki/",
+    "/usr/local/share/certs",
+    "/etc/ssl/",
+    "/usr/lib/ssl/",
+    "/etc/openssl/",
+    "/usr/lib/gconv",
+    "/usr/lib/x86_64-linux-gnu/gconv",
+    "/dev/shm/",
+    "/var/run/nscd",
+    "/run/nscd",
+    "/run/systemd/",
+    "/root/.",
+    "/usr/share/nodejs",
+    "/etc/gss/",
+];
+const NOISE_PARTS: &[&str] = &[
+    "__pycache__",
+    "glibc-hwcaps",
+    "/tls/",
+    "/x86_64/",
+    "/haswell/",
+    "/avx512",
+    "LC_MESSAGES",
+    "/.git",
+    "/.config/",
+    "/.cache/",
+    "/.local/",
+    "locale.alias",
+    "gconv-modules",
+    "libnss_",
+];
+const NOISE_MISSING: &[&str] = &[
+    "pyvenv.cfg",
+    "pybuilddir.txt",
+    "python.sh",
+    "sitecustomize.py",
+    "usercustomize.py",
+    ".bashrc",
+    ".profile",
+    ".bash_profile",
+    ".netrc",
+    ".npmrc",
+    ".env",
+    "terminfo",
+    "openssl.cnf",
+    "zoneinfo.zip",
+];

@@ -1,0 +1,357 @@
+//! The one task that owns the engine.
+//!
+//! Everything that the engine hears passes through [`Pipeline::feed`], in one order, so that a recording of those inputs
+//! is a complete account. Everything that it says is carried out by [`Pipeline::carry_out`].
+//!
+//! ```text
+//!   ring ──► decode ─┐
+//!   answers ─────────┼─► feed ─► Engine ─► carry_out ─┬─► events (verdicts, what the launcher wants to see)
+//!   commands ────────┤                                ├─► questions, answered off this task
+//!   clock, counters ─┘                                └─► attention: cgroups to watch, level 1 on or off
+//! ```
+//!
+//! It ends when every [`Handle`] is gone.
+
+mod attention;
+mod clock;
+mod kernel_counts;
+
+use crate::{
+    bpf::{Kernel, LoadOptions, Reader},
+    cgroupfs::CgroupRoot,
+    investigate::Investigator,
+    recording::{Header, Recorder, Summary},
+};
+use anyhow::Context as _;
+use attention::Attention;
+use kernel_counts::KernelCounts;
+use std::{path::PathBuf, time::Duration};
+use tokio::sync::{mpsc, oneshot};
+use unready_diagnosis::{
+    Engine, Input, Output, decode,
+    engine::Config,
+    input::{Loss, RunChange},
+    question::{Answer, QuestionId},
+    record::{ExitStatus, Record, Task},
+    units::{BootNanos, CgroupId, ClockAnchor},
+    verdict::Verdict,
+};
+
+/// How the pipeline is to be run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The eBPF programs' own debug messages go to our log.
+    pub debug_log: bool,
+    /// All inputs of the engine go to this file.
+    pub record: Option<PathBuf>,
+    /// Where runtimes keep their state, beside the usual places.
+    pub state_roots: Vec<PathBuf>,
+    /// How long level 1 stays attached after the last start.
+    pub linger: Duration,
+    /// Level 1 is attached before anything starts: a local run is a start.
+    pub starting_at_once: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { debug_log: false, record: None, state_roots: Vec::new(), linger: Duration::from_secs(10), starting_at_once: false }
+    }
+}
+
+/// What is told to whoever runs the pipeline.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A finding, new or with new facts.
+    Verdict(Box<Verdict>),
+    /// A program was executed in a watched cgroup.
+    Exec {
+        /// Who.
+        task: Task,
+    },
+    /// A process of a watched cgroup ended.
+    Exit {
+        /// Who.
+        task: Task,
+        /// How.
+        status: ExitStatus,
+    },
+    /// A socket of a watched cgroup began or ceased to listen.
+    Listening {
+        /// Its cgroup.
+        cgroup: CgroupId,
+        /// Address as text.
+        address: String,
+        /// Port.
+        port: u16,
+        /// False: it ceased.
+        open: bool,
+    },
+}
+
+/// Events that may wait for their receiver; what exceeds it is dropped, counted and logged.
+const EVENTS: usize = 8192;
+/// Commands and answers that may wait for the pipeline; their senders wait.
+const COMMANDS: usize = 1024;
+
+enum Command {
+    Input(Input),
+    Settle(CgroupId, oneshot::Sender<()>),
+}
+
+/// The way into a running pipeline.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    anchor: ClockAnchor,
+}
+
+impl Handle {
+    /// Gives the engine an input that is not the kernel's.
+    pub async fn input(&self, input: Input) {
+        let _ = self.commands.send(Command::Input(input)).await;
+    }
+
+    /// Waits until what the kernel has told so far is judged.
+    pub async fn settle(&self, cgroup: CgroupId) {
+        let (done, wait) = oneshot::channel();
+        let _ = self.commands.send(Command::Settle(cgroup, done)).await;
+        let _ = wait.await;
+    }
+
+    /// Turns kernel times into dates.
+    pub const fn anchor(&self) -> ClockAnchor {
+        self.anchor
+    }
+}
+
+/// See the module's head.
+#[derive(Debug)]
+pub struct Pipeline {
+    engine: Engine,
+    kernel: Kernel,
+    reader: Reader,
+    investigator: Investigator,
+    recorder: Option<Recorder>,
+    attention: Attention,
+    counts: KernelCounts,
+    commands: mpsc::Receiver<Command>,
+    answers: (mpsc::Sender<(QuestionId, Answer)>, mpsc::Receiver<(QuestionId, Answer)>),
+    events: mpsc::Sender<Event>,
+    settling: Vec<(CgroupId, oneshot::Sender<()>)>,
+    dropped_events: u64,
+}
+
+impl Pipeline {
+    /// Loads the programs, attaches level 0 (and level 1 for a local run), and learns which cgroups exist.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn start(options: &Options) -> anyhow::Result<(Self, Handle, mpsc::Receiver<Event>)> {
+        let root = CgroupRoot::find()?;
+        let mut kernel = Kernel::load(&LoadOptions { debug_log: options.debug_log })?;
+        for sentence in kernel.degraded() {
+            tracing::warn!("{sentence}");
+        }
+        let reader = kernel.take_reader().context("open the ring buffer")?;
+        kernel.attach_lifecycle()?;
+        let mut attention = Attention::new(options.linger);
+        if options.starting_at_once {
+            attention.hold(&mut kernel)?;
+        }
+        let anchor = clock::anchor()?;
+        let recorder = options.record.as_deref().map(|path| Recorder::create(path, &Header::here(anchor))).transpose()?;
+        let (commands_in, commands) = mpsc::channel(COMMANDS);
+        let (events, events_out) = mpsc::channel(EVENTS);
+        let mut pipeline = Self {
+            engine: Engine::new(Config { clock: anchor, ..Config::default() }),
+            kernel,
+            reader,
+            investigator: Investigator::new(root.clone()).with_state_roots(options.state_roots.clone()),
+            recorder,
+            attention,
+            counts: KernelCounts::default(),
+            commands,
+            answers: mpsc::channel(COMMANDS),
+            events,
+            settling: Vec::new(),
+            dropped_events: 0,
+        };
+        for record in root.walk() {
+            pipeline.record(record, clock::now());
+        }
+        Ok((pipeline, Handle { commands: commands_in, anchor }, events_out))
+    }
+
+    /// Runs until every handle is gone.
+    pub async fn run(mut self) -> anyhow::Result<()> {
+        loop {
+            let wake = self.next_wake();
+            tokio::select! {
+                biased;
+                ready = self.reader.ready() => {
+                    ready.context("wait for the ring buffer")?;
+                    self.drain_ring();
+                }
+                Some((id, answer)) = self.answers.1.recv() => self.feed(Input::Answer { id, answer }, clock::now()),
+                command = self.commands.recv() => match command {
+                    Some(command) => self.command(command),
+                    None => break,
+                },
+                () = tokio::time::sleep(wake) => {}
+            }
+            self.tick();
+        }
+        self.drain_ring();
+        if let Some(summary) = self.recorder.take().map(Recorder::finish) {
+            report(&summary);
+        }
+        Ok(())
+    }
+
+    fn next_wake(&self) -> Duration {
+        let now = clock::now();
+        let engine = self.engine.poll_timeout().map(|at| at.since(now));
+        let counts = self.attention.is_attached().then_some(KernelCounts::PERIOD);
+        let attention = self.attention.due(now);
+        [engine, counts, attention].into_iter().flatten().min().unwrap_or(IDLE)
+    }
+
+    /// What is due by the clock.
+    fn tick(&mut self) {
+        let now = clock::now();
+        if self.attention.is_attached() && self.counts.is_due(now) {
+            self.read_counts(now);
+        }
+        if self.engine.poll_timeout().is_some_and(|at| at <= now) {
+            self.feed(Input::Timeout, now);
+        }
+        self.attention.tick(&mut self.kernel, now);
+        let engine = &self.engine;
+        for (_, done) in self.settling.extract_if(.., |(cgroup, _)| engine.is_settled(*cgroup)) {
+            let _ = done.send(());
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Input(input) => {
+                if matches!(input, Input::Run(RunChange::Started { .. })) {
+                    self.drain_ring(); // the cgroup's own record must come before what the launcher says of it
+                }
+                self.feed(input, clock::now());
+            }
+            Command::Settle(cgroup, done) => {
+                self.drain_ring();
+                self.settling.push((cgroup, done));
+            }
+        }
+    }
+
+    fn drain_ring(&mut self) {
+        let mut undecodable = 0;
+        let mut batch = Vec::new();
+        self.reader.drain(|bytes| match decode::decode(bytes) {
+            Ok(record) => batch.push(record),
+            Err(error) => {
+                undecodable += 1;
+                tracing::debug!("a record could not be decoded: {error}");
+            }
+        });
+        if batch.iter().any(|(_, record)| matches!(record, Record::Exit { .. })) && self.attention.is_attached() {
+            self.read_counts(clock::now()); // the count belongs into what is said of the exit
+        }
+        for (at, record) in batch {
+            self.record(record, at);
+        }
+        if undecodable > 0 {
+            self.feed(Input::Loss(Loss { undecodable, ..Loss::default() }), clock::now());
+        }
+    }
+
+    fn record(&mut self, record: Record, at: BootNanos) {
+        self.investigator.note(&record);
+        self.tell(&record);
+        if let Record::Exit { task, .. } = &record
+            && let Some(loss) = self.counts.suppressed(&self.kernel, task.cgroup)
+        {
+            self.feed(loss, at);
+        } else if let Record::CgroupRemoved { id } = &record {
+            self.counts.forget(*id);
+        }
+        self.feed(Input::Record(record), at);
+    }
+
+    fn read_counts(&mut self, now: BootNanos) {
+        for input in self.counts.read(&self.kernel, now) {
+            self.feed(input, now);
+        }
+    }
+
+    /// The only way into the engine.
+    fn feed(&mut self, input: Input, now: BootNanos) {
+        if let Some(recorder) = &self.recorder {
+            recorder.write(now, &input);
+        }
+        self.engine.handle(input, now);
+        while let Some(output) = self.engine.poll_output() {
+            self.carry_out(output);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Verdict(verdict) => self.event(Event::Verdict(verdict)),
+            Output::Attention(cgroup, level) => {
+                if let Err(error) = self.attention.set(&mut self.kernel, cgroup, level) {
+                    tracing::warn!("cgroup {cgroup} cannot be watched: {error:#}");
+                }
+            }
+            Output::Ask(id, question) => {
+                let (investigator, answers) = (self.investigator.clone(), self.answers.0.clone());
+                tokio::spawn(async move {
+                    let answer = investigator.answer(question).await;
+                    let _ = answers.send((id, answer)).await;
+                });
+            }
+            Output::Release(cgroup) => self.investigator.release(cgroup),
+        }
+    }
+
+    fn tell(&mut self, record: &Record) {
+        match record {
+            Record::Exec { task, .. } => self.event(Event::Exec { task: task.clone() }),
+            Record::Exit { task, status } => self.event(Event::Exit { task: task.clone(), status: *status }),
+            Record::Listening { task, address, port, open } => {
+                let (cgroup, address) = (task.cgroup, address.clone());
+                self.event(Event::Listening { cgroup, address, port: *port, open: *open });
+            }
+            Record::CgroupCreated { .. }
+            | Record::CgroupRemoved { .. }
+            | Record::CgroupAttached { .. }
+            | Record::OomVictim { .. }
+            | Record::CallFailed(_)
+            | Record::RootChanged { .. }
+            | Record::Repeated { .. }
+            | Record::Output { .. } => {}
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
+            self.dropped_events += 1;
+            if self.dropped_events.is_power_of_two() {
+                tracing::warn!("{} events were dropped: their receiver is too slow", self.dropped_events);
+            }
+        }
+    }
+}
+
+fn report(summary: &Summary) {
+    match &summary.failed {
+        Some(error) => tracing::warn!("the recording ends early, {} inputs are missing from it: {error}", summary.missing),
+        None if summary.missing > 0 => tracing::warn!("the disk was too slow for the recording: {} inputs are missing from it", summary.missing),
+        None => tracing::debug!("{} inputs recorded", summary.written),
+    }
+}
+
+/// How long to sleep when nothing is due.
+const IDLE: Duration = Duration::from_secs(3600);

@@ -1,0 +1,182 @@
+//! The judgement: weigh the symptoms, ask what the best ones need, say what the winner means.
+
+use super::{
+    Config,
+    ask::SymptomKey,
+    container::{Container, Phase, Spoken, Trigger},
+    timing::look_early,
+    verdicts,
+};
+use crate::{
+    input::Output,
+    record::ExitStatus,
+    rules::{self, Context, Finding, Symptom, weight},
+    units::BootNanos,
+};
+
+/// How many candidates are examined: beyond the best few, the evidence is too thin to tell them apart.
+const EXAMINED: usize = 4;
+/// A failure of a process that still runs needs more to be blamed than one that ended its process.
+const ALIVE_THRESHOLD: i32 = 60;
+
+/// Lets a container act after a change: asks early, moves by the clock, judges, and says more when more is known.
+pub(crate) fn advance(container: &mut Container, config: &Config, now: BootNanos) {
+    container.tick(config, now);
+    if container.is_starting() {
+        look_early(container, config);
+    }
+    if let Some(pending) = container.pending.clone() {
+        let candidates = candidates(container, pending.trigger, config, now);
+        ask_for(container, &candidates, config);
+        let open = candidates.iter().any(|(key, _)| container.asked.is_open(*key));
+        if !open || now.since(pending.since) >= config.answer_within {
+            container.pending = None;
+            speak(container, &candidates, config);
+        }
+    } else {
+        say_more(container, config);
+    }
+}
+
+/// The symptoms that may explain it, best first.
+fn candidates(container: &Container, trigger: Trigger, config: &Config, now: BootNanos) -> Vec<(SymptomKey, i32)> {
+    let end = container.end.map_or(now, |(at, _)| at);
+    let threshold = match trigger {
+        Trigger::GiveUp | Trigger::Retry => {
+            ALIVE_THRESHOLD.min(if container.probe.is_some() { weight::THRESHOLD } else { ALIVE_THRESHOLD })
+        }
+        Trigger::Exit | Trigger::NeverStarted | Trigger::OutOfMemory => weight::THRESHOLD,
+    };
+    let mut found: Vec<(SymptomKey, i32)> = (0..container.failures.len())
+        .map(SymptomKey::Call)
+        .filter_map(|key| {
+            let score = container.in_context(key, config, |symptom, context| weigh(symptom, context, end)).flatten()?;
+            (score >= threshold).then_some((key, score))
+        })
+        .collect();
+    if container.victim.is_some() {
+        found.push((SymptomKey::OutOfMemory, 120));
+    }
+    found.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
+    found.truncate(EXAMINED);
+    match trigger {
+        Trigger::NeverStarted => found.push((SymptomKey::NeverStarted, weight::LIKELY)),
+        Trigger::Exit if !is_others_doing(container) => found.push((SymptomKey::Exit, 0)),
+        Trigger::Exit | Trigger::OutOfMemory | Trigger::Retry | Trigger::GiveUp => {}
+    }
+    found
+}
+
+/// Ended from outside: a stop, not a failure of its own.
+fn is_others_doing(container: &Container) -> bool {
+    const SIGINT: u8 = 2;
+    const SIGKILL: u8 = 9;
+    const SIGTERM: u8 = 15;
+    let Some((_, status)) = container.end else { return false };
+    let stopped = match status {
+        ExitStatus::Signal(signal) => matches!(signal, SIGINT | SIGKILL | SIGTERM),
+        ExitStatus::Code(code) => code == 128 + SIGTERM || code == 128 + SIGINT,
+    };
+    (stopped && (!container.is_local_run() || container.gave_up)) || (container.was_ready && status.is_success())
+}
+
+fn weigh(symptom: Symptom<'_>, context: &Context<'_>, end: BootNanos) -> Option<i32> {
+    match symptom {
+        Symptom::Call(failure) => weight::score(failure, context, end),
+        Symptom::OutOfMemory { .. } | Symptom::NeverStarted { .. } | Symptom::Exit { .. } => None,
+    }
+}
+
+fn ask_for(container: &mut Container, candidates: &[(SymptomKey, i32)], config: &Config) {
+    for (key, _) in candidates {
+        let wanted = container.in_context(*key, config, rules::questions).unwrap_or_default();
+        for question in wanted {
+            container.asked.want(question, *key, config.questions);
+        }
+    }
+}
+
+/// Says what the best candidate means that a rule can explain.
+fn speak(container: &mut Container, candidates: &[(SymptomKey, i32)], config: &Config) {
+    let now_known: Vec<(SymptomKey, i32, Finding)> = candidates
+        .iter()
+        .filter_map(|(key, _)| {
+            let (score, finding) = container.in_context(*key, config, |symptom, context| {
+                let end = container.end.map_or(BootNanos(u64::MAX), |(at, _)| at);
+                let score = weigh(symptom, context, end);
+                rules::explain(symptom, context).map(|finding| (score, finding))
+            })??;
+            let known = candidates.iter().find(|(candidate, _)| candidate == key).map_or(0, |(_, score)| *score);
+            Some((*key, score.unwrap_or(known).max(known), finding))
+        })
+        .collect();
+    let best = now_known.iter().max_by_key(|(_, score, finding)| score + if finding.proved { 5 } else { 0 });
+    let Some((key, score, finding)) = best else { return };
+    let rival = now_known.iter().any(|(other, rival, found)| {
+        other != key && rival + weight::RIVAL > *score && found.proved && (found.cause, &found.subject) != (finding.cause, &finding.subject)
+    });
+    if container.spoken.iter().any(|spoken| spoken.symptom == *key) {
+        say_more(container, config);
+        return;
+    }
+    let verdict = verdicts::make(container, *key, finding, verdicts::confidence(*score, finding.proved, rival));
+    container.outputs.push(Output::Verdict(Box::new(verdict.clone())));
+    container.spoken.push(Spoken { symptom: *key, score: *score, rival, verdict });
+}
+
+/// Explains again what was said, and repeats it when there is more to say.
+fn say_more(container: &mut Container, config: &Config) {
+    for index in 0..container.spoken.len() {
+        let Spoken { symptom, score, rival, .. } = container.spoken[index];
+        if container.phase == Phase::Settled {
+            return;
+        }
+        let Some(Some(finding)) = container.in_context(symptom, config, rules::explain) else { continue };
+        let mut verdict = verdicts::make(container, symptom, &finding, verdicts::confidence(score, finding.proved, rival));
+        let before = &container.spoken[index].verdict;
+        verdict.resolved_at = before.resolved_at;
+        if verdict != *before {
+            container.outputs.push(Output::Verdict(Box::new(verdict.clone())));
+            container.spoken[index].verdict = verdict;
+        }
+    }
+}
+
+impl Container {
+    /// Runs `with` on a symptom in its context; `None` when there is no such symptom.
+    pub(crate) fn in_context<T>(&self, key: SymptomKey, config: &Config, with: impl FnOnce(Symptom<'_>, &Context<'_>) -> T) -> Option<T> {
+        let symptom = self.symptom(key)?;
+        let answers = self.asked.answers(key);
+        let pid = match symptom {
+            Symptom::Call(failure) => Some(failure.call.task.process),
+            Symptom::OutOfMemory { victim, .. } => Some(victim),
+            Symptom::Exit { process, .. } => Some(process),
+            Symptom::NeverStarted { .. } => None,
+        };
+        let context = Context {
+            cgroup: self.id,
+            workload: &self.workload,
+            process: self.processes.iter().find(|process| Some(process.process) == pid),
+            processes: &self.processes,
+            failures: &self.failures,
+            output: &self.output,
+            answers: &answers,
+            probe: self.probe.as_deref(),
+            was_ready: self.was_ready,
+            clock: config.clock,
+        };
+        Some(with(symptom, &context))
+    }
+
+    fn symptom(&self, key: SymptomKey) -> Option<Symptom<'_>> {
+        match key {
+            SymptomKey::Call(index) => self.failures.get(index).map(Symptom::Call),
+            SymptomKey::OutOfMemory => self.victim.map(|(at, victim)| Symptom::OutOfMemory { at, victim }),
+            SymptomKey::NeverStarted => Some(Symptom::NeverStarted { at: self.end.map_or(self.created, |(at, _)| at) }),
+            SymptomKey::Exit => {
+                let ((at, status), process) = (self.end?, self.main?);
+                Some(Symptom::Exit { at, status, process })
+            }
+        }
+    }
+}

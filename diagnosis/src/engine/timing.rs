@@ -1,0 +1,72 @@
+//! What time alone brings to a container: it proves to be none, becomes ready, grows quiet, or fails again and again.
+
+use super::{
+    Config,
+    ask::SymptomKey,
+    container::{Container, Phase, Trigger},
+};
+use crate::{
+    record::Errno,
+    rules::{self, weight},
+    units::BootNanos,
+};
+use std::time::Duration;
+
+/// How long a call must not have failed to count as no longer retried.
+const RETRY_FRESH: Duration = Duration::from_secs(5);
+
+impl Container {
+    /// Moves on by the clock: drops what proved to be no container, notices readiness, quiet and retries.
+    pub(crate) fn tick(&mut self, config: &Config, now: BootNanos) {
+        if !self.confirmed && now.since(self.created) >= config.confirm_within {
+            self.dropped = true;
+        }
+        if self.phase != Phase::Started || self.is_local_run() {
+            return;
+        }
+        if self.listeners.iter().any(|(_, since)| now.since(*since) >= config.ready_after) {
+            self.became_ready(now);
+        } else if let Some(index) = self.retried(now) {
+            let spoken = self.spoken.iter().any(|spoken| spoken.symptom == SymptomKey::Call(index));
+            if self.pending.is_none() && !spoken {
+                self.consider(Trigger::Retry, now);
+            }
+        } else if now.since(self.quiet_since) >= config.settle_after {
+            self.settle();
+        }
+    }
+
+    /// A failure that is tried again and again, and lately.
+    pub(crate) fn retried(&self, now: BootNanos) -> Option<usize> {
+        self.failures.iter().position(|failure| {
+            weight::is_retried(failure)
+                && now.since(failure.last) < RETRY_FRESH
+                && !failure.by_runtime
+                && !weight::is_noise(failure)
+                && failure.call.errno != Errno::ENOENT // polling for a file is another cause's business
+        })
+    }
+
+    /// When the clock alone can change something.
+    pub(crate) fn due(&self, config: &Config) -> Option<BootNanos> {
+        let confirm = (!self.confirmed).then(|| self.created.after(config.confirm_within));
+        let answers = self.pending.as_ref().map(|pending| pending.since.after(config.answer_within));
+        let running = self.phase == Phase::Started && !self.is_local_run();
+        let ready = self.listeners.iter().map(|(_, since)| since.after(config.ready_after)).min().filter(|_| running);
+        let settle = running.then(|| self.quiet_since.after(config.settle_after));
+        [confirm, answers, ready, settle].into_iter().flatten().min()
+    }
+}
+
+/// Asks early about the newest failure, while its process may still be there.
+pub(crate) fn look_early(container: &mut Container, config: &Config) {
+    let Some(index) = container.failures.len().checked_sub(1) else { return };
+    if !weight::deserves_early_look(&container.failures[index]) {
+        return;
+    }
+    let key = SymptomKey::Call(index);
+    let wanted = container.in_context(key, config, rules::questions).unwrap_or_default();
+    for question in wanted {
+        container.asked.want(question, key, config.questions);
+    }
+}
