@@ -33,11 +33,7 @@ pub fn verdict(verdict: &Verdict, anchor: ClockAnchor, node: &str) -> v1::Verdic
 }
 
 fn completeness(completeness: Completeness) -> v1::Completeness {
-    v1::Completeness {
-        lost: narrow(completeness.lost),
-        suppressed: narrow(completeness.suppressed),
-        unanswered: completeness.unanswered,
-    }
+    v1::Completeness { lost: narrow(completeness.lost), suppressed: narrow(completeness.suppressed), unanswered: completeness.unanswered }
 }
 
 /// Kind, image and owner come from the pod's spec, which the agent does not read yet.

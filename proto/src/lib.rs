@@ -9,7 +9,7 @@
 //! - [`time`]: wall-clock nanoseconds to timestamps and back.
 #![forbid(unsafe_code)]
 
-pub use prost_types;
+pub use {prost, prost_types};
 
 pub mod json;
 pub mod time;

@@ -1,1 +1,16 @@
-//! placeholder
+//! Where verdicts go: to stdout as JSON lines, and to the collector.
+//!
+//! Each output has its own bounded queue and may be slow, or down, alone; offering to it never blocks. What a queue cannot
+//! hold is dropped, oldest first, and counted.
+//!
+//! - [`stdout`]: one JSON object a line.
+//! - [`collector`]: the gRPC stream, with resending of what was not acknowledged.
+//! - [`url`]: the collector's address as a user writes it.
+//! - [`peer`]: what is wrong with an address that does not answer as a collector.
+
+pub mod collector;
+mod outbox;
+pub mod peer;
+mod report;
+pub mod stdout;
+pub mod url;

@@ -1,0 +1,276 @@
+//! Verdicts to the collector, over one gRPC stream.
+//!
+//! ```text
+//!            connect, hello, welcome            offer: a batch goes out at once
+//!   ┌─ wait ◄──────────────┐  ┌──────────────► session ◄──────── ack: in flight shrinks
+//!   │ (backoff with jitter)│  │                  │
+//!   └────────► connect ────┴──┘ what is in flight│is sent again first
+//!                 ▲                              │
+//!                 └────────── stream ended ◄─────┘
+//! ```
+//!
+//! Nothing is forgotten before the collector acknowledges it, and it acknowledges after its commit. When the queue is
+//! full the oldest verdict that waits is dropped and counted, and the collector is told the count. There is no timer: a
+//! batch holds what happens to wait when the stream can take one.
+
+use super::{
+    outbox::{Counts, Limits, Outbox},
+    peer,
+    report::Report,
+    url::CollectorUrl,
+};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::{Notify, mpsc},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{
+    Streaming,
+    transport::{Channel, Endpoint},
+};
+use unready_proto::{
+    PROTOCOL_VERSION,
+    v1::{AgentMessage, CollectorMessage, Hello, Verdict, VerdictBatch, agent_message, collector_message, ingest_client::IngestClient},
+};
+
+/// How long connecting, and then the welcome, may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// A peer that vanished without a word is noticed after this time and `PATIENCE`.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Batches handed to the transport and not yet written.
+const OUTGOING: usize = 4;
+
+/// Where to deliver, and how patiently.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The collector.
+    pub url: CollectorUrl,
+    /// Name of this node, for the collector's log.
+    pub node: String,
+    /// How much is kept while it does not answer.
+    pub limits: Limits,
+    /// First and longest wait before connecting again; jitter may double it.
+    pub retry: (Duration, Duration),
+}
+
+impl Config {
+    /// The defaults for a collector.
+    pub fn new(url: CollectorUrl, node: impl Into<String>) -> Self {
+        Self { url, node: node.into(), limits: Limits::default(), retry: (Duration::from_millis(100), Duration::from_secs(5)) }
+    }
+}
+
+/// How delivery stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// What became of what was offered.
+    pub counts: Counts,
+    /// Verdicts that wait.
+    pub waiting: usize,
+    /// Verdicts sent and not acknowledged.
+    pub in_flight: usize,
+    /// The collector's welcome has come on the present connection.
+    pub connected: bool,
+}
+
+impl Stats {
+    /// Everything that was offered, and neither replaced nor dropped, is committed.
+    pub const fn is_delivered(&self) -> bool {
+        self.waiting == 0 && self.in_flight == 0
+    }
+}
+
+/// The handle of the delivering task.
+#[derive(Debug)]
+pub struct Delivery {
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    /// A verdict waits.
+    more: Notify,
+    /// The last acknowledgement has come.
+    emptied: Notify,
+    /// Somebody waits for the end: do not sleep on.
+    hurry: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    outbox: Outbox,
+    connected: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts to deliver; call inside a tokio runtime.
+pub fn spawn(config: Config) -> Delivery {
+    let state = Mutex::new(State { outbox: Outbox::new(config.limits), connected: false });
+    let shared = Arc::new(Shared { state, more: Notify::new(), emptied: Notify::new(), hurry: Notify::new() });
+    let task = tokio::spawn(run(config, Arc::clone(&shared)));
+    Delivery { shared, task }
+}
+
+impl Delivery {
+    /// Takes a verdict; never blocks.
+    pub fn offer(&self, verdict: Verdict) {
+        self.shared.state().outbox.offer(verdict);
+        self.shared.more.notify_one();
+    }
+
+    /// How it stands now.
+    pub fn stats(&self) -> Stats {
+        let state = self.shared.state();
+        Stats {
+            counts: state.outbox.counts(),
+            waiting: state.outbox.waiting_len(),
+            in_flight: state.outbox.in_flight_len(),
+            connected: state.connected,
+        }
+    }
+
+    /// Waits, at most this long, until everything is acknowledged, and ends the task.
+    pub async fn drain(self, deadline: Duration) -> Stats {
+        self.shared.hurry.notify_one();
+        let _ = timeout(deadline, self.emptied()).await;
+        self.task.abort();
+        self.stats()
+    }
+
+    async fn emptied(&self) {
+        while !self.shared.state().outbox.is_empty() {
+            self.shared.emptied.notified().await;
+        }
+    }
+}
+
+async fn run(config: Config, shared: Arc<Shared>) {
+    let (shortest, longest) = config.retry;
+    let backoff = || ExponentialBuilder::new().with_min_delay(shortest).with_max_delay(longest).without_max_times().with_jitter().build();
+    let mut report = Report::new(config.url.clone());
+    let mut waits = backoff();
+    loop {
+        let ended = session(&config, &shared, &mut report).await;
+        let was_connected = std::mem::take(&mut shared.state().connected);
+        report.trouble(&ended);
+        report.dropped(shared.state().outbox.counts().dropped);
+        if was_connected {
+            waits = backoff();
+        }
+        tokio::select! {
+            () = tokio::time::sleep(waits.next().unwrap_or(longest)) => {}
+            () = shared.hurry.notified() => {}
+        }
+    }
+}
+
+/// One connection, until it ends; the reason is a sentence.
+async fn session(config: &Config, shared: &Shared, report: &mut Report) -> String {
+    let url = &config.url;
+    let channel = match connect(url).await {
+        Ok(channel) => channel,
+        Err(error) => return peer::explain(url, &peer::innermost(&error)).await,
+    };
+    let (outgoing, messages) = mpsc::channel(OUTGOING);
+    let opened = timeout(PATIENCE, open(channel, config, &outgoing, messages)).await;
+    let mut incoming = match opened {
+        Ok(Ok(incoming)) => incoming,
+        Ok(Err(status)) => return peer::explain_status(url, &status).await,
+        Err(_) => return peer::explain(url, "no welcome came within 5 s").await,
+    };
+    shared.state().connected = true;
+    report.delivering();
+    match exchange(shared, report, &outgoing, &mut incoming).await {
+        Ok(()) => format!("the collector at {url} ended the stream"),
+        Err(status) => peer::explain_status(url, &status).await,
+    }
+}
+
+async fn connect(url: &CollectorUrl) -> Result<Channel, tonic::transport::Error> {
+    Endpoint::from_shared(url.to_string())?
+        .connect_timeout(PATIENCE)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(PATIENCE)
+        .keep_alive_while_idle(true)
+        .connect()
+        .await
+}
+
+/// Opens the stream, says hello and takes the welcome.
+async fn open(
+    channel: Channel,
+    config: &Config,
+    outgoing: &mpsc::Sender<AgentMessage>,
+    messages: mpsc::Receiver<AgentMessage>,
+) -> Result<Streaming<CollectorMessage>, tonic::Status> {
+    let hello =
+        Hello { protocol_version: PROTOCOL_VERSION, node: config.node.clone(), agent_version: env!("CARGO_PKG_VERSION").to_owned() };
+    let _ = outgoing.send(AgentMessage { message: Some(agent_message::Message::Hello(hello)) }).await;
+    let mut incoming = IngestClient::new(channel).stream(ReceiverStream::new(messages)).await?.into_inner();
+    match incoming.message().await?.and_then(|message| message.message) {
+        Some(collector_message::Message::Welcome(_)) => Ok(incoming),
+        Some(collector_message::Message::Ack(_) | collector_message::Message::Stalled(_)) | None => {
+            Err(tonic::Status::failed_precondition("it answered our hello with something else than a welcome"))
+        }
+    }
+}
+
+/// Batches up, acknowledgements down, until the stream ends.
+async fn exchange(
+    shared: &Shared,
+    report: &mut Report,
+    outgoing: &mpsc::Sender<AgentMessage>,
+    incoming: &mut Streaming<CollectorMessage>,
+) -> Result<(), tonic::Status> {
+    let mut again = shared.state().outbox.unacknowledged().into_iter();
+    loop {
+        let can_send = again.len() > 0 || shared.state().outbox.can_send();
+        tokio::select! {
+            message = incoming.message() => match message? {
+                Some(CollectorMessage { message }) => receive(shared, report, message),
+                None => return Ok(()),
+            },
+            Ok(permit) = outgoing.reserve(), if can_send => {
+                let batch = again.next().or_else(|| shared.state().outbox.next_batch());
+                if let Some(batch) = batch {
+                    permit.send(message(batch));
+                }
+            }
+            () = shared.more.notified() => {}
+        }
+        report.dropped(shared.state().outbox.counts().dropped);
+    }
+}
+
+const fn message(batch: VerdictBatch) -> AgentMessage {
+    AgentMessage { message: Some(agent_message::Message::Batch(batch)) }
+}
+
+fn receive(shared: &Shared, report: &mut Report, message: Option<collector_message::Message>) {
+    match message {
+        Some(collector_message::Message::Ack(ack)) => {
+            report.delivering();
+            let mut state = shared.state();
+            state.outbox.acknowledge(ack.sequence);
+            if state.outbox.is_empty() {
+                shared.emptied.notify_one();
+            }
+        }
+        Some(collector_message::Message::Stalled(stalled)) => report.stalled(&stalled.reason),
+        // A second welcome changes nothing, and what a newer collector adds may be ignored.
+        Some(collector_message::Message::Welcome(_)) | None => {}
+    }
+}

@@ -1,0 +1,225 @@
+//! What is on its way to the collector: waiting, then in flight until it is acknowledged. Pure.
+//!
+//! ```text
+//!   offer ─► waiting ─ next_batch ─► in flight ─ acknowledge ─► gone
+//!              │                       │
+//!              └─ full: oldest dropped └─ connection lost: sent again, same number, same order
+//! ```
+//!
+//! Bounded by [`Limits`], some 2 KiB a verdict. A verdict that is offered again takes the place of its older self if that
+//! still waits: a failure that repeats while the collector is down needs one place. What is in flight is never dropped,
+//! because the collector may have it already.
+
+use std::collections::VecDeque;
+use unready_proto::{
+    prost::Message as _,
+    v1::{Verdict, VerdictBatch},
+};
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Verdicts that wait.
+    pub waiting: usize,
+    /// Verdicts sent and not acknowledged, above which no further batch is sent.
+    pub in_flight: usize,
+    /// Verdicts in one batch.
+    pub batch: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { waiting: 1024, in_flight: 256, batch: 64 }
+    }
+}
+
+/// A batch stays far below the 4 MiB that gRPC servers take by default.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// What became of what was offered, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Verdicts offered.
+    pub offered: u64,
+    /// Took the place of an older self that still waited.
+    pub replaced: u64,
+    /// Dropped because the queue was full.
+    pub dropped: u64,
+    /// Committed by the collector.
+    pub acknowledged: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    limits: Limits,
+    waiting: VecDeque<Verdict>,
+    in_flight: VecDeque<VerdictBatch>,
+    last_sequence: u64,
+    counts: Counts,
+}
+
+impl Outbox {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    pub(super) fn offer(&mut self, verdict: Verdict) {
+        self.counts.offered += 1;
+        if let Some(older) = self.waiting.iter_mut().find(|older| older.id == verdict.id) {
+            *older = verdict;
+            self.counts.replaced += 1;
+            return;
+        }
+        if self.waiting.len() >= self.limits.waiting {
+            self.waiting.pop_front();
+            self.counts.dropped += 1;
+        }
+        self.waiting.push_back(verdict);
+    }
+
+    /// Whether `next_batch` has one.
+    pub(super) fn can_send(&self) -> bool {
+        !self.waiting.is_empty() && self.in_flight_len() < self.limits.in_flight
+    }
+
+    /// Moves what waits into flight, as much as one batch holds.
+    pub(super) fn next_batch(&mut self) -> Option<VerdictBatch> {
+        if !self.can_send() {
+            return None;
+        }
+        let mut verdicts = Vec::new();
+        let mut bytes = 0;
+        while verdicts.len() < self.limits.batch.max(1) {
+            let Some(next) = self.waiting.front() else { break };
+            bytes += next.encoded_len();
+            if bytes > BATCH_BYTES && !verdicts.is_empty() {
+                break;
+            }
+            verdicts.extend(self.waiting.pop_front());
+        }
+        self.last_sequence += 1;
+        let batch = VerdictBatch { sequence: self.last_sequence, verdicts, dropped: self.counts.dropped };
+        self.in_flight.push_back(batch.clone());
+        Some(batch)
+    }
+
+    /// Everything in flight, for a new connection.
+    pub(super) fn unacknowledged(&self) -> Vec<VerdictBatch> {
+        self.in_flight.iter().cloned().collect()
+    }
+
+    /// All batches up to `sequence` are committed.
+    pub(super) fn acknowledge(&mut self, sequence: u64) {
+        while let Some(batch) = self.in_flight.pop_front_if(|batch| batch.sequence <= sequence) {
+            self.counts.acknowledged += batch.verdicts.len() as u64;
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.in_flight.is_empty()
+    }
+
+    pub(super) fn waiting_len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(super) fn in_flight_len(&self) -> usize {
+        self.in_flight.iter().map(|batch| batch.verdicts.len()).sum()
+    }
+
+    pub(super) const fn counts(&self) -> Counts {
+        self.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(id: &str, count: u32) -> Verdict {
+        Verdict { id: id.to_owned(), count, ..Verdict::default() }
+    }
+
+    fn small() -> Outbox {
+        Outbox::new(Limits { waiting: 3, in_flight: 2, batch: 2 })
+    }
+
+    fn ids(verdicts: &[Verdict]) -> Vec<&str> {
+        verdicts.iter().map(|v| v.id.as_str()).collect()
+    }
+
+    #[test]
+    fn a_full_queue_drops_the_oldest_and_counts() {
+        let mut outbox = small();
+        for id in ["a", "b", "c", "d", "e"] {
+            outbox.offer(verdict(id, 1));
+        }
+        let batch = outbox.next_batch().expect("three wait");
+        assert_eq!(ids(&batch.verdicts), ["c", "d"]);
+        assert_eq!(batch.dropped, 2, "the collector is told");
+        assert_eq!(outbox.counts(), Counts { offered: 5, dropped: 2, ..Counts::default() });
+    }
+
+    #[test]
+    fn a_later_version_takes_the_place_of_one_that_waits() {
+        let mut outbox = small();
+        for (id, count) in [("a", 1), ("b", 1), ("a", 2), ("a", 3)] {
+            outbox.offer(verdict(id, count));
+        }
+        let batch = outbox.next_batch().expect("two wait");
+        assert_eq!(ids(&batch.verdicts), ["a", "b"]);
+        assert_eq!(batch.verdicts[0].count, 3);
+        assert_eq!(outbox.counts(), Counts { offered: 4, replaced: 2, ..Counts::default() });
+    }
+
+    #[test]
+    fn what_is_in_flight_is_neither_replaced_nor_dropped() {
+        let mut outbox = small();
+        outbox.offer(verdict("a", 1));
+        let first = outbox.next_batch().expect("one waits");
+        for (id, count) in [("a", 2), ("b", 1), ("c", 1), ("d", 1)] {
+            outbox.offer(verdict(id, count));
+        }
+        assert_eq!(outbox.unacknowledged(), [first]);
+        assert_eq!(outbox.counts().dropped, 1, "the later a, which waited");
+    }
+
+    #[test]
+    fn the_window_closes_and_acknowledgements_open_it() {
+        let mut outbox = small();
+        for id in ["a", "b", "c"] {
+            outbox.offer(verdict(id, 1));
+        }
+        let first = outbox.next_batch().expect("three wait");
+        assert_eq!(outbox.next_batch(), None, "two are in flight");
+        outbox.acknowledge(first.sequence);
+        let second = outbox.next_batch().expect("the window is open");
+        assert_eq!(second.sequence, first.sequence + 1);
+        assert!(!outbox.is_empty());
+        outbox.acknowledge(second.sequence);
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.counts().acknowledged, 3);
+    }
+
+    #[test]
+    fn acknowledgements_are_cumulative_and_repeats_harmless() {
+        let mut outbox = Outbox::new(Limits { waiting: 9, in_flight: 9, batch: 1 });
+        for id in ["a", "b", "c"] {
+            outbox.offer(verdict(id, 1));
+        }
+        while outbox.next_batch().is_some() {}
+        outbox.acknowledge(2);
+        outbox.acknowledge(1);
+        assert_eq!(outbox.unacknowledged().iter().map(|b| b.sequence).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn a_batch_stays_below_the_message_limit() {
+        let mut outbox = Outbox::new(Limits { waiting: 9, in_flight: 9, batch: 9 });
+        for id in ["a", "b", "c"] {
+            outbox.offer(Verdict { summary: "x".repeat(BATCH_BYTES / 2), ..verdict(id, 1) });
+        }
+        let sizes: Vec<_> = std::iter::from_fn(|| outbox.next_batch()).map(|batch| batch.verdicts.len()).collect();
+        assert_eq!(sizes, [1, 1, 1]);
+    }
+}
