@@ -1,1 +1,25 @@
-//! placeholder
+//! What the demo, the kernel tests and the bench need of a real machine: containers, cgroups, agent and collector.
+//!
+//! Everything here is made below one temporary directory or one cgroup and removed by whoever made it: each value owns
+//! what it started and ends it on drop, also when the test fails or the user presses Ctrl-C ([`interrupt`]).
+//!
+//! - [`binaries`]: where the programs under test and the workloads are; builds them if they were not given.
+//! - [`rootfs`], [`bundle`]: a container's file system and its OCI description.
+//! - [`runc`]: runs it, waits for it, deletes it.
+//! - [`cgroups`]: cgroups without a container.
+//! - [`processes`]: agent and collector.
+//! - [`verdicts`]: what they said.
+//! - [`demo`]: the containers of `unready-demo`, with what is expected of each.
+//! - [`wait`]: waiting with a deadline.
+#![forbid(unsafe_code)]
+
+pub mod binaries;
+pub mod bundle;
+pub mod cgroups;
+pub mod demo;
+pub mod interrupt;
+pub mod processes;
+pub mod rootfs;
+pub mod runc;
+pub mod verdicts;
+pub mod wait;

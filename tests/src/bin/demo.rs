@@ -1,0 +1,97 @@
+//! `unready-demo`: real containers that cannot start, and what Unready says about them.
+//!
+//! Starts a collector and an agent, then containers by runc; prints progress, a table container → verdict, and whether
+//! each was explained as expected. Exit status 0: all of them. Everything that it made is removed at the end, also
+//! after a failure, Ctrl-C or SIGTERM.
+#![forbid(unsafe_code)]
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use rustix::process::geteuid;
+use std::{
+    fs::{self, Permissions},
+    os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::{self, ExitCode},
+    time::Instant,
+};
+use unready_tests::{
+    binaries::Binaries,
+    cgroups::{Cgroup, Hierarchies},
+    demo::{
+        report,
+        stage::{Act, Outcome, Stage},
+        table::SCENARIOS,
+        world::World,
+    },
+    interrupt,
+    processes::{Agent, AgentOptions, Collector},
+    runc::Runc,
+};
+
+/// Runs real containers that cannot start, and shows what Unready says about each
+#[derive(Parser)]
+#[command(name = "unready-demo", version)]
+struct Arguments {
+    /// Where unready, unready-agent and unready-collector are
+    #[arg(long, value_name = "DIR")]
+    bin_dir: PathBuf,
+    /// Where the static workloads are; by default where `cargo xtask demo` builds them
+    #[arg(long, value_name = "DIR")]
+    workloads_dir: Option<PathBuf>,
+    /// Print the logs of agent and collector at the end
+    #[arg(long)]
+    logs: bool,
+}
+
+fn main() -> ExitCode {
+    match demo(Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all containers were explained as expected.
+fn demo(arguments: Arguments) -> Result<bool> {
+    ensure!(geteuid().is_root(), "starting containers and loading eBPF programs needs root");
+    interrupt::install()?;
+    let begin = Instant::now();
+    let binaries = Binaries::given(arguments.bin_dir, arguments.workloads_dir);
+    let scratch = tempfile::Builder::new().prefix("unready-demo-").tempdir().context("cannot make a temporary directory")?;
+    // Root of a user namespace has to pass through it on the way to its root file system.
+    fs::set_permissions(scratch.path(), Permissions::from_mode(0o711)).context("cannot open the temporary directory")?;
+    let cgroup = Cgroup::new(&Hierarchies::find()?, format!("/unready-demo-{}", process::id()))?;
+    let runc = Runc::new(scratch.path())?;
+
+    println!("building root file systems, three C programs and two of Go");
+    let world = World::build(scratch.path(), &binaries, cgroup.path())?;
+    let collector = Collector::start(&binaries, scratch.path())?;
+    println!("collector on {}", collector.url());
+    let runtime_root = runc.state();
+    let options = AgentOptions { collector: Some(collector.url()), runtime_root: Some(&runtime_root), linger: None };
+    let agent = Agent::start(&binaries, scratch.path(), options)?;
+    println!("agent ready after {:.1} s; starting {} containers", begin.elapsed().as_secs_f64(), SCENARIOS.len());
+
+    let stage = Stage { world: &world, runc: &runc, agent: &agent, collector: &collector };
+    let played = stage.play(SCENARIOS).and_then(|acts| Ok((stage.outcome(&acts)?, acts)));
+    if arguments.logs {
+        println!("--- agent\n{}--- collector\n{}---", agent.daemon().log(), collector.daemon().log());
+    }
+    let (outcome, acts) = played?;
+    report(&acts, &outcome, begin);
+    Ok(outcome.wrong.is_empty())
+}
+
+/// The table, the differences, and the last line.
+fn report(acts: &[Act], outcome: &Outcome, begin: Instant) {
+    println!("\n{}\n", report::table(acts, outcome));
+    for difference in outcome.wrong.iter().flat_map(|(_, differences)| differences) {
+        println!("  differs: {difference}");
+    }
+    let right = acts.len() - outcome.wrong.len();
+    println!("demo: {right} of {} containers explained as expected, in {:.0} s", acts.len(), begin.elapsed().as_secs_f64());
+}

@@ -1,0 +1,13 @@
+//! The demo: real containers that cannot start, each for a reason of its own, and healthy ones that look almost as bad.
+//!
+//! - [`scenario`]: what a container is and what is expected of it.
+//! - [`table`]: the containers, in one place.
+//! - [`world`]: root file systems, volumes and programs that they need.
+//! - [`stage`]: starts them and waits for what is said about them.
+//! - [`report`]: the table for people.
+
+pub mod report;
+pub mod scenario;
+pub mod stage;
+pub mod table;
+pub mod world;

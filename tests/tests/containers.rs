@@ -1,0 +1,78 @@
+//! The demo's containers, by runc alone: each fails as its row says it does, and the healthy ones live. What the agent
+//! then makes of it is another question; this one is whether the question is put right.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use rustix::process::geteuid;
+use std::{collections::BTreeMap, env, fs, os::unix::fs::PermissionsExt, process, time::Duration};
+use unready_tests::{
+    binaries::Binaries,
+    cgroups::{Cgroup, Hierarchies},
+    demo::{
+        scenario::{Expected, Scenario},
+        table::SCENARIOS,
+        world::World,
+    },
+    runc::{Container, Ended, Runc},
+    wait,
+};
+
+/// How each container ends: status, and what it (or runc) says.
+const ENDS: &[(&str, Option<Ended>, &str)] = &[
+    ("root-volume", Some(Ended::Code(1)), "/data/orders.db: Permission denied"),
+    ("team-directory", Some(Ended::Code(1)), "/srv/shared/settings.yaml: Permission denied"),
+    ("mapped-volume", Some(Ended::Code(1)), "/data/orders.db: Permission denied"),
+    ("low-port", Some(Ended::Code(1)), "port 80: Permission denied"),
+    ("read-only-root", Some(Ended::Code(1)), "/var/lib/app/state: Read-only file system"),
+    ("read-only-mount", Some(Ended::Code(1)), "/data/state: Read-only file system"),
+    ("missing-key", Some(Ended::Code(1)), "/keys/tls.key: No such file or directory"),
+    ("late-key", Some(Ended::Code(1)), "/keys/tls.key: No such file or directory"),
+    ("full-tmpfs", Some(Ended::Code(1)), "No space left on device"),
+    ("no-loader", Some(Ended::Code(1)), "no such file or directory"),
+    ("no-library", Some(Ended::Code(127)), "libgreet.so.1: cannot open shared object file"),
+    ("foreign-binary", Some(Ended::Code(1)), "exec format error"),
+    ("crlf-script", Some(Ended::Code(1)), "no such file or directory"),
+    ("no-command", None, "no such file or directory"),
+    ("memory-limit", Some(Ended::Signal(9)), ""),
+];
+
+fn check(scenario: &Scenario, container: &Container, ends: &BTreeMap<&str, (Option<Ended>, &str)>) {
+    match scenario.expected {
+        Expected::Healthy { port } => {
+            assert!(container.pid().is_some(), "{}: {:?}", scenario.name, container.refusal());
+            let up = |port| wait::until("listening", Duration::from_secs(10), || Ok(container.listens_on(port).then_some(())));
+            port.map_or(Ok(()), up).unwrap_or_else(|error| panic!("{}: {error}: {}", scenario.name, container.stderr()));
+        }
+        Expected::Verdict(_) => {
+            let (ended, says) = *ends.get(scenario.name).unwrap_or_else(|| panic!("{} is missing in ENDS", scenario.name));
+            let saw = container.pid().map(|_| container.wait(Duration::from_secs(10)).unwrap());
+            assert_eq!(saw, ended, "{}: {}", scenario.name, container.stderr());
+            assert!(container.stderr().contains(says), "{}: {:?}", scenario.name, container.stderr());
+        }
+    }
+}
+
+#[test]
+fn every_container_of_the_demo_ends_as_intended() {
+    if !geteuid().is_root() {
+        assert_ne!(env::var("CI").as_deref(), Ok("true"), "starting containers needs root");
+        eprintln!("not run: starting containers needs root");
+        return;
+    }
+    let ends: BTreeMap<_, _> = ENDS.iter().map(|&(name, ended, says)| (name, (ended, says))).collect();
+    let binaries = Binaries::find().unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    let cgroup = Cgroup::new(&Hierarchies::find().unwrap(), format!("/unready-containers-{}", process::id())).unwrap();
+    let runc = Runc::new(scratch.path()).unwrap();
+    let world = World::build(scratch.path(), &binaries, cgroup.path()).unwrap();
+    let mut containers = Vec::new();
+    for scenario in SCENARIOS {
+        let bundle = (scenario.bundle)(&world, scenario.name).unwrap();
+        let container = runc.run(scenario.name, &bundle).unwrap();
+        check(scenario, &container, &ends);
+        containers.push((scenario, container));
+    }
+    for (scenario, container) in containers.iter().filter(|(scenario, _)| matches!(scenario.expected, Expected::Healthy { .. })) {
+        assert_eq!(container.ended().unwrap(), None, "{}: {}", scenario.name, container.stderr());
+    }
+}
