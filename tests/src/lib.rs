@@ -9,15 +9,21 @@
 //! - [`cgroups`]: cgroups without a container.
 //! - [`processes`]: agent and collector.
 //! - [`verdicts`]: what they said.
+//! - [`bench`]: what `unready-bench` measures.
 //! - [`demo`]: the containers of `unready-demo`, with what is expected of each.
+//! - [`attached`]: which programs and maps a process holds.
+//! - [`lab`]: a scratch directory, a cgroup, a runtime and a root file system, in one.
 //! - [`wait`]: waiting with a deadline.
 #![forbid(unsafe_code)]
 
+pub mod attached;
+pub mod bench;
 pub mod binaries;
 pub mod bundle;
 pub mod cgroups;
 pub mod demo;
 pub mod interrupt;
+pub mod lab;
 pub mod processes;
 pub mod rootfs;
 pub mod runc;

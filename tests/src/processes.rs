@@ -165,6 +165,8 @@ pub struct AgentOptions<'a> {
     pub runtime_root: Option<&'a Path>,
     /// How long level 1 stays after the last start; the agent's default when absent.
     pub linger: Option<Duration>,
+    /// Where it records what its engine is given.
+    pub record: Option<&'a Path>,
 }
 
 impl Agent {
@@ -180,6 +182,9 @@ impl Agent {
         }
         if let Some(linger) = options.linger {
             command.args(["--linger", &linger.as_secs().to_string()]);
+        }
+        if let Some(file) = options.record {
+            command.arg("--record").arg(file);
         }
         let mut daemon = Daemon::start("agent", command, directory)?;
         let feed = Feed::read(daemon.take_stdout()?);

@@ -3,16 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use rustix::process::geteuid;
-use std::{collections::BTreeMap, env, fs, os::unix::fs::PermissionsExt, process, time::Duration};
+use std::{collections::BTreeMap, env, time::Duration};
 use unready_tests::{
     binaries::Binaries,
-    cgroups::{Cgroup, Hierarchies},
     demo::{
+        more,
         scenario::{Expected, Scenario},
-        table::SCENARIOS,
+        table,
         world::World,
     },
-    runc::{Container, Ended, Runc},
+    lab::Lab,
+    runc::{Container, Ended},
     wait,
 };
 
@@ -33,6 +34,20 @@ const ENDS: &[(&str, Option<Ended>, &str)] = &[
     ("crlf-script", Some(Ended::Code(1)), "no such file or directory"),
     ("no-command", None, "no such file or directory"),
     ("memory-limit", Some(Ended::Signal(9)), ""),
+    ("no-x-bit", None, "permission denied"),
+    ("no-format", Some(Ended::Code(1)), "exec format error"),
+    ("no-interpreter", Some(Ended::Code(1)), "no such file or directory"),
+    ("directory-for-key", Some(Ended::Code(1)), "/keys/tls.key: Is a directory"),
+    ("no-directory", Some(Ended::Code(1)), "/data/state/started: No such file or directory"),
+    ("dangling-link", Some(Ended::Code(1)), "/keys/tls.key: No such file or directory"),
+    ("too-many-files", Some(Ended::Code(1)), "Too many open files"),
+    ("port-taken", Some(Ended::Code(1)), "port 8080: Address already in use"),
+    ("foreign-address", Some(Ended::Code(1)), "192.0.2.1:8080: Cannot assign requested address"),
+    ("no-setgroups", Some(Ended::Code(1)), "setgroups to 1001 failed: Operation not permitted"),
+    ("no-socket", Some(Ended::Code(1)), "/run/app.sock: Permission denied"),
+    ("no-authorities", Some(Ended::Code(1)), "no CA bundle found"),
+    ("segfault", Some(Ended::Signal(11)), ""),
+    ("exit-code", Some(Ended::Code(3)), "bad configuration"),
 ];
 
 fn check(scenario: &Scenario, container: &Container, ends: &BTreeMap<&str, (Option<Ended>, &str)>) {
@@ -59,16 +74,11 @@ fn every_container_of_the_demo_ends_as_intended() {
         return;
     }
     let ends: BTreeMap<_, _> = ENDS.iter().map(|&(name, ended, says)| (name, (ended, says))).collect();
-    let binaries = Binaries::find().unwrap();
-    let scratch = tempfile::tempdir().unwrap();
-    fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o711)).unwrap();
-    let cgroup = Cgroup::new(&Hierarchies::find().unwrap(), format!("/unready-containers-{}", process::id())).unwrap();
-    let runc = Runc::new(scratch.path()).unwrap();
-    let world = World::build(scratch.path(), &binaries, cgroup.path()).unwrap();
+    let world = World::build(Lab::new("containers", Binaries::find().unwrap()).unwrap()).unwrap();
     let mut containers = Vec::new();
-    for scenario in SCENARIOS {
+    for scenario in table::SCENARIOS.iter().chain(more::SCENARIOS) {
         let bundle = (scenario.bundle)(&world, scenario.name).unwrap();
-        let container = runc.run(scenario.name, &bundle).unwrap();
+        let container = world.lab().runc().run(scenario.name, &bundle).unwrap();
         check(scenario, &container, &ends);
         containers.push((scenario, container));
     }

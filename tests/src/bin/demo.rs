@@ -5,19 +5,12 @@
 //! after a failure, Ctrl-C or SIGTERM.
 #![forbid(unsafe_code)]
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Parser;
 use rustix::process::geteuid;
-use std::{
-    fs::{self, Permissions},
-    os::unix::fs::PermissionsExt,
-    path::PathBuf,
-    process::{self, ExitCode},
-    time::Instant,
-};
+use std::{path::PathBuf, process::ExitCode, time::Instant};
 use unready_tests::{
     binaries::Binaries,
-    cgroups::{Cgroup, Hierarchies},
     demo::{
         report,
         stage::{Act, Outcome, Stage},
@@ -25,8 +18,8 @@ use unready_tests::{
         world::World,
     },
     interrupt,
-    processes::{Agent, AgentOptions, Collector},
-    runc::Runc,
+    lab::Lab,
+    processes::{AgentOptions, Collector},
 };
 
 /// Runs real containers that cannot start, and shows what Unready says about each
@@ -61,22 +54,15 @@ fn demo(arguments: Arguments) -> Result<bool> {
     interrupt::install()?;
     let begin = Instant::now();
     let binaries = Binaries::given(arguments.bin_dir, arguments.workloads_dir);
-    let scratch = tempfile::Builder::new().prefix("unready-demo-").tempdir().context("cannot make a temporary directory")?;
-    // Root of a user namespace has to pass through it on the way to its root file system.
-    fs::set_permissions(scratch.path(), Permissions::from_mode(0o711)).context("cannot open the temporary directory")?;
-    let cgroup = Cgroup::new(&Hierarchies::find()?, format!("/unready-demo-{}", process::id()))?;
-    let runc = Runc::new(scratch.path())?;
-
-    println!("building root file systems, three C programs and two of Go");
-    let world = World::build(scratch.path(), &binaries, cgroup.path())?;
-    let collector = Collector::start(&binaries, scratch.path())?;
+    println!("building root file systems, four C programs and two of Go");
+    let world = World::build(Lab::new("demo", binaries)?)?;
+    let lab = world.lab();
+    let collector = Collector::start(lab.binaries(), lab.directory())?;
     println!("collector on {}", collector.url());
-    let runtime_root = runc.state();
-    let options = AgentOptions { collector: Some(collector.url()), runtime_root: Some(&runtime_root), linger: None };
-    let agent = Agent::start(&binaries, scratch.path(), options)?;
+    let agent = lab.agent(AgentOptions { collector: Some(collector.url()), ..AgentOptions::default() })?;
     println!("agent ready after {:.1} s; starting {} containers", begin.elapsed().as_secs_f64(), SCENARIOS.len());
 
-    let stage = Stage { world: &world, runc: &runc, agent: &agent, collector: &collector };
+    let stage = Stage { world: &world, agent: &agent, collector: &collector };
     let played = stage.play(SCENARIOS).and_then(|acts| Ok((stage.outcome(&acts)?, acts)));
     if arguments.logs {
         println!("--- agent\n{}--- collector\n{}---", agent.daemon().log(), collector.daemon().log());

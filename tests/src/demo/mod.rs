@@ -2,10 +2,12 @@
 //!
 //! - [`scenario`]: what a container is and what is expected of it.
 //! - [`table`]: the containers, in one place.
+//! - [`more`]: containers that are explained in the kernel tests only.
 //! - [`world`]: root file systems, volumes and programs that they need.
 //! - [`stage`]: starts them and waits for what is said about them.
 //! - [`report`]: the table for people.
 
+pub mod more;
 pub mod report;
 pub mod scenario;
 pub mod stage;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     processes::{Agent, Collector},
-    runc::{Container, Runc},
+    runc::Container,
     verdicts::Verdicts,
     wait,
 };
@@ -30,10 +30,8 @@ const SETTLES_WITHIN: Duration = Duration::from_millis(1500);
 /// What the containers are started with.
 #[derive(Debug)]
 pub struct Stage<'a> {
-    /// Their file systems.
+    /// Their file systems and runtime.
     pub world: &'a World,
-    /// Their runtime.
-    pub runc: &'a Runc,
     /// Who watches.
     pub agent: &'a Agent,
     /// Who keeps.
@@ -82,7 +80,7 @@ impl Stage<'_> {
     fn act(&self, scenario: &'static Scenario) -> Result<Act> {
         let begin = Instant::now();
         let bundle = (scenario.bundle)(self.world, scenario.name)?;
-        let container = self.runc.run(scenario.name, &bundle)?;
+        let container = self.world.lab().runc().run(scenario.name, &bundle)?;
         if let Some(afterwards) = scenario.afterwards {
             afterwards(self.world)?;
         }

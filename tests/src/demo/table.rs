@@ -13,7 +13,7 @@ use anyhow::Result;
 use std::{fs, time::Duration};
 
 /// The user of most containers, as in most images.
-const APP: u32 = 1000;
+pub(super) const APP: u32 = 1000;
 /// A group that the user does not have.
 const TEAM: u32 = 2000;
 /// First host id of the demo's user namespaces.
@@ -22,7 +22,7 @@ const NAMESPACE: u32 = 200_000;
 const LATE: Duration = Duration::from_millis(200);
 
 /// A row that must be explained.
-const fn explained(
+pub(super) const fn explained(
     name: &'static str,
     about: &'static str,
     bundle: fn(&World, &str) -> Result<Bundle>,
@@ -55,7 +55,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let volume = world.volume(name, Access::root())?;
             Ok(app(world, name, &["/bin/open-or-exit", "/data/orders.db", "create"]).volume(volume.path(), "/data"))
         },
-        ["PermissionDenied", "/data", "mode bits", "fsGroup"],
+        ["PermissionDenied", "/data/orders.db", "mode bits", "chown 1000:1000 /data"],
     ),
     explained(
         "team-directory",
@@ -65,7 +65,7 @@ pub const SCENARIOS: &[Scenario] = &[
             volume.file("settings.yaml", "colour: green\n", Access::new(0, TEAM, 0o640))?;
             Ok(app(world, name, &["/bin/open-or-exit", "/srv/shared/settings.yaml"]).groups(&[3000]).volume(volume.path(), "/srv/shared"))
         },
-        ["PermissionDenied", "/srv/shared", "supplementary group", "2000"],
+        ["PermissionDenied", "/srv/shared/settings.yaml", "supplementary group", "group 2000"],
     ),
     explained(
         "mapped-volume",
@@ -75,19 +75,19 @@ pub const SCENARIOS: &[Scenario] = &[
             let bundle = root(world, name, &["/bin/open-or-exit", "/data/orders.db", "create"]);
             Ok(bundle.volume(volume.path(), "/data").user_namespace(NAMESPACE))
         },
-        ["PermissionDenied", "/data", "user-namespace mapping", "200000"],
+        ["PermissionDenied", "/data/orders.db", "user namespace", "maps"],
     ),
     explained(
         "low-port",
         "port 80 without the capability",
         |world, name| Ok(app(world, name, &["/bin/bind-port", "80"]).no_capabilities()),
-        ["PermissionDenied", "0.0.0.0:80", "missing capability", "NET_BIND_SERVICE"],
+        ["PermissionDenied", "0.0.0.0:80", "capability NET_BIND_SERVICE", "NET_BIND_SERVICE"],
     ),
     explained(
         "read-only-root",
         "a read-only root file system written to",
         |world, name| Ok(app(world, name, &["/bin/write-file", "/var/lib/app/state"]).read_only_root()),
-        ["ReadOnlyFilesystem", "/var/lib/app/state", "read-only root", "readOnlyRootFilesystem"],
+        ["ReadOnlyFilesystem", "/var/lib/app/state", "read-only root", "tmpfs"],
     ),
     explained(
         "read-only-mount",
@@ -96,7 +96,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let volume = world.volume(name, Access::new(APP, APP, 0o755))?;
             Ok(app(world, name, &["/bin/write-file", "/data/state"]).read_only_volume(volume.path(), "/data"))
         },
-        ["ReadOnlyFilesystem", "/data/state", "read-only mount", "readOnly"],
+        ["ReadOnlyFilesystem", "/data/state", "read-only mount", "without the option ro"],
     ),
     explained(
         "missing-key",
@@ -105,7 +105,7 @@ pub const SCENARIOS: &[Scenario] = &[
             let volume = keys(world, name)?;
             Ok(app(world, name, &["/bin/read-key", "/keys/tls.key"]).read_only_volume(volume.path(), "/keys"))
         },
-        ["FileMissing", "/keys/tls.key", "missing file", "tls.key"],
+        ["FileMissing", "/keys/tls.key", "missing file", "Add /keys/tls.key"],
     ),
     Scenario {
         afterwards: Some(|world| {
@@ -119,14 +119,14 @@ pub const SCENARIOS: &[Scenario] = &[
                 let volume = keys(world, name)?;
                 Ok(app(world, name, &["/bin/read-key", "/keys/tls.key"]).read_only_volume(volume.path(), "/keys"))
             },
-            ["FileMissing", "/keys/tls.key", "appeared late", "wait"],
+            ["FileMissing", "/keys/tls.key", "appeared late", "after /keys/tls.key is written"],
         )
     },
     explained(
         "full-tmpfs",
         "a full tmpfs",
         |world, name| Ok(app(world, name, &["/bin/fill-disk", "/var/spool/app"]).tmpfs("/var/spool/app", 1 << 20)),
-        ["StorageFull", "/var/spool/app", "no space", "sizeLimit"],
+        ["StorageFull", "/var/spool/app/journal", "bytes", "size="],
     ),
     explained(
         "no-loader",
@@ -137,7 +137,7 @@ pub const SCENARIOS: &[Scenario] = &[
     explained(
         "no-library",
         "a shared library that is not in the image",
-        |world, name| Ok(Bundle::new(world.with_libc(), world.cgroup(name), &["/app/greet"]).user(APP, APP)),
+        |world, name| Ok(world.with_libc(name, &["/app/greet"])),
         ["LibraryMissing", "libgreet.so.1", "shared library", "libgreet.so.1"],
     ),
     explained(
@@ -156,24 +156,24 @@ pub const SCENARIOS: &[Scenario] = &[
         "no-command",
         "a command that does not exist",
         |world, name| Ok(app(world, name, &["/app/server", "--port", "8080"])),
-        ["CommandNotFound", "/app/server", "not in the image", "command"],
+        ["CommandNotFound", "/app/server", "missing command", "/app/server"],
     ),
     explained(
         "memory-limit",
         "a memory limit that kills",
         |world, name| Ok(app(world, name, &["/bin/eat-memory"]).memory(32 << 20)),
-        ["OutOfMemory", "memory limit", "memory limit", "limits.memory"],
+        ["OutOfMemory", "memory limit", "main process", "limit"],
     ),
 ];
 
 /// A container of the base image, as the usual user.
-fn app(world: &World, name: &str, args: &[&str]) -> Bundle {
-    root(world, name, args).user(APP, APP)
+pub(super) fn app(world: &World, name: &str, args: &[&str]) -> Bundle {
+    world.lab().bundle(name, args)
 }
 
 /// A container of the base image, as root.
-fn root(world: &World, name: &str, args: &[&str]) -> Bundle {
-    Bundle::new(world.base(), world.cgroup(name), args)
+pub(super) fn root(world: &World, name: &str, args: &[&str]) -> Bundle {
+    app(world, name, args).user(0, 0)
 }
 
 /// A volume with a certificate and no key.

@@ -1,7 +1,8 @@
 //! What the demo's containers are made of: two root file systems, volumes, and the few programs that are no Rust.
 
 use crate::{
-    binaries::Binaries,
+    bundle::Bundle,
+    lab::Lab,
     rootfs::{Access, Tree},
 };
 use anyhow::{Context, Result, ensure};
@@ -13,9 +14,10 @@ use std::{
 };
 
 /// Workloads that are copied into the root file system, as `/bin/NAME`.
-const WORKLOADS: [&str; 12] = [
+const WORKLOADS: [&str; 13] = [
     "bind-address",
     "bind-port",
+    "bind-socket",
     "drop-privileges",
     "eat-memory",
     "fill-disk",
@@ -52,40 +54,29 @@ const CRLF_SH: &str = "#!/bin/sh\r\necho started\r\nexec sleep 3600\r\n";
 /// The material.
 #[derive(Debug)]
 pub struct World {
-    directory: PathBuf,
-    base: Tree,
+    lab: Lab,
     with_libc: Tree,
-    cgroup: String,
 }
 
 impl World {
-    /// Builds everything below `directory`; containers get cgroups below `cgroup`.
-    pub fn build(directory: &Path, binaries: &Binaries, cgroup: &str) -> Result<Self> {
-        let built = directory.join("built");
+    /// Fills a lab's root file system, and makes a second one.
+    pub fn build(lab: Lab) -> Result<Self> {
+        let built = lab.directory().join("built");
         fs::create_dir_all(&built).with_context(|| format!("cannot make {}", built.display()))?;
         build_c(&built)?;
         build_go(&built)?;
-        Ok(Self {
-            base: base(directory, binaries, &built)?,
-            with_libc: with_libc(directory, &built)?,
-            directory: directory.to_owned(),
-            cgroup: cgroup.to_owned(),
-        })
+        fill(&lab, &built)?;
+        Ok(Self { with_libc: with_libc(lab.directory(), &built)?, lab })
     }
 
-    /// The root file system with the static programs.
-    pub fn base(&self) -> &Path {
-        self.base.path()
+    /// Directory, cgroup and runtime.
+    pub fn lab(&self) -> &Lab {
+        &self.lab
     }
 
-    /// The root file system with loader and C library, but without libgreet.
-    pub fn with_libc(&self) -> &Path {
-        self.with_libc.path()
-    }
-
-    /// The cgroup of a container.
-    pub fn cgroup(&self, name: &str) -> String {
-        format!("{}/{name}", self.cgroup)
+    /// A container of the root file system with loader and C library, but without libgreet; otherwise as [`Lab::bundle`].
+    pub fn with_libc(&self, name: &str, args: &[&str]) -> Bundle {
+        Bundle { root: self.with_libc.path().to_owned(), ..self.lab.bundle(name, args) }
     }
 
     /// A volume of this name, made when it is not there yet.
@@ -95,15 +86,13 @@ impl World {
 
     /// Where a volume is on the host.
     pub fn volume_path(&self, name: &str) -> PathBuf {
-        self.directory.join("volumes").join(name)
+        self.lab.directory().join("volumes").join(name)
     }
 }
 
-fn base(directory: &Path, binaries: &Binaries, built: &Path) -> Result<Tree> {
-    let tree = Tree::root(directory.join("base"))?;
-    for name in WORKLOADS {
-        tree.copy(&binaries.workload(name)?, &format!("bin/{name}"))?;
-    }
+fn fill(lab: &Lab, built: &Path) -> Result<()> {
+    lab.install(&WORKLOADS)?;
+    let tree = lab.base();
     for name in ["web", "web-foreign", "dynamic", "segfault"] {
         tree.copy(&built.join(name), &format!("app/{name}"))?;
     }
@@ -115,8 +104,7 @@ fn base(directory: &Path, binaries: &Binaries, built: &Path) -> Result<Tree> {
     tree.directory("var/lib/app", Access::new(1000, 1000, 0o755))?;
     tree.directory("var/log/app", Access::root())?;
     tree.file("app/start.sh", HEALTHY_SH, Access::root())?;
-    tree.file("app/start-crlf.sh", CRLF_SH, Access::root())?;
-    Ok(tree)
+    tree.file("app/start-crlf.sh", CRLF_SH, Access::root())
 }
 
 fn with_libc(directory: &Path, built: &Path) -> Result<Tree> {
