@@ -1,0 +1,231 @@
+//! From facts to checks: what each lack means, and what to do about it. Pure.
+
+use super::{
+    Check, TRACEFS,
+    facts::{self, Facts},
+};
+use crate::cgroupfs::{CgroupError, CgroupRoot};
+
+/// Oldest kernel: `CAP_BPF`, the ring buffer and `bpf_ktime_get_boot_ns` are of Linux 5.8; 5.10 is the first long-term one.
+const KERNEL_MIN: (u32, u32) = (5, 10);
+
+/// All checks, in the order in which a user has to repair them.
+pub fn judge(facts: &Facts) -> Vec<Check> {
+    let mut checks = vec![rights(facts), kernel(facts), btf(facts), tracefs(facts), cgroup(facts), lockdown(facts)];
+    checks.extend(CAPABILITIES.iter().map(|need| need.judge(facts)));
+    checks.push(memory(facts));
+    checks
+}
+
+fn rights(facts: &Facts) -> Check {
+    const NAME: &str = "user";
+    if !facts::is_initial_user_namespace(&facts.uid_map) {
+        return Check::refused(
+            NAME,
+            "this is a user namespace of its own, whose root has no rights over the kernel",
+            "run it on the host, or in a container without user namespace",
+        );
+    }
+    match facts::effective_uid(&facts.status) {
+        Some(0) => Check::ok(NAME, "root"),
+        Some(_) if CAPABILITIES.iter().all(|need| !need.needed || need.held(facts)) => {
+            Check::degraded(NAME, "not root: `unready run` cannot make cgroups or change users", "use sudo for `unready run`")
+        }
+        Some(uid) => Check::refused(NAME, format!("uid {uid} may not load eBPF programs"), "run it as root, e.g. with sudo"),
+        None => Check::degraded(NAME, "/proc/self/status cannot be read, so that rights are unknown", "mount /proc"),
+    }
+}
+
+fn kernel(facts: &Facts) -> Check {
+    const NAME: &str = "kernel";
+    let release = &facts.release;
+    match facts::kernel_version(release) {
+        Some(version) if version >= KERNEL_MIN => Check::ok(NAME, release.clone()),
+        Some(_) => Check::refused(NAME, format!("Linux {release} is too old"), "Unready needs 5.10 or later"),
+        None => Check::degraded(NAME, format!("{release:?} names no version"), "Unready needs 5.10 or later"),
+    }
+}
+
+fn btf(facts: &Facts) -> Check {
+    const NAME: &str = "BTF";
+    if facts.btf {
+        return Check::ok(NAME, "/sys/kernel/btf/vmlinux");
+    }
+    Check::refused(
+        NAME,
+        "the kernel does not describe its types: there is no /sys/kernel/btf/vmlinux",
+        "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as the distributions' own are",
+    )
+}
+
+fn tracefs(facts: &Facts) -> Check {
+    const NAME: &str = "tracefs";
+    match facts::tracefs_mount(&facts.mountinfo) {
+        Some(point) => Check::ok(NAME, point),
+        None => Check::refused(
+            NAME,
+            "tracefs is not mounted, so that tracepoints cannot be found",
+            format!("`mount -t tracefs none {TRACEFS}`, or give the container that directory of the host"),
+        ),
+    }
+}
+
+fn cgroup(facts: &Facts) -> Check {
+    const NAME: &str = "cgroup2";
+    if facts.mountinfo.is_empty() {
+        return Check::refused(NAME, "/proc/self/mountinfo cannot be read", "mount /proc");
+    }
+    if let Some(root) = CgroupRoot::from_mountinfo(&facts.mountinfo) {
+        let kind = if facts.mountinfo.contains(" - cgroup cgroup ") { "hybrid, beside v1 hierarchies" } else { "pure" };
+        return Check::ok(NAME, format!("{} ({kind})", root.path().display()));
+    }
+    let text = CgroupError::NoUnified.to_string();
+    let (found, remedy) = text.split_once("; ").unwrap_or((&text, "mount it"));
+    Check::refused(NAME, found, remedy)
+}
+
+fn lockdown(facts: &Facts) -> Check {
+    const NAME: &str = "lockdown";
+    match facts::lockdown_mode(&facts.lockdown) {
+        Some("confidentiality") => Check::refused(
+            NAME,
+            "the kernel is locked down in mode \"confidentiality\", which forbids eBPF to read kernel memory",
+            "boot with lockdown=integrity",
+        ),
+        Some(mode) => Check::ok(NAME, mode),
+        None => Check::ok(NAME, "none, or it is not shown (no securityfs)"),
+    }
+}
+
+fn memory(facts: &Facts) -> Check {
+    const NAME: &str = "memory limit";
+    if facts.controllers.split_whitespace().any(|controller| controller == "memory") {
+        return Check::ok(NAME, "cgroup2 controller");
+    }
+    match CgroupRoot::from_mountinfo(&facts.mountinfo).as_ref().and_then(CgroupRoot::v1_memory) {
+        Some(point) => Check::ok(NAME, format!("v1 hierarchy at {}", point.display())),
+        None => Check::degraded(
+            NAME,
+            "no memory controller: `unready run --memory` is refused, and memory limits are not explained",
+            "boot without cgroup_disable=memory",
+        ),
+    }
+}
+
+/// A capability, and what is lost without it.
+struct Need {
+    name: &'static str,
+    /// Any of these bits of capabilities(7) will do.
+    bits: &'static [u8],
+    needed: bool,
+    lost: &'static str,
+}
+
+/// `bpf_capable()` and `perfmon_capable()` accept `CAP_SYS_ADMIN` too (include/linux/capability.h, Linux 5.8).
+const CAPABILITIES: &[Need] = &[
+    Need { name: "CAP_BPF", bits: &[39, 21], needed: true, lost: "eBPF programs cannot be loaded without CAP_BPF" },
+    Need { name: "CAP_PERFMON", bits: &[38, 21], needed: true, lost: "eBPF programs may not look at calls without CAP_PERFMON" },
+    Need {
+        name: "CAP_SYS_PTRACE",
+        bits: &[19],
+        needed: false,
+        lost: "without CAP_SYS_PTRACE the file systems of other users' processes are closed to us: a refused call is reported, the directory that refused it is not",
+    },
+    Need {
+        name: "CAP_DAC_READ_SEARCH",
+        bits: &[2, 1],
+        needed: false,
+        lost: "without CAP_DAC_READ_SEARCH private directories are closed to us: a path is explained only up to the first of them",
+    },
+];
+
+impl Need {
+    fn held(&self, facts: &Facts) -> bool {
+        facts::effective_capabilities(&facts.status).is_some_and(|held| self.bits.iter().any(|bit| held >> bit & 1 == 1))
+    }
+
+    fn judge(&self, facts: &Facts) -> Check {
+        if self.held(facts) {
+            return Check::ok(self.name, "held");
+        }
+        let remedy = format!("run as root, or add {} to the container's capabilities", self.name.trim_start_matches("CAP_"));
+        if self.needed { Check::refused(self.name, self.lost, remedy) } else { Check::degraded(self.name, self.lost, remedy) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::preflight::{State, refusal};
+
+    const PURE: &str = "31 24 0:27 / /sys/fs/cgroup rw,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n\
+                        40 24 0:12 / /sys/kernel/tracing rw - tracefs none rw\n";
+    const V1: &str = "30 24 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+                      40 24 0:12 / /sys/kernel/tracing rw - tracefs none rw\n";
+
+    fn good() -> Facts {
+        Facts {
+            release: "6.1.0-56-cloud-amd64".into(),
+            btf: true,
+            mountinfo: PURE.into(),
+            status: "Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff\n".into(),
+            uid_map: "0 0 4294967295".into(),
+            lockdown: "none [integrity] confidentiality".into(),
+            controllers: "cpu memory pids".into(),
+        }
+    }
+
+    fn state(facts: &Facts, name: &str) -> State {
+        judge(facts).into_iter().find(|check| check.name == name).unwrap().state
+    }
+
+    #[test]
+    fn a_good_machine_has_nothing_to_say() {
+        assert!(judge(&good()).iter().all(|check| check.state == State::Ok && check.remedy.is_none()), "{:#?}", judge(&good()));
+    }
+
+    #[test]
+    fn each_lack_is_refused_with_a_remedy() {
+        let cases: [(&str, &str, Facts); 9] = [
+            ("kernel", "5.4.0-1 is too old", Facts { release: "5.4.0-1".into(), ..good() }),
+            ("BTF", "CONFIG_DEBUG_INFO_BTF", Facts { btf: false, ..good() }),
+            ("tracefs", "mount -t tracefs", Facts { mountinfo: PURE.lines().next().unwrap().into(), ..good() }),
+            ("cgroup2", "systemd.unified_cgroup_hierarchy=1", Facts { mountinfo: V1.into(), ..good() }),
+            ("cgroup2", "mount /proc", Facts { mountinfo: String::new(), ..good() }),
+            ("lockdown", "lockdown=integrity", Facts { lockdown: "none integrity [confidentiality]".into(), ..good() }),
+            ("user", "sudo", Facts { status: "Uid:\t1000\t1000\t1000\t1000\nCapEff:\t0\n".into(), ..good() }),
+            ("user", "on the host", Facts { uid_map: "0 100000 65536".into(), ..good() }),
+            ("CAP_PERFMON", "add PERFMON", Facts { status: "Uid:\t0\t0\t0\t0\nCapEff:\t0000008000000000\n".into(), ..good() }),
+        ];
+        for (name, word, facts) in cases {
+            let check = judge(&facts).into_iter().find(|check| check.name == name).unwrap();
+            assert_eq!(check.state, State::Refused, "{name}");
+            assert!(check.sentence().contains(word), "{name}: {}", check.sentence());
+            assert!(refusal(&judge(&facts)).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn sys_admin_stands_in_for_bpf_and_perfmon() {
+        let facts = Facts { status: "Uid:\t0\t0\t0\t0\nCapEff:\t0000000000200000\n".into(), ..good() };
+        assert_eq!(state(&facts, "CAP_BPF"), State::Ok);
+        assert_eq!(state(&facts, "CAP_PERFMON"), State::Ok);
+        assert_eq!(state(&facts, "CAP_SYS_PTRACE"), State::Degraded);
+        assert!(refusal(&judge(&facts)).is_ok());
+    }
+
+    #[test]
+    fn capabilities_without_root_suffice_for_the_agent() {
+        let facts = Facts { status: "Uid:\t1000\t1000\t1000\t1000\nCapEff:\t000000c000080004\n".into(), ..good() };
+        assert_eq!(state(&facts, "user"), State::Degraded);
+        assert!(refusal(&judge(&facts)).is_ok());
+    }
+
+    #[test]
+    fn memory_of_a_hybrid_machine_is_the_v1_hierarchy() {
+        let hybrid = format!("{V1}31 24 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
+        assert_eq!(state(&Facts { mountinfo: hybrid, controllers: "hugetlb".into(), ..good() }, "memory limit"), State::Ok);
+        assert_eq!(state(&Facts { controllers: "cpu".into(), ..good() }, "memory limit"), State::Degraded);
+    }
+}
