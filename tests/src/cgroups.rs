@@ -37,6 +37,11 @@ impl Hierarchies {
         Ok(Self { unified, all })
     }
 
+    /// Roots of all hierarchies.
+    pub fn all(&self) -> &[PathBuf] {
+        &self.all
+    }
+
     /// Root of the unified hierarchy.
     pub fn unified(&self) -> &Path {
         &self.unified

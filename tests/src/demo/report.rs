@@ -2,29 +2,37 @@
 
 use super::stage::{Act, Outcome};
 use crate::verdicts::Verdict;
-use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets::UTF8_HORIZONTAL_ONLY};
+use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 
 /// Width of the whole table, in columns.
 const WIDTH: u16 = 160;
 /// Most characters of a remedy that are shown; `unready get -o json` has all of them.
 const REMEDY_CHARS: usize = 110;
 
-/// The table.
-pub fn table(acts: &[Act], outcome: &Outcome) -> Table {
+/// Only a line below the header: rows of two lines are many already.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// The table as text, without spaces at the ends of its lines.
+pub fn table(acts: &[Act], outcome: &Outcome) -> String {
+    let text = rows(acts, outcome).to_string();
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
+}
+
+fn rows(acts: &[Act], outcome: &Outcome) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     table.set_header(["container", "what is the matter", "cause", "subject", "layer", "remedy"]);
     for act in acts {
         let scenario = act.scenario;
         let mut said = outcome.verdicts.of(scenario.name).peekable();
         if said.peek().is_none() {
-            table.add_row([scenario.name, scenario.about, "none", "", "", ""]);
+            table.add_row([scenario.name, scenario.about, "—", "", "", ""]);
         }
         for verdict in said {
             table.add_row(row(scenario.name, scenario.about, verdict));
         }
     }
-    for (column, width) in [(0, 17), (1, 28), (2, 26), (3, 26), (4, 20)] {
+    for (column, width) in [(0, 17), (1, 34), (2, 26), (3, 28), (4, 22)] {
         if let Some(column) = table.column_mut(column) {
             column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(width)));
         }

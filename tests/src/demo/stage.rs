@@ -103,7 +103,11 @@ impl Stage<'_> {
     fn said(&self, scenario: &Scenario) -> Result<String> {
         let verdicts = self.agent.verdicts()?;
         let said: Vec<String> = verdicts.of(scenario.name).map(|verdict| format!("{} {}", verdict.cause, verdict.subject)).collect();
-        Ok(if said.is_empty() { "started, nothing to explain".to_owned() } else { said.join(", ") })
+        Ok(match (scenario.expected, said.is_empty()) {
+            (Expected::Healthy { .. }, true) => "up, nothing to explain".to_owned(),
+            (Expected::Verdict(_), true) => "not explained".to_owned(),
+            (_, false) => said.join(", "),
+        })
     }
 
     /// Waits a moment for what might still be said, and compares both lists with what is expected.

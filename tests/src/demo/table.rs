@@ -2,7 +2,7 @@
 
 use super::{
     scenario::{Expected, Explained, Scenario},
-    world::World,
+    world::{LOADER, World},
 };
 use crate::{
     bundle::Bundle,
@@ -132,7 +132,7 @@ pub const SCENARIOS: &[Scenario] = &[
         "no-loader",
         "a dynamic binary without its loader",
         |world, name| Ok(app(world, name, &["/app/dynamic"])),
-        ["LoaderMissing", "/lib64/ld-linux-x86-64.so.2", "program interpreter", "static"],
+        ["LoaderMissing", LOADER, "program interpreter", "static"],
     ),
     explained(
         "no-library",

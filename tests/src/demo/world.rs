@@ -13,6 +13,9 @@ use std::{
     process::Command,
 };
 
+/// The dynamic loader, where this architecture's psABI has it.
+pub const LOADER: &str = if cfg!(target_arch = "aarch64") { "/lib/ld-linux-aarch64.so.1" } else { "/lib64/ld-linux-x86-64.so.2" };
+
 /// Workloads that are copied into the root file system, as `/bin/NAME`.
 const WORKLOADS: [&str; 13] = [
     "bind-address",
@@ -111,18 +114,8 @@ fn with_libc(directory: &Path, built: &Path) -> Result<Tree> {
     let tree = Tree::root(directory.join("with-libc"))?;
     tree.copy(&built.join("greet"), "app/greet")?;
     tree.copy(&library("libc.so.6")?, &format!("lib/{}-linux-gnu/libc.so.6", env::consts::ARCH))?;
-    let loader = loader()?;
-    tree.copy(Path::new(loader), loader)?;
+    tree.copy(Path::new(LOADER), LOADER)?;
     Ok(tree)
-}
-
-/// The loader that the psABI of this architecture fixes.
-fn loader() -> Result<&'static str> {
-    match env::consts::ARCH {
-        "x86_64" => Ok("/lib64/ld-linux-x86-64.so.2"),
-        "aarch64" => Ok("/lib/ld-linux-aarch64.so.1"),
-        other => anyhow::bail!("the demo knows no dynamic loader for {other}"),
-    }
 }
 
 /// Where the C compiler finds a library.
