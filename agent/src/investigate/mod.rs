@@ -1,1 +1,257 @@
-//! placeholder
+//! Answers the engine's questions about the world.
+//!
+//! Two halves: [`Investigator::note`] looks at records as they pass and takes hold of what will be gone when somebody
+//! asks ([`hold`]); [`Investigator::answer`] finds the best view there still is ([`view`]) and looks. An answer always
+//! comes: what can no longer be known, and what takes too long (a dead network file system), is [`Answer::Gone`].
+//!
+//! - [`proc`]: bounded reading below `/proc`.
+//! - [`hold`], [`view`], [`resolve`]: a container's root, the view through it, paths inside it.
+//! - [`walk`], [`mounts`], [`acl`]: what decides over access to a path.
+//! - [`executable`], [`elf`], [`libraries`]: what a file is as a program, and what it needs.
+//! - [`sockets`], [`netns`]: who listens, which addresses there are.
+//! - [`files`], [`memory`], [`bundle`]: file systems, limits, memory, what the runtime was told.
+//!
+//! Refused: to open anything of a container but regular files and directories, to leave its root by a link, to attribute
+//! by `/proc/PID/cgroup`.
+
+mod acl;
+mod bundle;
+mod elf;
+mod executable;
+mod files;
+mod hold;
+mod libraries;
+mod memory;
+mod mounts;
+mod netns;
+mod proc;
+mod resolve;
+mod sockets;
+mod view;
+mod walk;
+
+use crate::cgroupfs::CgroupRoot;
+use hold::Store;
+use netns::Network;
+use rustix::time::{ClockId, Timespec, clock_gettime};
+use std::{path::PathBuf, sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use unready_diagnosis::{
+    question::{Answer, Question, RuntimeSpec, Scope},
+    record::Record,
+    units::{BootNanos, CgroupId, ClockAnchor},
+};
+use view::View;
+
+/// Questions looked into at once: each takes a thread of the blocking pool.
+const MAX_AT_ONCE: usize = 4;
+/// How long a look may take before it is given up. It goes on in its thread, and keeps its place among the few.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks for a file that is awaited.
+const PAUSE: Duration = Duration::from_millis(10);
+/// How long a file is awaited at most.
+const MAX_WAIT: Duration = Duration::from_mins(1);
+
+/// Answers questions. Clones share what is held.
+#[derive(Clone, Debug)]
+pub struct Investigator(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    cgroups: CgroupRoot,
+    state_roots: Vec<PathBuf>,
+    store: Store,
+    places: Arc<Semaphore>,
+}
+
+impl Investigator {
+    /// For the containers below a cgroup hierarchy.
+    pub fn new(root: CgroupRoot) -> Self {
+        Self::with_state_roots(root, Vec::new())
+    }
+
+    /// The same, with further directories where runtimes keep their containers (`runc --root`), looked at first.
+    pub fn with_state_roots(root: CgroupRoot, state_roots: Vec<PathBuf>) -> Self {
+        let places = Arc::new(Semaphore::new(MAX_AT_ONCE));
+        Self(Arc::new(Shared { cgroups: root, state_roots, store: Store::new(), places }))
+    }
+
+    /// Looks at a record as it passes: learns which path a cgroup has, takes hold of a container's root when its runtime
+    /// enters it and when it executes its first program. Takes tens of microseconds for those two, nothing for others.
+    pub fn note(&self, record: &Record) {
+        let store = &self.0.store;
+        match record {
+            Record::CgroupCreated { id, path, .. } => store.created(*id, path),
+            Record::CgroupRemoved { id } => store.removed(*id),
+            Record::RootChanged { task } => store.root_changed(task),
+            Record::Exec { task, .. } => {
+                if store.executed(task) {
+                    self.0.note_memory(task.cgroup);
+                }
+            }
+            Record::OomVictim { asker, .. } => self.0.note_memory(*asker),
+            Record::CgroupAttached { .. }
+            | Record::Exit { .. }
+            | Record::CallFailed(_)
+            | Record::Listening { .. }
+            | Record::Repeated { .. }
+            | Record::Output { .. } => {}
+        }
+    }
+
+    /// What was held for a cgroup can go: it keeps volumes busy.
+    pub fn release(&self, cgroup: CgroupId) {
+        self.0.store.release(cgroup);
+    }
+
+    /// How many cgroups something is held of.
+    pub fn held(&self) -> usize {
+        self.0.store.count()
+    }
+
+    /// Answers a question; what can no longer be known is [`Answer::Gone`].
+    pub async fn answer(&self, question: Question) -> Answer {
+        if let Question::AwaitPath { scope, path, for_millis } = question {
+            return self.await_path(scope, path, Duration::from_millis(for_millis).min(MAX_WAIT)).await;
+        }
+        self.look(move |shared| shared.answer(question)).await.unwrap_or_else(gone)
+    }
+
+    /// Runs a look on the blocking pool, with a place among the few and a time limit.
+    async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Shared) -> T + Send + 'static) -> Result<T, String> {
+        let shared = Arc::clone(&self.0);
+        let attempt = async move {
+            let place = Arc::clone(&shared.places).acquire_owned().await.map_err(|closed| closed.to_string())?;
+            let run = move || {
+                let found = look(&shared);
+                drop(place);
+                found
+            };
+            tokio::task::spawn_blocking(run).await.map_err(|failed| format!("the look was broken off: {failed}"))
+        };
+        let late = |_| Err(format!("a file system did not answer within {} s", PATIENCE.as_secs()));
+        tokio::time::timeout(PATIENCE, attempt).await.unwrap_or_else(late)
+    }
+
+    async fn await_path(&self, scope: Scope, path: String, patience: Duration) -> Answer {
+        let view = match self.look(move |shared| shared.view(scope)).await {
+            Ok(Ok(view)) => Arc::new(view),
+            Ok(Err(reason)) | Err(reason) => return gone(reason),
+        };
+        let end = tokio::time::Instant::now() + patience;
+        let mut absent_at = None;
+        loop {
+            let (view, path) = (Arc::clone(&view), path.clone());
+            let looked_at = now();
+            match self.look(move |_| files::appeared(&view, &path, absent_at)).await {
+                Ok(Ok(None)) => absent_at = Some(looked_at),
+                Ok(Ok(at)) => return Answer::Appeared { at },
+                Ok(Err(reason)) | Err(reason) => return gone(reason),
+            }
+            if tokio::time::Instant::now() >= end {
+                return Answer::Appeared { at: None };
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+impl Shared {
+    fn note_memory(&self, cgroup: CgroupId) {
+        if let Some(memory) = self.memory(cgroup) {
+            self.store.remember_memory(cgroup, memory);
+        }
+    }
+
+    fn memory(&self, cgroup: CgroupId) -> Option<unready_diagnosis::question::Memory> {
+        memory::read(&self.cgroups, &self.store.path(cgroup)?)
+    }
+
+    fn view(&self, scope: Scope) -> Result<View, String> {
+        let directory = self.store.path(scope.cgroup).map(|path| self.cgroups.directory(&path));
+        View::find(&self.store, scope, directory.as_deref())
+    }
+
+    fn answer(&self, question: Question) -> Answer {
+        self.try_answer(question).unwrap_or_else(gone)
+    }
+
+    fn try_answer(&self, question: Question) -> Result<Answer, String> {
+        Ok(match question {
+            Question::WalkPath { scope, path, dirfd, follow } => {
+                Answer::Walk(walk::walk(&self.view(scope)?, scope.process, &path, dirfd, follow)?)
+            }
+            Question::FindMount { scope, device, fd } => files::find_mount(&self.view(scope)?, device, fd),
+            Question::ReadExecutable { scope, path } => Answer::Executable(executable::read(&self.view(scope)?, scope.process, &path)?),
+            Question::AwaitPath { scope, path, .. } => Answer::Appeared { at: files::appeared(&self.view(scope)?, &path, None)? },
+            Question::FindListener { scope, port } => self.listener(scope, port)?,
+            Question::LocalAddresses { scope } => {
+                let addresses = sockets::addresses(&Network::of(&self.view(scope)?));
+                Answer::Addresses(addresses.ok_or("its network namespace can no longer be read")?)
+            }
+            Question::UnprivilegedPort { scope } => {
+                let text = Network::of(&self.view(scope)?).setting("ipv4/ip_unprivileged_port_start");
+                let port = text.and_then(|text| text.trim().parse().ok());
+                Answer::UnprivilegedPort(port.ok_or("its network namespace could not be entered to read the setting")?)
+            }
+            Question::Memory { cgroup } => self.memory_answer(cgroup)?,
+            Question::Usage { scope, path } => Answer::Usage(files::usage(&self.view(scope)?, scope.process, &path)?),
+            Question::Limits { scope } => Answer::Limits(files::limits(&self.view(scope)?, scope.process)?),
+            Question::RuntimeSpec { cgroup, container_id } => self.runtime_spec(cgroup, &container_id)?,
+            Question::Account { scope, uid } => files::account(&self.view(scope)?, uid),
+        })
+    }
+
+    fn listener(&self, scope: Scope, port: u16) -> Result<Answer, String> {
+        let network = Network::of(&self.view(scope)?);
+        let directory = self.store.path(scope.cgroup).map(|path| self.cgroups.directory(&path));
+        let first = directory.map(|directory| view::pids(&directory)).unwrap_or_default();
+        sockets::listener(&network, port, &first).map(Answer::Listener)
+    }
+
+    /// The cgroup as it is, completed by what was seen before: a runtime removes it as soon as the last process ended.
+    fn memory_answer(&self, cgroup: CgroupId) -> Result<Answer, String> {
+        self.note_memory(cgroup);
+        let memory = self.store.memory(cgroup);
+        memory.map(Answer::Memory).ok_or_else(|| "the cgroup was removed, and its memory limit was not read before".to_owned())
+    }
+
+    fn runtime_spec(&self, cgroup: CgroupId, container_id: &str) -> Result<Answer, String> {
+        let held = self.store.held(cgroup);
+        let by_runtime = || bundle::find(&self.state_roots, container_id, self.store.path(cgroup).as_deref());
+        let spec = held.as_ref().and_then(|held| held.spec()).or_else(by_runtime);
+        let Some(spec) = spec else {
+            return Err(format!("no runtime on this node describes a container {container_id} any more"));
+        };
+        let view = held.map(View::of_held).or_else(|| spec.view());
+        let command = view.as_ref().and_then(|view| command(view, &spec));
+        Ok(Answer::RuntimeSpec(RuntimeSpec { args: spec.args, cwd: spec.cwd, path: spec.path, command }))
+    }
+}
+
+/// The command's file: the first on `PATH` that may be executed, else the first that exists, as execvp(3) does.
+fn command(view: &View, spec: &bundle::Spec) -> Option<unready_diagnosis::question::Executable> {
+    let found = spec.candidates().into_iter().map(|path| executable::read_at(view, &path, None));
+    let mut existing: Vec<_> = found.filter(|executable| executable.file.is_some()).collect();
+    let runnable = existing.iter().position(|executable| executable.file.as_ref().is_some_and(|file| file.mode & 0o111 != 0));
+    if existing.is_empty() { None } else { Some(existing.swap_remove(runnable.unwrap_or(0))) }
+}
+
+fn gone(reason: String) -> Answer {
+    Answer::Gone { reason }
+}
+
+/// Nanoseconds since boot.
+fn now() -> BootNanos {
+    BootNanos(nanos(clock_gettime(ClockId::Boottime)))
+}
+
+/// Both clocks at this moment.
+fn clock() -> ClockAnchor {
+    ClockAnchor { boot: now(), wall: nanos(clock_gettime(ClockId::Realtime)) }
+}
+
+fn nanos(time: Timespec) -> u64 {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or_default())
+}

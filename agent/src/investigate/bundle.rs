@@ -1,0 +1,248 @@
+//! What a runtime was told to run: the OCI `config.json` of a container, held open since it entered its root, or found in
+//! the runtimes' usual places on the host.
+
+use super::{proc, view::View};
+use serde::Deserialize;
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+/// Longest `config.json` or `state.json` that is read, bytes.
+const MAX_BYTES: u64 = 1 << 20;
+/// Most containers of a state root that are looked through for one with a given cgroup.
+const MAX_SCANNED: usize = 512;
+/// What a shell or runtime takes when the environment has no `PATH`.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Where runtimes keep their containers: a directory of these has one directory a container, with `config.json` or with a
+/// `state.json` that names the bundle. `*` stands for one directory (a namespace, a user).
+const STATE_ROOTS: [&str; 12] = [
+    "/run/containerd/io.containerd.runtime.v2.task/*",
+    "/run/k3s/containerd/io.containerd.runtime.v2.task/*",
+    "/run/docker/containerd/daemon/io.containerd.runtime.v2.task/*",
+    "/run/runc",
+    "/run/containerd/runc/*",
+    "/run/docker/runtime-runc/*",
+    "/run/crun",
+    "/var/run/containers/storage/overlay-containers",
+    "/run/containers/storage/overlay-containers",
+    "/var/lib/containers/storage/overlay-containers",
+    "/run/user/*/runc",
+    "/run/user/*/crun",
+];
+
+/// What matters of `config.json`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Config {
+    process: ProcessConfig,
+    root: RootConfig,
+    linux: LinuxConfig,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct ProcessConfig {
+    args: Vec<String>,
+    cwd: String,
+    env: Vec<String>,
+    apparmor_profile: String,
+    selinux_label: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct RootConfig {
+    path: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct LinuxConfig {
+    seccomp: Option<serde::de::IgnoredAny>,
+}
+
+/// What matters of runc's and crun's `state.json` and `status`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct State {
+    config: StateConfig,
+    cgroup_paths: std::collections::BTreeMap<String, String>,
+    bundle: String,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct StateConfig {
+    labels: Vec<String>,
+}
+
+impl State {
+    fn bundle(&self) -> Option<&str> {
+        let label = self.config.labels.iter().find_map(|label| label.strip_prefix("bundle="));
+        label.or(Some(self.bundle.as_str())).filter(|bundle| bundle.starts_with('/'))
+    }
+
+    fn has_cgroup(&self, path: &str) -> bool {
+        path.len() > 1 && self.cgroup_paths.values().any(|known| known.ends_with(path))
+    }
+}
+
+/// What a container was to run.
+#[derive(Debug)]
+pub(super) struct Spec {
+    pub(super) args: Vec<String>,
+    pub(super) cwd: String,
+    pub(super) path: Option<String>,
+    /// Where its root file system lies on the host, absolute; empty when not known.
+    pub(super) rootfs: String,
+    seccomp: bool,
+    lsm: Option<String>,
+}
+
+impl Spec {
+    /// From an open `config.json`.
+    pub(super) fn read(file: &File) -> Option<Self> {
+        let length = usize::try_from(file.metadata().ok()?.len().min(MAX_BYTES)).ok()?;
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, 0).ok()?;
+        serde_json::from_slice(&bytes).ok().map(Self::from_config)
+    }
+
+    fn from_bundle(bundle: &Path) -> Option<Self> {
+        let bytes = proc::read_bytes(bundle.join("config.json"), MAX_BYTES).ok()?;
+        let mut spec = Self::from_config(serde_json::from_slice(&bytes).ok()?);
+        spec.rootfs = bundle.join(&spec.rootfs).to_string_lossy().into_owned();
+        Some(spec)
+    }
+
+    fn from_config(config: Config) -> Self {
+        let ProcessConfig { args, cwd, env, apparmor_profile, selinux_label } = config.process;
+        let path = env.iter().find_map(|variable| variable.strip_prefix("PATH=")).map(str::to_owned);
+        let lsm = [apparmor_profile, selinux_label].into_iter().find(|label| !label.is_empty() && label != "unconfined");
+        Self { args, cwd, path, rootfs: config.root.path, seccomp: config.linux.seccomp.is_some(), lsm }
+    }
+
+    pub(super) fn confinement(&self) -> proc::Confinement {
+        proc::Confinement { seccomp: Some(self.seccomp), lsm: self.lsm.clone() }
+    }
+
+    /// Paths that the command may have, best first.
+    pub(super) fn candidates(&self) -> Vec<String> {
+        let Some(command) = self.args.first().filter(|command| !command.is_empty()) else {
+            return Vec::new();
+        };
+        let absolute =
+            |path: &str| if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", self.cwd.trim_end_matches('/')) };
+        if command.contains('/') {
+            return vec![absolute(command)];
+        }
+        let path = self.path.as_deref().unwrap_or(DEFAULT_PATH);
+        path.split(':').map(|directory| absolute(&format!("{}/{command}", directory.trim_end_matches('/')))).collect()
+    }
+
+    /// The root file system as the runtime prepared it, when nothing better is left.
+    pub(super) fn view(&self) -> Option<View> {
+        self.rootfs.starts_with('/').then(|| View::of_directory(&self.rootfs)).flatten()
+    }
+}
+
+/// Looks a container up on the host: by its id, else by its cgroup.
+pub(super) fn find(further_roots: &[PathBuf], id: &str, cgroup: Option<&str>) -> Option<Spec> {
+    let roots: Vec<PathBuf> = further_roots.iter().cloned().chain(STATE_ROOTS.iter().flat_map(|root| expand(root))).collect();
+    let ids = ids(id);
+    let by_id = || roots.iter().flat_map(|root| ids.iter().map(|id| root.join(id))).find_map(|directory| spec_in(&directory, None));
+    by_id().or_else(|| {
+        let cgroup = cgroup?;
+        roots.iter().flat_map(|root| children(root)).find_map(|directory| spec_in(&directory, Some(cgroup)))
+    })
+}
+
+/// The id as given, and without what systemd's naming puts around it (`cri-containerd-<id>.scope`).
+fn ids(id: &str) -> Vec<String> {
+    let plain = |id: &str| !id.is_empty() && !id.contains('/') && !matches!(id, "." | "..");
+    let bare = id.strip_suffix(".scope").and_then(|id| id.rsplit_once('-')).map(|(_, id)| id);
+    std::iter::once(id).chain(bare).filter(|id| plain(id)).map(str::to_owned).collect()
+}
+
+/// The bundle of a container's directory below a state root. With a cgroup: only if it has that one.
+fn spec_in(directory: &Path, cgroup: Option<&str>) -> Option<Spec> {
+    let state = ["state.json", "status"].iter().find_map(|name| read_state(&directory.join(name)));
+    if cgroup.is_some_and(|cgroup| !state.as_ref().is_some_and(|state| state.has_cgroup(cgroup))) {
+        return None;
+    }
+    let named = state.as_ref().and_then(State::bundle).and_then(|bundle| Spec::from_bundle(Path::new(bundle)));
+    named.or_else(|| Spec::from_bundle(directory)).or_else(|| Spec::from_bundle(&directory.join("userdata")))
+}
+
+fn read_state(path: &Path) -> Option<State> {
+    serde_json::from_slice(&proc::read_bytes(path, MAX_BYTES).ok()?).ok()
+}
+
+/// Directories that a pattern of the table stands for.
+fn expand(pattern: &str) -> Vec<PathBuf> {
+    let Some((before, after)) = pattern.split_once("/*") else {
+        return vec![PathBuf::from(pattern)];
+    };
+    children(Path::new(before)).map(|child| child.join(after.trim_start_matches('/'))).collect()
+}
+
+fn children(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(directory).into_iter().flatten().flatten().take(MAX_SCANNED).map(|entry| entry.path())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    const CONFIG: &str = r#"{"process": {"args": ["app", "-v"], "cwd": "/srv", "env": ["A=1", "PATH=/opt/bin:/bin"], "selinuxLabel": ""},
+        "root": {"path": "rootfs"}, "linux": {"seccomp": {"defaultAction": "SCMP_ACT_ERRNO"}}}"#;
+
+    #[test]
+    fn found_by_id_and_by_cgroup() {
+        let place = tempfile::tempdir().unwrap();
+        let (bundle, state) = (place.path().join("bundle"), place.path().join("runc/web"));
+        fs::create_dir_all(&bundle).unwrap();
+        fs::create_dir_all(&state).unwrap();
+        fs::write(bundle.join("config.json"), CONFIG).unwrap();
+        let text =
+            format!(r#"{{"config": {{"labels": ["bundle={}"]}}, "cgroup_paths": {{"": "/sys/fs/cgroup/demo/web-1"}}}}"#, bundle.display());
+        fs::write(state.join("state.json"), text).unwrap();
+
+        let roots = [place.path().join("runc")];
+        for spec in [find(&roots, "web", None), find(&roots, "web-1", Some("/demo/web-1"))] {
+            let spec = spec.unwrap();
+            assert_eq!(spec.args, ["app", "-v"]);
+            assert_eq!(spec.rootfs, bundle.join("rootfs").to_string_lossy());
+            assert_eq!(spec.candidates(), ["/opt/bin/app", "/bin/app"]);
+            assert_eq!(spec.confinement(), proc::Confinement { seccomp: Some(true), lsm: None });
+        }
+        assert!(find(&roots, "other", Some("/demo/other")).is_none());
+        assert!(find(&roots, "../web", None).is_none());
+    }
+
+    #[test]
+    fn ids_of_systemd_scopes() {
+        assert_eq!(ids("cri-containerd-0123.scope"), ["cri-containerd-0123.scope", "0123"]);
+        assert_eq!(ids(".."), Vec::<String>::new());
+    }
+
+    #[test]
+    fn commands_with_a_slash_are_not_searched() {
+        let spec = |command: &str| Spec {
+            args: vec![command.to_owned()],
+            cwd: "/srv".to_owned(),
+            path: None,
+            rootfs: String::new(),
+            seccomp: false,
+            lsm: None,
+        };
+        assert_eq!(spec("./app").candidates(), ["/srv/./app"]);
+        assert_eq!(spec("/app").candidates(), ["/app"]);
+        assert_eq!(spec("app").candidates().len(), 6);
+        assert_eq!(spec("").candidates(), Vec::<String>::new());
+    }
+}

@@ -1,0 +1,218 @@
+//! What an ELF file asks for: machine, interpreter, libraries. The file may be hostile or cut: only bounded pieces of it
+//! are read, at offsets that it names, and nothing in it can make this code panic or allocate much.
+
+use object::{
+    Endianness, Pod, elf, pod,
+    read::elf::{Dyn, FileHeader, ProgramHeader},
+};
+use std::{fs::File, os::unix::fs::FileExt};
+
+/// Program headers looked at.
+const MAX_SEGMENTS: u16 = 128;
+/// Entries of the dynamic section looked at.
+const MAX_DYNAMIC: u64 = 1024;
+/// Longest path or library name, bytes (`PATH_MAX`).
+const MAX_NAME: usize = 4096;
+/// Libraries of one file looked at.
+const MAX_NEEDED: usize = 64;
+
+/// What was read of an ELF file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Elf {
+    pub(super) machine: u16,
+    pub(super) is_64: bool,
+    pub(super) interpreter: Option<String>,
+    pub(super) needed: Vec<String>,
+    /// `DT_RPATH`: for this file and what it loads.
+    pub(super) rpath: Vec<String>,
+    /// `DT_RUNPATH`: for what this file needs itself.
+    pub(super) runpath: Vec<String>,
+}
+
+impl Elf {
+    /// Reads a file; `None` when it is no ELF file, or its header is cut.
+    pub(super) fn read(file: &File) -> Option<Self> {
+        match bytes_at(file, 0, 5)?.as_slice() {
+            [0x7f, b'E', b'L', b'F', 1] => read_class::<elf::FileHeader32<Endianness>>(file),
+            [0x7f, b'E', b'L', b'F', 2] => read_class::<elf::FileHeader64<Endianness>>(file),
+            _ => None,
+        }
+    }
+}
+
+/// The name of a machine, as far as Linux nodes and images have them.
+pub(super) fn machine_name(machine: u16) -> String {
+    match elf::Machine(machine) {
+        elf::EM_X86_64 => "x86-64",
+        elf::EM_AARCH64 => "aarch64",
+        elf::EM_386 => "i386",
+        elf::EM_ARM => "arm",
+        elf::EM_RISCV => "riscv",
+        elf::EM_S390 => "s390x",
+        elf::EM_PPC64 => "ppc64",
+        elf::EM_LOONGARCH => "loongarch",
+        elf::EM_MIPS => "mips",
+        elf::EM_BPF => "bpf",
+        _ => return format!("machine {machine}"),
+    }
+    .to_owned()
+}
+
+/// The machine of this node, in the same words.
+pub(super) fn host_machine() -> String {
+    match rustix::system::uname().machine().to_string_lossy().as_ref() {
+        "x86_64" => "x86-64".to_owned(),
+        "i686" => "i386".to_owned(),
+        "armv7l" | "armv6l" => "arm".to_owned(),
+        "riscv64" => "riscv".to_owned(),
+        "ppc64le" => "ppc64".to_owned(),
+        "loongarch64" => "loongarch".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// Exactly `length` bytes, in memory that is aligned for any header.
+fn bytes_at(file: &File, offset: u64, length: usize) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    file.read_exact_at(&mut bytes, offset).ok()?;
+    Some(bytes)
+}
+
+/// A table of `count` entries; cut at the end of the file.
+fn table<T: Pod + Copy>(file: &File, offset: u64, count: u64) -> Vec<T> {
+    let size = size_of::<T>();
+    let wanted = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(size);
+    let mut bytes = vec![0; wanted];
+    let Ok(length) = file.read_at(&mut bytes, offset) else {
+        return Vec::new();
+    };
+    let whole = length / size;
+    pod::slice_from_bytes::<T>(&bytes, whole).map(|(entries, _)| entries.to_vec()).unwrap_or_default()
+}
+
+/// Text at an offset, up to its NUL.
+fn text_at(file: &File, offset: u64, limit: usize) -> Option<String> {
+    let mut bytes = vec![0; limit.min(MAX_NAME)];
+    let length = file.read_at(&mut bytes, offset).ok()?;
+    let end = bytes[..length].iter().position(|&byte| byte == 0).unwrap_or(length);
+    Some(String::from_utf8_lossy(&bytes[..end]).into_owned()).filter(|text| !text.is_empty())
+}
+
+fn read_class<H>(file: &File) -> Option<Elf>
+where
+    H: FileHeader<Endian = Endianness>,
+    H::ProgramHeader: Copy,
+    H::Dyn: Copy,
+{
+    let bytes = bytes_at(file, 0, size_of::<H>())?;
+    let (header, _) = pod::from_bytes::<H>(&bytes).ok()?;
+    let endian = header.endian().ok()?;
+    let mut found = Elf { machine: header.e_machine(endian).0, is_64: header.is_class_64(), ..Elf::default() };
+    let count = header.e_phnum(endian).min(MAX_SEGMENTS);
+    let segments: Vec<H::ProgramHeader> = table(file, header.e_phoff(endian).into(), u64::from(count));
+    for segment in &segments {
+        let (offset, size): (u64, u64) = (segment.p_offset(endian).into(), segment.p_filesz(endian).into());
+        match segment.p_type(endian) {
+            elf::PT_INTERP => found.interpreter = text_at(file, offset, usize::try_from(size).unwrap_or(MAX_NAME)),
+            elf::PT_DYNAMIC => {
+                let count = (size / size_of::<H::Dyn>() as u64).min(MAX_DYNAMIC);
+                let entries: Vec<H::Dyn> = table(file, offset, count);
+                read_dynamic::<H>(file, endian, &segments, &entries, &mut found);
+            }
+            _ => {}
+        }
+    }
+    Some(found)
+}
+
+fn read_dynamic<H: FileHeader<Endian = Endianness>>(
+    file: &File,
+    endian: Endianness,
+    segments: &[H::ProgramHeader],
+    entries: &[H::Dyn],
+    found: &mut Elf,
+) {
+    let entries = || entries.iter().map(|entry| (entry.tag(endian), entry.val(endian))).take_while(|(tag, _)| *tag != elf::DT_NULL);
+    let address = entries().find(|(tag, _)| *tag == elf::DT_STRTAB).map(|(_, value)| value);
+    let Some(strings) = address.and_then(|address| file_offset::<H>(endian, segments, address)) else {
+        return;
+    };
+    for (tag, value) in entries() {
+        let text = || text_at(file, strings.checked_add(value)?, MAX_NAME);
+        match tag {
+            elf::DT_NEEDED if found.needed.len() < MAX_NEEDED => found.needed.extend(text()),
+            elf::DT_RPATH => found.rpath = text().map(|list| split(&list)).unwrap_or_default(),
+            elf::DT_RUNPATH => found.runpath = text().map(|list| split(&list)).unwrap_or_default(),
+            _ => {}
+        }
+    }
+}
+
+/// Where an address lies in the file.
+fn file_offset<H: FileHeader<Endian = Endianness>>(endian: Endianness, segments: &[H::ProgramHeader], address: u64) -> Option<u64> {
+    segments.iter().filter(|segment| segment.p_type(endian) == elf::PT_LOAD).find_map(|segment| {
+        let (start, size): (u64, u64) = (segment.p_vaddr(endian).into(), segment.p_filesz(endian).into());
+        let within = address.checked_sub(start).filter(|within| *within < size)?;
+        within.checked_add(segment.p_offset(endian).into())
+    })
+}
+
+fn split(list: &str) -> Vec<String> {
+    list.split(':').filter(|directory| !directory.is_empty()).take(MAX_NEEDED).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use std::{fs, io::Write};
+
+    fn read(bytes: &[u8]) -> Option<Elf> {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        Elf::read(&file)
+    }
+
+    fn bin_true() -> Vec<u8> {
+        fs::read("/bin/true").unwrap()
+    }
+
+    #[test]
+    fn a_real_program() {
+        let elf = read(&bin_true()).unwrap();
+        assert_eq!(machine_name(elf.machine), host_machine());
+        assert!(elf.interpreter.unwrap().contains("ld-linux"));
+        assert!(elf.needed.iter().any(|name| name.starts_with("libc.so")));
+    }
+
+    #[test]
+    fn every_truncation_of_its_head() {
+        let whole = bin_true();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&whole[..2048]).unwrap();
+        for end in (0..=2048u64).rev() {
+            file.set_len(end).unwrap();
+            let _ = Elf::read(&file);
+        }
+        assert_eq!(Elf::read(&file), None);
+    }
+
+    #[test]
+    fn every_byte_of_its_headers_spoilt() {
+        let mut bytes = bin_true();
+        for at in 0..64 + 56 * 16 {
+            for value in [0x00, 0x7f, 0xff] {
+                let kept = std::mem::replace(&mut bytes[at], value);
+                let _ = read(&bytes[..bytes.len().min(16 * 1024)]);
+                bytes[at] = kept;
+            }
+        }
+    }
+
+    #[test]
+    fn another_machine() {
+        let mut bytes = bin_true();
+        bytes[18..20].copy_from_slice(&183u16.to_le_bytes());
+        assert_eq!(machine_name(read(&bytes).unwrap().machine), "aarch64");
+    }
+}

@@ -1,0 +1,181 @@
+//! Questions about files that are no path walk: the mount of a descriptor, the use of a file system, accounts, limits,
+//! and whether a file has appeared.
+
+use super::{
+    libraries, mounts, proc,
+    resolve::{Seen, find, resolve, stat},
+    view::View,
+    walk::{Describer, born, wall_nanos},
+};
+use rustix::fs::fstatvfs;
+use std::{
+    fs,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
+};
+use unready_diagnosis::{
+    question::{Answer, Limits, Mount, Usage},
+    units::{BootNanos, ClockAnchor, Process},
+};
+
+/// Longest `/etc/passwd` that is read, bytes.
+const MAX_PASSWD: u64 = 1 << 20;
+/// Times of files are of the kernel's last tick, at most 10 ms (`HZ=100`) behind.
+const TICK: u64 = 10_000_000;
+
+/// The mount with a device; of several (a node's disk holds many volumes) the one that the descriptor lies on, if the
+/// process still has it, else the first that is a directory.
+pub(super) fn find_mount(view: &View, device: (u32, u32), fd: i32) -> Answer {
+    let open = view.live.and_then(|pid| OpenFile::of(pid, fd, device));
+    let text = view.mountinfo();
+    let mut candidates = mounts::lines(&text).filter(|line| line.device == device);
+    let by_file = open.as_ref().and_then(|open| open.mount).and_then(|id| mounts::by_id(&text, id));
+    let is_directory = |mount: &Mount| find(view, &mount.point).is_ok_and(|found| resolve_type_is_directory(&found.file));
+    let by_device = || {
+        let all: Vec<Mount> = candidates.by_ref().take(64).map(|line| line.mount()).collect();
+        all.iter().find(|mount| is_directory(mount)).or(all.first()).cloned()
+    };
+    Answer::Mount { mount: by_file.or_else(by_device), path: open.and_then(|open| open.path) }
+}
+
+fn resolve_type_is_directory(file: &OwnedFd) -> bool {
+    stat(file.as_fd()).is_ok_and(|stat| super::resolve::file_type(&stat) == rustix::fs::FileType::Directory)
+}
+
+/// A descriptor that a process still has open, and still on the device that the failure was on.
+struct OpenFile {
+    path: Option<String>,
+    mount: Option<u64>,
+}
+
+impl OpenFile {
+    fn of(pid: u32, fd: i32, device: (u32, u32)) -> Option<Self> {
+        let metadata = fs::metadata(proc::path(pid, &format!("fd/{fd}"))).ok()?;
+        if (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev())) != device {
+            return None; // closed, and the number was used again
+        }
+        let info = proc::read(pid, &format!("fdinfo/{fd}"), 4096);
+        let mount = info.as_deref().and_then(|info| info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok()));
+        Some(Self { path: proc::place(pid, &format!("fd/{fd}")), mount })
+    }
+}
+
+/// Use of the file system of a path, or of the last directory on the way to it that exists.
+pub(super) fn usage(view: &View, process: Process, path: &str) -> Result<Usage, String> {
+    let Some(absolute) = view.absolute(process, path, None) else {
+        return Err(format!("the working directory that {path} starts from is not known"));
+    };
+    let file = match find(view, &absolute) {
+        Ok(found) => found.file,
+        Err(halt) => match halt.missing {
+            Some((directory, _)) => directory,
+            None => return Err(format!("{} could not be entered: {}", halt.path, halt.errno)),
+        },
+    };
+    let stat = stat(file.as_fd()).map_err(|error| error.to_string())?;
+    let use_of = fstatvfs(&file).map_err(|error| error.to_string())?;
+    Ok(Usage {
+        mount: Describer::new(view).mount(file.as_fd(), &stat),
+        bytes: use_of.f_blocks.saturating_mul(use_of.f_frsize),
+        bytes_available: use_of.f_bavail.saturating_mul(use_of.f_frsize),
+        inodes: use_of.f_files,
+        inodes_available: use_of.f_favail,
+    })
+}
+
+/// Whether `/etc/passwd` of the container has a uid.
+pub(super) fn account(view: &View, uid: u32) -> Answer {
+    match libraries::read(view, "/etc/passwd", MAX_PASSWD) {
+        Some(bytes) => Answer::Account { file: true, entry: has_uid(&String::from_utf8_lossy(&bytes), uid) },
+        None => Answer::Account { file: false, entry: false },
+    }
+}
+
+/// `name:password:uid:…`, passwd(5).
+fn has_uid(passwd: &str, uid: u32) -> bool {
+    passwd.lines().filter_map(|line| line.split(':').nth(2)?.parse::<u32>().ok()).any(|known| known == uid)
+}
+
+/// Limits of open files: of the process, of another of its container, or as they were when it executed.
+pub(super) fn limits(view: &View, process: Process) -> Result<Limits, String> {
+    let remembered = || view.held.as_ref().and_then(|held| held.open_files(process));
+    let known = view.live.and_then(proc::open_files).or_else(remembered).or_else(|| view.neighbour.and_then(proc::open_files));
+    let Some((soft, hard)) = known else {
+        return Err("the process ended, and its limits were not read before".to_owned());
+    };
+    Ok(Limits {
+        open_files_soft: Some(soft),
+        open_files_hard: Some(hard),
+        open_files: view.live.and_then(open_now),
+        system_files: proc::read_bytes(format!("{}/sys/fs/file-max", proc::PROC), 64)
+            .ok()
+            .and_then(|bytes| String::from_utf8_lossy(&bytes).trim().parse().ok()),
+    })
+}
+
+/// Descriptors that a process has open. Newer kernels tell it as the directory's size (since 6.2); older are counted.
+fn open_now(pid: u32) -> Option<u64> {
+    let directory = proc::path(pid, "fd");
+    match fs::metadata(&directory).ok()?.len() {
+        0 => Some(fs::read_dir(directory).ok()?.take(1 << 20).count() as u64),
+        count => Some(count),
+    }
+}
+
+/// When a path came to exist; `None` while it does not. `absent_at` is when it was last seen missing.
+pub(super) fn appeared(view: &View, path: &str, absent_at: Option<BootNanos>) -> Result<Option<BootNanos>, String> {
+    let clock = super::clock();
+    let mut newest = None;
+    let mut parent_changed = None;
+    let visit = |seen: &Seen<'_>| {
+        newest = newest.max(born(seen.stat)); // it cannot have been there before each directory and link on its way
+        if seen.link.is_none() && super::resolve::file_type(seen.stat) == rustix::fs::FileType::Directory {
+            parent_changed = wall_nanos(seen.stat.stx_mtime);
+        }
+    };
+    let found = match resolve(view, path, true, visit) {
+        Ok(found) => found,
+        Err(halt) if halt.unknowable => return Err(format!("{} depends on the process, which has ended", halt.path)),
+        Err(_) => return Ok(None),
+    };
+    let changed = wall_nanos(found.stat.stx_ctime);
+    // Renaming into place sets the directory's mtime and the file's ctime at once, and leaves its birth as it was.
+    let renamed = changed.zip(parent_changed).filter(|(file, directory)| file.abs_diff(*directory) <= TICK).map(|(file, _)| file);
+    let seen = [newest.max(renamed), changed].into_iter().flatten().map(|wall| boot_nanos(clock, wall));
+    Ok(Some(plausible(seen, absent_at, clock.boot)))
+}
+
+/// The first date between the last look and this one; the time of this look when there is none.
+fn plausible(mut dates: impl Iterator<Item = BootNanos>, absent_at: Option<BootNanos>, now: BootNanos) -> BootNanos {
+    let earliest = absent_at.map_or(0, |at| at.0.saturating_sub(TICK));
+    dates.find(|date| (earliest..=now.0).contains(&date.0)).map_or(now, |date| absent_at.map_or(date, |absent| date.max(absent)))
+}
+
+fn boot_nanos(clock: ClockAnchor, wall: u64) -> BootNanos {
+    BootNanos(clock.boot.0.saturating_sub(clock.wall.saturating_sub(wall)).saturating_add(wall.saturating_sub(clock.wall)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uids() {
+        let text = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/:/bin/false\nbroken\n::\n";
+        assert!(has_uid(text, 0) && has_uid(text, 1000));
+        assert!(!has_uid(text, 100));
+    }
+
+    #[test]
+    fn dates_outside_the_gap_are_not_believed() {
+        let at = |ms: u64| BootNanos(ms * 1_000_000);
+        let gap = |dates: &[u64]| plausible(dates.iter().map(|ms| at(*ms)), Some(at(1000)), at(1020));
+        assert_eq!(gap(&[1010]), at(1010));
+        assert_eq!(gap(&[500, 1012]), at(1012));
+        assert_eq!(gap(&[500, 2000]), at(1020));
+        assert_eq!(gap(&[995]), at(1000)); // a tick early
+        assert_eq!(plausible([at(3)].into_iter(), None, at(1020)), at(3));
+    }
+}

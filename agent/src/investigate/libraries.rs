@@ -1,0 +1,224 @@
+//! Where the dynamic loader of a container would find a program's libraries.
+//!
+//! The order of ld.so(8): RPATH (when there is no RUNPATH), `LD_LIBRARY_PATH`, RUNPATH, `/etc/ld.so.cache`, the default
+//! directories; musl knows its path file, or three directories, instead of the last two. A file of another machine or
+//! class is passed over, as the loader does.
+
+use super::{
+    elf::Elf,
+    executable::open_regular,
+    proc,
+    resolve::{Found, find},
+    view::View,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fs::File,
+    io::Read,
+};
+
+/// Libraries looked for at most, those that libraries need included.
+const MAX_LIBRARIES: usize = 64;
+/// Longest `ld.so.cache` that is read, bytes.
+const MAX_CACHE: u64 = 4 << 20;
+
+/// An object whose needs are to be met.
+struct Loaded {
+    elf: Elf,
+    /// Directory of the file, for `$ORIGIN`.
+    origin: String,
+    /// RPATHs that it inherits from what loaded it.
+    inherited: Vec<String>,
+}
+
+/// Each library that the program needs, with where it was found. `library_path` is the process's `LD_LIBRARY_PATH`.
+pub(super) fn search(view: &View, program: &Found, elf: &Elf, library_path: Option<&str>) -> Vec<(String, Option<String>)> {
+    let system = System::read(view, elf, library_path);
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    let mut pending = VecDeque::from([Loaded { elf: elf.clone(), origin: parent(&program.path), inherited: Vec::new() }]);
+    while let Some(object) = pending.pop_front() {
+        let directories = system.directories(&object);
+        for name in &object.elf.needed {
+            if found.len() >= MAX_LIBRARIES || !seen.insert(name.clone()) {
+                continue;
+            }
+            let hit = system.locate(view, name, &directories, elf);
+            found.push((name.clone(), hit.as_ref().map(|(path, _)| path.clone())));
+            pending.extend(hit.map(|(path, elf)| Loaded { elf, origin: parent(&path), inherited: object.rpaths() }));
+        }
+    }
+    found
+}
+
+fn parent(path: &str) -> String {
+    path.rsplit_once('/').map_or("/", |(directory, _)| if directory.is_empty() { "/" } else { directory }).to_owned()
+}
+
+impl Loaded {
+    /// RPATHs for what it loads; a RUNPATH makes its own RPATH void.
+    fn rpaths(&self) -> Vec<String> {
+        let own = if self.elf.runpath.is_empty() { self.elf.rpath.as_slice() } else { &[] };
+        own.iter().map(|directory| self.expand(directory)).chain(self.inherited.iter().cloned()).collect()
+    }
+
+    fn expand(&self, directory: &str) -> String {
+        let lib = if self.elf.is_64 { "lib64" } else { "lib" };
+        directory.replace("${ORIGIN}", &self.origin).replace("$ORIGIN", &self.origin).replace("${LIB}", lib).replace("$LIB", lib)
+    }
+}
+
+/// The container's own places of libraries.
+struct System {
+    library_path: Vec<String>,
+    /// Names to paths of `/etc/ld.so.cache`.
+    cache: BTreeMap<String, Vec<String>>,
+    default: Vec<String>,
+}
+
+impl System {
+    fn read(view: &View, elf: &Elf, library_path: Option<&str>) -> Self {
+        let library_path = library_path.unwrap_or_default().split([':', ';']).filter(|d| d.starts_with('/')).map(str::to_owned).collect();
+        let musl = elf.interpreter.as_deref().and_then(|path| path.rsplit('/').next()?.strip_prefix("ld-musl-")?.strip_suffix(".so.1"));
+        match musl {
+            Some(arch) => Self { library_path, cache: BTreeMap::new(), default: musl_directories(view, arch) },
+            None => Self { library_path, cache: cache(view), default: glibc_directories(elf) },
+        }
+    }
+
+    /// Directories searched for what an object needs, in order; the cache comes between the two lists.
+    fn directories(&self, object: &Loaded) -> Vec<String> {
+        let rpaths = if object.elf.runpath.is_empty() { object.rpaths() } else { Vec::new() };
+        let runpaths = object.elf.runpath.iter().map(|directory| object.expand(directory));
+        rpaths.into_iter().chain(self.library_path.iter().cloned()).chain(runpaths).collect()
+    }
+
+    fn locate(&self, view: &View, name: &str, directories: &[String], program: &Elf) -> Option<(String, Elf)> {
+        if name.contains('/') {
+            return usable(view, name, program);
+        }
+        let in_directories = |list: &[String]| list.iter().find_map(|directory| usable(view, &format!("{directory}/{name}"), program));
+        let in_cache = || self.cache.get(name)?.iter().find_map(|path| usable(view, path, program));
+        in_directories(directories).or_else(in_cache).or_else(|| in_directories(&self.default))
+    }
+}
+
+/// A library that this program could load.
+fn usable(view: &View, path: &str, program: &Elf) -> Option<(String, Elf)> {
+    let found = find(view, path).ok()?;
+    let elf = Elf::read(&open_regular(&found).ok()?)?;
+    (elf.machine == program.machine && elf.is_64 == program.is_64).then(|| (path.to_owned(), elf))
+}
+
+/// Built-in directories of glibc, Debian's multiarch ones included.
+fn glibc_directories(elf: &Elf) -> Vec<String> {
+    let multiarch = match (elf.machine, elf.is_64) {
+        (62, _) => "x86_64-linux-gnu",
+        (183, _) => "aarch64-linux-gnu",
+        (3, _) => "i386-linux-gnu",
+        (40, _) => "arm-linux-gnueabihf",
+        _ => "",
+    };
+    let multiarch = ["/lib/", "/usr/lib/"].into_iter().filter(|_| !multiarch.is_empty()).map(|prefix| format!("{prefix}{multiarch}"));
+    let plain: &[&str] = if elf.is_64 { &["/lib64", "/usr/lib64", "/lib", "/usr/lib"] } else { &["/lib", "/usr/lib"] };
+    multiarch.chain(plain.iter().map(|directory| (*directory).to_owned())).collect()
+}
+
+fn musl_directories(view: &View, arch: &str) -> Vec<String> {
+    let listed = read(view, &format!("/etc/ld-musl-{arch}.path"), 4096);
+    let text = listed.map_or_else(|| "/lib:/usr/local/lib:/usr/lib".to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
+    text.split([':', '\n']).map(str::trim).filter(|d| !d.is_empty()).map(str::to_owned).take(MAX_LIBRARIES).collect()
+}
+
+/// At most `limit` bytes of a regular file of the container.
+pub(super) fn read(view: &View, path: &str, limit: u64) -> Option<Vec<u8>> {
+    let file: File = open_regular(&find(view, path).ok()?).ok()?;
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+fn cache(view: &View) -> BTreeMap<String, Vec<String>> {
+    read(view, "/etc/ld.so.cache", MAX_CACHE).map(|bytes| parse_cache(&bytes)).unwrap_or_default()
+}
+
+/// glibc's `struct cache_file_new` (sysdeps/generic/dl-cache.h): a header of 48 bytes, entries of 24 with the offsets of
+/// name and path from the start of the header. Caches of the old format carry the new one behind it.
+fn parse_cache(bytes: &[u8]) -> BTreeMap<String, Vec<String>> {
+    const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
+    let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let Some(start) = bytes.windows(MAGIC.len()).position(|window| window == MAGIC) else {
+        return names;
+    };
+    let cache = &bytes[start..];
+    let count = word(cache, MAGIC.len()).unwrap_or(0).min(1 << 16);
+    for index in 0..count {
+        let entry = 48 + 24 * index;
+        let text = |at| word(cache, at).and_then(|offset| text(cache, offset));
+        let (Some(name), Some(path)) = (text(entry + 4), text(entry + 8)) else {
+            break;
+        };
+        names.entry(name).or_default().push(path);
+    }
+    names
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<usize> {
+    let word = bytes.get(at..)?.first_chunk::<4>()?;
+    usize::try_from(u32::from_ne_bytes(*word)).ok()
+}
+
+fn text(bytes: &[u8], at: usize) -> Option<String> {
+    let rest = bytes.get(at..)?;
+    let rest = &rest[..rest.len().min(4096)];
+    let end = rest.iter().position(|&byte| byte == 0)?;
+    std::str::from_utf8(&rest[..end]).ok().map(str::to_owned)
+}
+
+/// `LD_LIBRARY_PATH` of a living process. Nothing else of its environment is kept.
+pub(super) fn library_path(pid: u32) -> Option<String> {
+    let bytes = proc::read_bytes(proc::path(pid, "environ"), 1 << 20).ok()?;
+    let value = bytes.split(|&byte| byte == 0).find_map(|variable| variable.strip_prefix(b"LD_LIBRARY_PATH="))?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    fn this_machines_cache_and_every_kind_of_damage() {
+        let Ok(bytes) = std::fs::read("/etc/ld.so.cache") else { return };
+        let names = parse_cache(&bytes);
+        assert!(names.keys().any(|name| name.starts_with("libc.so")));
+        for end in (0..bytes.len()).step_by(97) {
+            let _ = parse_cache(&bytes[..end]);
+        }
+        let mut damaged = bytes;
+        for at in 20..damaged.len().min(2000) {
+            damaged[at] = 0xff;
+            let _ = parse_cache(&damaged[..damaged.len().min(4000)]);
+        }
+    }
+
+    #[test]
+    fn the_programs_of_this_machine_find_their_libraries() {
+        let view = View::of_directory("/").unwrap();
+        let program = find(&view, "/bin/true").unwrap();
+        let elf = Elf::read(&open_regular(&program).unwrap()).unwrap();
+        let libraries = search(&view, &program, &elf, None);
+        assert!(!libraries.is_empty());
+        assert!(libraries.iter().all(|(_, path)| path.is_some()), "{libraries:?}");
+    }
+
+    #[test]
+    fn origin_is_the_files_directory() {
+        let object = Loaded {
+            elf: Elf { is_64: true, rpath: vec!["$ORIGIN/../lib".into(), "${ORIGIN}/$LIB".into()], ..Elf::default() },
+            origin: "/opt/app/bin".into(),
+            inherited: vec!["/x".into()],
+        };
+        assert_eq!(object.rpaths(), ["/opt/app/bin/../lib", "/opt/app/bin/lib64", "/x"]);
+    }
+}

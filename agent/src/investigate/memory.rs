@@ -1,0 +1,104 @@
+//! Memory of a cgroup: cgroup v2's files where it accounts memory, v1's on hybrid machines.
+
+use super::proc;
+use crate::cgroupfs::CgroupRoot;
+use std::path::Path;
+use unready_diagnosis::question::Memory;
+
+/// What a cgroup's files tell; `None` when it is gone, or accounts no memory.
+pub(super) fn read(root: &CgroupRoot, path: &str) -> Option<Memory> {
+    let path = path.trim_matches('/');
+    let v2 = || read_v2(root.path(), &root.directory(path));
+    let v1 = || root.v1_memory().and_then(|v1| read_v1(v1, &v1.join(path)));
+    v2().or_else(v1)
+}
+
+fn read_v2(top: &Path, directory: &Path) -> Option<Memory> {
+    let current = number(&directory.join("memory.current"))?;
+    Some(Memory {
+        limit: smallest(top, directory, "memory.max"),
+        peak: number(&directory.join("memory.peak")),
+        current: Some(current),
+        oom_kills: keyed(&directory.join("memory.events"), "oom_kill"),
+    })
+}
+
+fn read_v1(top: &Path, directory: &Path) -> Option<Memory> {
+    let current = number(&directory.join("memory.usage_in_bytes"))?;
+    Some(Memory {
+        limit: smallest(top, directory, "memory.limit_in_bytes"),
+        peak: number(&directory.join("memory.max_usage_in_bytes")),
+        current: Some(current),
+        oom_kills: keyed(&directory.join("memory.oom_control"), "oom_kill"),
+    })
+}
+
+/// The limit that binds: the smallest of the cgroup's own and those above it.
+fn smallest(top: &Path, directory: &Path, name: &str) -> Option<u64> {
+    /// v1 has no word for "no limit", but a number of pages near the largest (`PAGE_COUNTER_MAX`).
+    const NO_LIMIT: u64 = 1 << 60;
+    let inside = directory.ancestors().take_while(|ancestor| *ancestor != top && ancestor.starts_with(top));
+    inside.filter_map(|ancestor| number(&ancestor.join(name))).filter(|limit| *limit < NO_LIMIT).min()
+}
+
+/// A file with one number. `max` is none.
+fn number(path: &Path) -> Option<u64> {
+    text(path)?.trim().parse().ok()
+}
+
+/// A line `key value` of a flat file.
+fn keyed(path: &Path, key: &str) -> Option<u64> {
+    text(path)?.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+fn text(path: &Path) -> Option<String> {
+    proc::read_bytes(path, 4096).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+    use std::fs;
+
+    fn write(directory: &Path, files: &[(&str, &str)]) {
+        fs::create_dir_all(directory).unwrap();
+        for (name, text) in files {
+            fs::write(directory.join(name), text).unwrap();
+        }
+    }
+
+    #[test]
+    fn v2_takes_the_limit_that_binds() {
+        let top = tempfile::tempdir().unwrap();
+        let pod = top.path().join("pod");
+        let container = pod.join("c");
+        write(&pod, &[("memory.max", "1000000\n")]);
+        write(
+            &container,
+            &[("memory.max", "max\n"), ("memory.current", "5\n"), ("memory.peak", "9\n"), ("memory.events", "oom 3\noom_kill 2\n")],
+        );
+        let memory = read_v2(top.path(), &container).unwrap();
+        assert_eq!(memory, Memory { limit: Some(1_000_000), peak: Some(9), current: Some(5), oom_kills: Some(2) });
+        assert!(read_v2(top.path(), &top.path().join("gone")).is_none());
+    }
+
+    #[test]
+    fn v1_has_a_number_for_no_limit() {
+        let top = tempfile::tempdir().unwrap();
+        let directory = top.path().join("c");
+        write(
+            &directory,
+            &[
+                ("memory.limit_in_bytes", "9223372036854771712\n"),
+                ("memory.usage_in_bytes", "7\n"),
+                ("memory.max_usage_in_bytes", "8\n"),
+                ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"),
+            ],
+        );
+        let memory = read_v1(top.path(), &directory).unwrap();
+        assert_eq!(memory, Memory { limit: None, peak: Some(8), current: Some(7), oom_kills: Some(1) });
+        write(&directory, &[("memory.limit_in_bytes", "16777216\n")]);
+        assert_eq!(read_v1(top.path(), &directory).unwrap().limit, Some(16 << 20));
+    }
+}

@@ -1,0 +1,169 @@
+//! Listening sockets and addresses of a network namespace.
+
+use super::{netns::Network, proc};
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+use unready_diagnosis::question::Listener;
+
+/// Processes whose descriptors are looked through for a socket.
+const MAX_PROCESSES: usize = 8192;
+/// Descriptors of a process that are looked at.
+const MAX_DESCRIPTORS: usize = 4096;
+/// Addresses told.
+const MAX_ADDRESSES: usize = 64;
+/// `TCP_LISTEN` of `include/net/tcp_states.h`, as `/proc/net/tcp` shows it.
+const LISTEN: &str = "0A";
+
+/// A listening socket.
+#[derive(Debug, PartialEq, Eq)]
+struct Socket {
+    address: IpAddr,
+    port: u16,
+    inode: u64,
+}
+
+/// Who listens on a port. `first` are the processes that are most likely: those of the container.
+pub(super) fn listener(network: &Network, port: u16, first: &[u32]) -> Result<Option<Listener>, String> {
+    let tables: Vec<String> = ["tcp", "tcp6"].into_iter().filter_map(|name| network.table(name)).collect();
+    if tables.is_empty() {
+        return Err("its network namespace can no longer be read".to_owned());
+    }
+    let socket = tables.iter().flat_map(|table| table.lines().filter_map(listening)).find(|socket| socket.port == port);
+    Ok(socket.map(|socket| describe(&socket, network, first)))
+}
+
+fn describe(socket: &Socket, network: &Network, first: &[u32]) -> Listener {
+    let owner = owner(socket.inode, network.number(), first);
+    Listener {
+        pid: owner,
+        comm: owner.and_then(|pid| proc::read(pid, "comm", 64)).map(|name| name.trim_end().to_owned()),
+        cgroup_path: owner.and_then(cgroup_path),
+        address: socket.address.to_string(),
+        since: owner.and_then(proc::started),
+    }
+}
+
+/// The cgroup of a living foreign process, as information only.
+fn cgroup_path(pid: u32) -> Option<String> {
+    let text = proc::read(pid, "cgroup", 64 * 1024)?;
+    text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+}
+
+/// The process that has a socket open.
+fn owner(inode: u64, network: Option<u64>, first: &[u32]) -> Option<u32> {
+    let wanted = format!("socket:[{inode}]");
+    let same_network = |pid: &u32| network.is_none() || proc::namespace(*pid, "net") == network;
+    let all = || processes().filter(|pid| !first.contains(pid)).filter(same_network);
+    first.iter().copied().chain(all()).find(|pid| has_open(*pid, &wanted))
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir(proc::PROC).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).take(MAX_PROCESSES)
+}
+
+fn has_open(pid: u32, wanted: &str) -> bool {
+    let descriptors = fs::read_dir(proc::path(pid, "fd")).into_iter().flatten().flatten().take(MAX_DESCRIPTORS);
+    descriptors.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|target| target.as_os_str() == wanted)
+}
+
+/// A line of `/proc/net/tcp` or `tcp6`, if the socket listens:
+/// `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 12345 …`
+fn listening(line: &str) -> Option<Socket> {
+    let mut fields = line.split_whitespace().skip(1);
+    let (address, port) = fields.next()?.split_once(':')?;
+    if fields.nth(1)? != LISTEN {
+        return None;
+    }
+    let inode = fields.nth(5)?.parse().ok()?;
+    Some(Socket { address: address_of(address)?, port: u16::from_str_radix(port, 16).ok()?, inode })
+}
+
+/// Addresses are printed as 32-bit words in the machine's order, though they are stored in the network's.
+fn address_of(hex: &str) -> Option<IpAddr> {
+    let word = |at: usize| u32::from_str_radix(hex.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
+    match hex.len() {
+        8 => Some(IpAddr::V4(Ipv4Addr::from(word(0)?))),
+        32 => {
+            let mut bytes = [0; 16];
+            for (index, place) in bytes.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+                *place = word(index * 8)?;
+            }
+            Some(IpAddr::V6(Ipv6Addr::from(bytes)))
+        }
+        _ => None,
+    }
+}
+
+/// The addresses of the namespace's interfaces.
+pub(super) fn addresses(network: &Network) -> Option<Vec<String>> {
+    let v4 = network.table("fib_trie").map(|text| local_v4(&text));
+    let v6 = network.table("if_inet6").map(|text| local_v6(&text));
+    if v4.is_none() && v6.is_none() {
+        return None;
+    }
+    let mut all: Vec<IpAddr> = v4.into_iter().flatten().chain(v6.into_iter().flatten()).collect();
+    all.sort_unstable();
+    all.dedup();
+    Some(all.into_iter().take(MAX_ADDRESSES).map(|address| address.to_string()).collect())
+}
+
+/// Leaves of `/proc/net/fib_trie` that are `/32 host LOCAL`.
+fn local_v4(text: &str) -> Vec<IpAddr> {
+    let mut leaf = None;
+    let mut found = Vec::new();
+    for line in text.lines().map(str::trim) {
+        if let Some(address) = line.strip_prefix("|-- ") {
+            leaf = address.parse().ok();
+        } else if line == "/32 host LOCAL" {
+            found.extend(leaf.map(IpAddr::V4));
+        }
+    }
+    found
+}
+
+/// Lines of `/proc/net/if_inet6` begin with the address in 32 digits, in the network's order.
+fn local_v6(text: &str) -> Vec<IpAddr> {
+    let address = |line: &str| u128::from_str_radix(line.get(..32)?, 16).ok();
+    text.lines().filter_map(address).map(|bits| IpAddr::V6(Ipv6Addr::from_bits(bits))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+    use super::*;
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn listening_sockets() {
+        let v4 = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 12345 1 0 100 0 0 10 0";
+        assert_eq!(listening(v4), Some(Socket { address: Ipv4Addr::LOCALHOST.into(), port: 8080, inode: 12345 }));
+        let v6 = "   1: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0:0 00:0 0 0 0 7 1";
+        assert_eq!(listening(v6), Some(Socket { address: Ipv6Addr::LOCALHOST.into(), port: 80, inode: 7 }));
+        assert_eq!(listening(&v4.replace(" 0A ", " 01 ")), None);
+        assert_eq!(listening("  sl  local_address rem_address   st tx_queue"), None);
+    }
+
+    #[test]
+    fn our_own_listener() {
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let found = listener(&Network::Own, port, &[]).unwrap().unwrap();
+        assert_eq!(found.pid, Some(std::process::id()));
+        assert_eq!(found.address, "127.0.0.1");
+        assert!(found.comm.is_some() && found.since.is_some() && found.cgroup_path.is_some());
+        drop(socket);
+        assert_eq!(listener(&Network::Own, port, &[]), Ok(None));
+    }
+
+    #[test]
+    fn addresses_of_tables() {
+        let trie = "Local:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n     |-- 10.1.2.3\n        \
+                    /32 host LOCAL\n     |-- 10.1.2.255\n        /32 link BROADCAST\n";
+        assert_eq!(local_v4(trie), ["10.1.2.3".parse::<IpAddr>().unwrap()]);
+        assert_eq!(local_v6("00000000000000000000000000000001 01 80 10 80       lo\nx\n"), [IpAddr::V6(Ipv6Addr::LOCALHOST)]);
+        assert!(addresses(&Network::Own).unwrap().contains(&"127.0.0.1".to_owned()));
+    }
+}

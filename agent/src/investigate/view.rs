@@ -1,0 +1,187 @@
+//! Through what a container is seen, best first: the process itself while it lives, another process of its cgroup, what
+//! was held of its root, the runtime's description on the host.
+
+use super::{
+    hold::{Held, Store},
+    mounts, proc,
+};
+use std::{
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+    sync::Arc,
+};
+use unready_diagnosis::{
+    question::{self, IdRange, Scope},
+    units::Process,
+};
+
+/// Most processes of a cgroup that are tried.
+const MAX_SIBLINGS: usize = 64;
+
+/// A container's file system, with what is known of the process that is asked about.
+#[derive(Debug)]
+pub(super) struct View {
+    pub(super) kind: question::View,
+    root: Arc<OwnedFd>,
+    /// Keeps the mounts below the root attached while we look, should the last process go meanwhile.
+    _namespace: Option<Arc<OwnedFd>>,
+    mountinfo: Mountinfo,
+    /// The process of the question, while it lives.
+    pub(super) live: Option<u32>,
+    /// A living process of the same namespaces.
+    pub(super) neighbour: Option<u32>,
+    pub(super) held: Option<Arc<Held>>,
+}
+
+#[derive(Debug)]
+enum Mountinfo {
+    Of(u32),
+    Text(Arc<str>),
+    Own,
+}
+
+impl View {
+    /// The best view that there still is.
+    pub(super) fn find(store: &Store, scope: Scope, directory: Option<&Path>) -> Result<Self, String> {
+        let held = store.held(scope.cgroup);
+        if let Some(view) = Self::of_process(scope.process, held.as_ref()) {
+            return Ok(view);
+        }
+        if let Some(view) = directory.and_then(|directory| Self::of_sibling(directory, held.as_ref())) {
+            return Ok(view);
+        }
+        match held {
+            Some(held) => Ok(Self::of_held(held)),
+            None if store.is_local(scope.cgroup) => Self::own().ok_or_else(|| "our own root could not be opened".to_owned()),
+            None => Err("the process ended, its container has no other, and its root was not held".to_owned()),
+        }
+    }
+
+    fn of_process(process: Process, held: Option<&Arc<Held>>) -> Option<Self> {
+        let view = Self::through(process.pid, question::View::Process, held)?;
+        // Looked at after opening: if it is the same process now, it was then.
+        proc::is_same(process).then_some(Self { live: Some(process.pid), ..view })
+    }
+
+    /// Another process of the cgroup, of the same mount namespace as what was held: a runtime's helper that has just
+    /// joined the cgroup still sees the node's files.
+    fn of_sibling(directory: &Path, held: Option<&Arc<Held>>) -> Option<Self> {
+        let expected = held.map(|held| held.place.mount_namespace);
+        pids(directory)
+            .into_iter()
+            .filter(|pid| expected.is_none() || proc::namespace(*pid, "mnt") == expected)
+            .find_map(|pid| Self::through(pid, question::View::Sibling, held))
+    }
+
+    fn through(pid: u32, kind: question::View, held: Option<&Arc<Held>>) -> Option<Self> {
+        Some(Self {
+            kind,
+            root: Arc::new(proc::hold(&proc::path(pid, "root"))?),
+            _namespace: proc::hold_namespace(pid, "mnt").map(Arc::new),
+            mountinfo: Mountinfo::Of(pid),
+            live: None,
+            neighbour: Some(pid),
+            held: held.cloned(),
+        })
+    }
+
+    /// What was held, all processes may be gone.
+    pub(super) fn of_held(held: Arc<Held>) -> Self {
+        Self {
+            kind: question::View::Held,
+            root: Arc::clone(&held.place.root),
+            _namespace: held.place.namespace.clone(),
+            mountinfo: held.place.mountinfo.clone().map_or(Mountinfo::Own, Mountinfo::Text),
+            live: None,
+            neighbour: None,
+            held: Some(held),
+        }
+    }
+
+    /// Our own root, for commands that were started in our namespaces.
+    fn own() -> Option<Self> {
+        Self::of_directory("/").map(|view| Self { mountinfo: Mountinfo::Own, kind: question::View::Held, ..view })
+    }
+
+    /// A root file system on the host, as the runtime prepared it: without the container's mounts.
+    pub(super) fn of_directory(path: &str) -> Option<Self> {
+        Some(Self {
+            kind: question::View::Bundle,
+            root: Arc::new(proc::hold(path)?),
+            _namespace: None,
+            mountinfo: Mountinfo::Own,
+            live: None,
+            neighbour: None,
+            held: None,
+        })
+    }
+
+    pub(super) fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// The container's mount table: as fresh as it can be had.
+    pub(super) fn mountinfo(&self) -> Arc<str> {
+        let fresh = match &self.mountinfo {
+            Mountinfo::Of(pid) => proc::read(*pid, "mountinfo", mounts::MAX_READ).filter(|text| !text.is_empty()),
+            Mountinfo::Text(text) => return Arc::clone(text),
+            Mountinfo::Own => own_mountinfo(),
+        };
+        fresh.map(Arc::from).or_else(|| self.held.as_ref()?.place.mountinfo.clone()).unwrap_or_else(|| Arc::from(""))
+    }
+
+    /// `/proc/self` inside the container, while the process lives.
+    pub(super) fn inner_pid(&self) -> Option<u32> {
+        self.live.and_then(proc::inner_pid)
+    }
+
+    /// Maps of uids and gids.
+    pub(super) fn id_maps(&self) -> (Vec<IdRange>, Vec<IdRange>) {
+        match (self.neighbour, &self.held) {
+            (Some(pid), _) => (proc::id_map(pid, "uid_map"), proc::id_map(pid, "gid_map")),
+            (None, Some(held)) => (held.place.uid_map.to_vec(), held.place.gid_map.to_vec()),
+            (None, None) => (Vec::new(), Vec::new()),
+        }
+    }
+
+    /// Seccomp and security label of the process: live, or remembered, or as the container's specification has it.
+    pub(super) fn confinement(&self, process: Process) -> proc::Confinement {
+        if let Some(pid) = self.live {
+            return proc::confinement(pid);
+        }
+        self.held.as_ref().map(|held| held.confinement(process)).unwrap_or_default()
+    }
+
+    /// The absolute path meant by a path of the process, in the container; `None` when its start is unknown.
+    pub(super) fn absolute(&self, process: Process, path: &str, dirfd: Option<i32>) -> Option<String> {
+        if path.starts_with('/') {
+            return Some(path.to_owned());
+        }
+        let start = match dirfd {
+            Some(fd) => proc::place(self.live?, &format!("fd/{fd}"))?,
+            None => self.working_directory(process)?,
+        };
+        Some(format!("{}/{path}", start.trim_end_matches('/')))
+    }
+
+    fn working_directory(&self, process: Process) -> Option<String> {
+        if let Some(place) = self.live.and_then(|pid| proc::place(pid, "cwd")) {
+            return Some(place);
+        }
+        self.held.as_ref()?.working_directory(process)
+    }
+}
+
+/// Our own mount table.
+pub(super) fn own_mountinfo() -> Option<String> {
+    let bytes = proc::read_bytes(format!("{}/self/mountinfo", proc::PROC), mounts::MAX_READ).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Processes of a cgroup.
+pub(super) fn pids(directory: &Path) -> Vec<u32> {
+    let Ok(bytes) = proc::read_bytes(directory.join("cgroup.procs"), 64 * 1024) else {
+        return Vec::new();
+    };
+    String::from_utf8_lossy(&bytes).lines().filter_map(|pid| pid.parse().ok()).filter(|pid| *pid != 0).take(MAX_SIBLINGS).collect()
+}
