@@ -1,2 +1,77 @@
-//! placeholder
-fn main() {}
+//! The project's own commands: `cargo xtask help` lists them.
+//!
+//! Each command prints one line a step with the seconds it took, passes on what the tools below it say (noisy ones go to
+//! a log file whose end is shown on failure), and exits 0 only when everything that it set out to do was done.
+#![forbid(unsafe_code)]
+
+mod bench;
+mod build;
+mod check;
+mod compiler;
+mod demo;
+mod lint;
+mod progress;
+mod project;
+mod setup;
+mod test;
+mod vm;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use project::Project;
+use std::process::ExitCode;
+
+/// Builds, tests and measures Unready.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make this machine able to build and run everything; does nothing when it already is
+    Setup(setup::Arguments),
+    /// Build agent, collector and CLI, eBPF programs included
+    Build(build::Arguments),
+    /// Run real containers and explain them: set-up and build included
+    Demo(demo::Arguments),
+    /// Run the tests, ring by ring
+    Test(test::Arguments),
+    /// Boot Debian's kernels under QEMU and see every eBPF program load, attach and fire
+    Vm(vm::Arguments),
+    /// Check the project's invariants
+    Check,
+    /// Formatting, clippy, documentation, licences, and `check`
+    Lint,
+    /// Measure the overhead and write docs/overhead.md
+    Bench(bench::Arguments),
+    /// Generate the Rust code of the .proto files
+    Generate,
+}
+
+fn run(command: Command) -> Result<()> {
+    let project = Project::open()?;
+    match command {
+        Command::Setup(arguments) => setup::run(&project, &arguments),
+        Command::Build(arguments) => build::run(&project, arguments),
+        Command::Demo(arguments) => demo::run(&project, &arguments),
+        Command::Test(arguments) => test::run(&project, &arguments),
+        Command::Vm(arguments) => vm::run(&project, &arguments),
+        Command::Check => check::run(&project),
+        Command::Lint => lint::run(&project),
+        Command::Bench(arguments) => bench::run(&project, &arguments),
+        Command::Generate => build::generate(&project),
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `cargo xtask test`: the rings of tests, cheap ones first.
+//!
+//! | ring | needs | what |
+//! |---|---|---|
+//! | `host` | nothing | unit and property tests of what needs no kernel, and the project's invariants |
+//! | `kernel` | root, runc | agent, collector, CLI and kernel tests on this machine |
+//! | `demo` | root, runc | the demo's containers, each explained as expected |
+//! | `vm` | QEMU, Debian's archive | every eBPF program on other kernels |
+//!
+//! A ring that cannot run says why; with `CI=true` that is a failure. The last line counts everything.
+
+mod count;
+
+use crate::{
+    demo,
+    progress::Progress,
+    project::{Project, is_ci, is_root},
+    setup::{self, Purpose},
+    vm,
+};
+use anyhow::{Context as _, Result, bail};
+pub(crate) use count::Count;
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Command, Stdio},
+    time::Instant,
+};
+use xshell::cmd;
+
+const PROGRESS: Progress = Progress::new("test");
+
+/// Packages whose tests need no root and no kernel of a certain kind.
+const HOST: &[&str] = &["unready-agent-common", "unready-diagnosis", "unready-proto", "unready-ebpf-build", "xtask"];
+/// Packages whose tests load eBPF programs, start containers, or both.
+const KERNEL: &[&str] = &["unready-collector", "unready-agent", "unready-workloads", "unready", "unready-tests"];
+
+/// A group of tests with the same needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Ring {
+    /// Unit and property tests: no root
+    Host,
+    /// eBPF and containers on this machine: root
+    Kernel,
+    /// The demo, compared with what is expected: root
+    Demo,
+    /// Other kernels under QEMU
+    Vm,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Only this ring; may be repeated
+    #[arg(long = "ring", value_enum)]
+    rings: Vec<Ring>,
+    /// Go on with the next ring after a failure
+    #[arg(long)]
+    keep_going: bool,
+}
+
+/// The command.
+pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
+    let rings: &[Ring] = if arguments.rings.is_empty() { &[Ring::Host, Ring::Kernel, Ring::Demo, Ring::Vm] } else { &arguments.rings };
+    let mut total = Count::default();
+    for ring in rings {
+        let started = Instant::now();
+        PROGRESS.say(format_args!("ring {ring:?} …"));
+        let count = run_ring(project, *ring).unwrap_or_else(|error| {
+            PROGRESS.say(format_args!("ring {ring:?} did not run to its end: {error:#}"));
+            Count { passed: 0, failed: 1 }
+        });
+        PROGRESS.say(format_args!("ring {ring:?}: {count} ({:.0} s)", started.elapsed().as_secs_f64()));
+        total += count;
+        if total.failed > 0 && !arguments.keep_going {
+            break;
+        }
+    }
+    println!("{total}");
+    // The count must stay the last line: the exit status alone says that something failed.
+    std::io::stdout().flush().context("stdout is closed")?;
+    if total.failed > 0 || total.passed == 0 {
+        std::process::exit(1);
+    }
+    Ok(())
+}
+
+fn run_ring(project: &Project, ring: Ring) -> Result<Count> {
+    if let Some(reason) = obstacle(ring) {
+        PROGRESS.say(format_args!("ring {ring:?} cannot run here: {reason}"));
+        let failed = u64::from(is_ci());
+        return Ok(Count { passed: 0, failed });
+    }
+    match ring {
+        Ring::Host => {
+            setup::ensure(project, Purpose::Build)?;
+            cargo_test(project, HOST, &[])
+        }
+        Ring::Kernel => {
+            setup::ensure(project, Purpose::Test)?;
+            let folder = crate::build::statically(project, "unready-workloads", &[])?;
+            cargo_test(project, KERNEL, &[("UNREADY_WORKLOADS_DIR", folder.as_os_str())])
+        }
+        Ring::Demo => demonstrate(project),
+        Ring::Vm => vm::test(project),
+    }
+}
+
+fn obstacle(ring: Ring) -> Option<&'static str> {
+    match ring {
+        Ring::Host => None,
+        Ring::Kernel | Ring::Demo => (!is_root()).then_some("loading eBPF programs and starting containers needs root"),
+        Ring::Vm => (std::env::consts::ARCH != "x86_64").then_some("the kernels are those of x86-64"),
+    }
+}
+
+/// `cargo test`, counted while its output passes through.
+fn cargo_test(project: &Project, packages: &[&str], variables: &[(&str, &std::ffi::OsStr)]) -> Result<Count> {
+    let sh = &project.sh;
+    let selected = packages.iter().flat_map(|package| ["-p", package]);
+    let command = cmd!(sh, "cargo test --no-fail-fast").args(selected).envs(variables.iter().copied());
+    let (count, ok) = counted(Command::from(command), Count::of_cargo_line)?;
+    // A crate that does not compile has no result line.
+    Ok(if ok || count.failed > 0 { count } else { Count { failed: 1, ..count } })
+}
+
+fn demonstrate(project: &Project) -> Result<Count> {
+    let (count, ok) = counted(demo::prepare(project)?, Count::of_demo_line)?;
+    if ok && count == Count::default() {
+        bail!("the demo did not say how many containers it explained");
+    }
+    Ok(if ok || count.failed > 0 { count } else { Count { failed: 1, ..count } })
+}
+
+/// Passes the output of a command through, and adds up what `of_line` reads in it.
+fn counted(mut command: Command, of_line: fn(&str) -> Option<Count>) -> Result<(Count, bool)> {
+    let program = command.get_program().to_owned();
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| format!("{} cannot be started", program.display()))?;
+    let output = child.stdout.take().context("a piped stdout is missing")?;
+    let mut count = Count::default();
+    for line in BufReader::new(output).split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        count += of_line(&line).unwrap_or_default();
+        println!("{line}");
+    }
+    let status = child.wait()?;
+    Ok((count, status.success()))
+}
