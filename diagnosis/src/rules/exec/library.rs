@@ -1,0 +1,129 @@
+//! `LibraryMissing`: shared libraries, and modules of interpreted programs.
+//!
+//! A loader looks in many directories; most of what it does not find it finds in the next one. A library counts only if
+//! the program needs it and it was found nowhere. The search paths of one library are one finding: the subject is its
+//! soname.
+
+use super::{base, directories_searched, executable, setting};
+use crate::{
+    cause::Cause,
+    question::{ExecFormat, Question},
+    record::{Call, Errno, ExitStatus},
+    rules::{
+        Context, Failure, Finding, ProcessView,
+        files::{Setting, finding, is_live, walk_of},
+        weight, words,
+        words::layer,
+    },
+    verdict::SubjectKind,
+};
+
+fn is_lookup(failure: &Failure) -> bool {
+    failure.call.errno == Errno::ENOENT && matches!(failure.call.call, Call::Open | Call::Stat | Call::Access)
+}
+
+pub(super) fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Question> {
+    let Some(path) = weight::path(failure).filter(|_| is_lookup(failure)) else { return Vec::new() };
+    let program = weight::process_of(failure, context).filter(|process| !process.path.is_empty());
+    match program {
+        Some(program) if weight::is_library(&path.path) => {
+            vec![Question::ReadExecutable { scope: context.scope(failure.call.task.process), path: program.path.clone() }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+pub(super) fn explain(failure: &Failure, context: &Context<'_>) -> Option<Finding> {
+    let path = weight::path(failure).filter(|_| is_lookup(failure))?;
+    if let Some(module) = node_module(&path.path) {
+        return missing_module(failure, context, module);
+    }
+    if !weight::is_library(&path.path) {
+        return None;
+    }
+    missing_library(failure, context, base(&path.path))
+}
+
+fn ended_as_loaders_do(process: Option<&ProcessView>) -> bool {
+    matches!(process.and_then(|process| process.exited), Some((_, ExitStatus::Code(127))))
+}
+
+fn says(context: &Context<'_>, text: &str) -> bool {
+    context.output.iter().any(|line| line.contains(text))
+}
+
+fn missing_library(failure: &Failure, context: &Context<'_>, soname: &str) -> Option<Finding> {
+    let process = weight::process_of(failure, context);
+    let program = process.map(|process| process.path.as_str()).unwrap_or_default();
+    let needed = executable(context, program).and_then(|executable| match &executable.format {
+        ExecFormat::Elf { libraries, .. } => libraries.iter().find(|(name, _)| name == soname),
+        ExecFormat::Script { .. } | ExecFormat::Unknown { .. } | ExecFormat::Unreadable { .. } => None,
+    });
+    let reason = match needed {
+        Some((_, None)) => format!("{program} needs {soname} (DT_NEEDED), which is in no directory that the loader searches"),
+        None if says(context, soname) => format!("{} needs {soname}, which was not found", or_the_program(program)),
+        None if ended_as_loaders_do(process) => format!("{} or one of its libraries needs {soname}, which was not found", or_the_program(program)),
+        Some((_, Some(_))) | None => return None, // found in another directory, or an optional plugin
+    };
+    let searched = directories_searched(context, soname, is_lookup);
+    let mut found = finding(Cause::LibraryMissing, layer::LIBRARY, (SubjectKind::Library, soname), words::failure(failure));
+    found.explanation = vec![reason, format!("it was looked for in {}", words::list(&searched, 8))];
+    found.remedy.text = library_remedy(soname, setting(context));
+    found.proved = matches!(needed, Some((_, None)));
+    Some(found)
+}
+
+fn or_the_program(program: &str) -> &str {
+    if program.is_empty() { "the program" } else { program }
+}
+
+fn library_remedy(soname: &str, setting: Setting) -> String {
+    match setting {
+        Setting::Pod | Setting::Container => format!(
+            "Add the package with {soname} to the image that runs (a build stage has it, the final stage must too), or link the program statically. If it lies in a directory of its own, set LD_LIBRARY_PATH or an RPATH."
+        ),
+        Setting::Local => format!("Install the package with {soname} (`apt-file search {soname}`), or set LD_LIBRARY_PATH to its directory."),
+    }
+}
+
+/// The package that Node.js looks for: what follows the last `node_modules/`, with its scope.
+fn node_module(path: &str) -> Option<&str> {
+    let (_, rest) = path.rsplit_once("/node_modules/")?;
+    let parts = if rest.starts_with('@') { 2 } else { 1 };
+    let end = rest.match_indices('/').nth(parts - 1).map_or(rest.len(), |(at, _)| at);
+    let name = &rest[..end];
+    let name = [".js", ".json", ".node", ".mjs", ".cjs"].iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name);
+    (!name.is_empty()).then_some(name)
+}
+
+/// Node looks upwards, directory by directory; the success is not seen. So the program must say it, or end badly after
+/// a search that went through several levels.
+fn missing_module(failure: &Failure, context: &Context<'_>, module: &str) -> Option<Finding> {
+    let process = weight::process_of(failure, context);
+    let failed = process.and_then(|process| process.exited).is_some_and(|(_, status)| !status.is_success());
+    let path = weight::path(failure)?;
+    let levels: Vec<&str> = context
+        .failures
+        .iter()
+        .filter(|other| is_lookup(other))
+        .filter_map(weight::path)
+        .filter(|other| node_module(&other.path) == Some(module))
+        .filter_map(|other| other.path.rsplit_once("/node_modules/").map(|(above, _)| above))
+        .collect();
+    let said = context.output.iter().any(|line| line.contains(&format!("'{module}")) && line.contains("Cannot find"));
+    let several = levels.iter().any(|level| *level != levels[0]);
+    if !failed || !(said || context.output.is_empty() && several) {
+        return None;
+    }
+    let searched = words::list(levels.iter().map(|level| format!("{level}/node_modules")), 6);
+    let mut found = finding(Cause::LibraryMissing, layer::MODULE, (SubjectKind::Library, module), words::failure(failure));
+    found.explanation = vec![format!("the module {module} was looked for in {searched}, and is in none of them")];
+    if said {
+        found.explanation.push("the program ends with `Cannot find module`".to_owned());
+    }
+    found.remedy.text = format!(
+        "Add {module} to `dependencies` in package.json (devDependencies are left out by `npm ci --omit=dev`) and copy node_modules into the image; look whether a volume hides them."
+    );
+    found.proved = said && walk_of(context, path).is_some_and(|walk| is_live(walk) && walk.stopped.is_some());
+    Some(found)
+}

@@ -1,0 +1,118 @@
+//! A container whose command was never executed.
+//!
+//! Runtimes look before they leap: runc's init stats the command, and gives up without any execve when it is missing or
+//! has no x bit. What it was told to run ([`Question::RuntimeSpec`]) and its own failing calls tell what was wrong.
+
+use super::{base, command, format, setting};
+use crate::{
+    cause::Cause,
+    question::{Answer, Executable, FileKind, Question, RuntimeSpec},
+    record::{Call, Errno},
+    rules::{
+        Context, Failure, Finding,
+        files::{self, Setting, finding, gap},
+        weight, words,
+        words::layer,
+    },
+    units::BootNanos,
+    verdict::{Evidence, EvidenceKind, SubjectKind},
+};
+
+pub(super) fn questions(context: &Context<'_>) -> Vec<Question> {
+    let spec = Question::RuntimeSpec { cgroup: context.cgroup, container_id: context.workload.container_id.clone() };
+    let is_exec = |failure: &Failure| failure.call.call == Call::Exec;
+    let of_failure = decisive_failure(context)
+        .map(|failure| if is_exec(failure) { command::questions(failure, context) } else { files::questions(failure, context) });
+    std::iter::once(spec).chain(of_failure.into_iter().flatten()).collect()
+}
+
+/// The runtime's own last failing step on the container's behalf: the execve, or entering the working directory.
+fn decisive_failure<'a>(context: &Context<'a>) -> Option<&'a Failure> {
+    let denied = [Errno::EACCES, Errno::ENOTDIR];
+    let is_step = |call: Call, errno: Errno| call == Call::Exec || call == Call::Chdir && denied.contains(&errno);
+    let step = |failure: &&Failure| failure.by_runtime && is_step(failure.call.call, failure.call.errno);
+    context.failures.iter().rev().find(step)
+}
+
+pub(super) fn explain(at: BootNanos, context: &Context<'_>) -> Option<Finding> {
+    let spec = context.answers.iter().find_map(|(_, answer)| if let Answer::RuntimeSpec(spec) = answer { Some(spec) } else { None });
+    let by_failure = decisive_failure(context).and_then(|failure| {
+        if failure.call.call == Call::Exec { command::explain(failure, context) } else { files::explain(failure, context) }
+    });
+    let proved_by_failure = by_failure.as_ref().is_some_and(|finding| finding.proved);
+    match spec.and_then(|spec| by_spec(at, spec, context)) {
+        Some(finding) if !proved_by_failure => Some(finding),
+        by_spec => by_failure.or(by_spec).or_else(|| by_search(context)),
+    }
+}
+
+fn by_spec(at: BootNanos, spec: &RuntimeSpec, context: &Context<'_>) -> Option<Finding> {
+    let name = spec.args.first()?;
+    let setting = setting(context);
+    let summary = format!("the runtime could not start {name:?}: it gave up before executing it");
+    let mut found = match &spec.command {
+        None => not_there(name, spec, summary, setting),
+        Some(executable) if executable.file.is_none() => not_there(name, spec, summary, setting),
+        Some(executable) => without_x(executable, summary.clone(), setting).or_else(|| format::explain(executable, at, summary, setting))?,
+    };
+    found.evidence.push(Evidence { at, kind: EvidenceKind::Exec, text: format!("the runtime was told to run {}", command_line(&spec.args)) });
+    Some(found)
+}
+
+fn command_line(args: &[String]) -> String {
+    let shown = args.iter().take(6).map(|argument| format!("{argument:?}")).collect::<Vec<_>>().join(" ");
+    if args.len() > 6 { format!("{shown} …") } else { shown }
+}
+
+fn not_there(name: &str, spec: &RuntimeSpec, summary: String, setting: Setting) -> Finding {
+    let mut found = command::missing(name, summary, setting);
+    found.explanation = if name.contains('/') {
+        vec![format!("{name} does not exist in the image")]
+    } else {
+        let path = spec.path.as_deref().unwrap_or_default();
+        vec![match path {
+            "" => format!("{name} was looked for along PATH, which is not set"),
+            path => format!("{name} is in none of the directories of PATH: {}", words::list(path.split(':'), 12)),
+        }]
+    };
+    if name.contains(char::is_whitespace) {
+        found.explanation.push("the name contains blanks: the command must be a list, one element an argument".to_owned());
+    }
+    found.proved = true;
+    found
+}
+
+fn without_x(executable: &Executable, summary: String, setting: Setting) -> Option<Finding> {
+    let file = executable.file.as_ref()?;
+    let layer = match (file.kind == FileKind::File, file.mode & 0o111, file.mount.noexec) {
+        (true, 0, _) => layer::NO_EXECUTE_BIT,
+        (true, _, true) => layer::NOEXEC_MOUNT,
+        _ => return None,
+    };
+    let reason = if layer == layer::NO_EXECUTE_BIT {
+        format!("file {} is {}: nobody has x on it, and root is no exception", executable.path, words::owner_mode(file))
+    } else {
+        format!("{} lies on {}, which is mounted with noexec", executable.path, words::mount(&file.mount))
+    };
+    let mut found = format::not_executable(executable, layer, reason, summary, setting);
+    found.proved = true;
+    Some(found)
+}
+
+/// Without the runtime's description: what its init looked for and did not find.
+fn by_search(context: &Context<'_>) -> Option<Finding> {
+    let lookup = |failure: &&Failure| failure.by_runtime && failure.call.errno == Errno::ENOENT && matches!(failure.call.call, Call::Stat | Call::Access);
+    let last = context.failures.iter().rev().filter(lookup).find(|failure| !weight::is_noise(failure))?;
+    let name = base(&weight::path(last)?.path);
+    let directories = super::directories_searched(context, name, |failure| lookup(&failure));
+    if directories.is_empty() {
+        return None;
+    }
+    let mut found = finding(Cause::CommandNotFound, layer::SEARCH_PATH, (SubjectKind::Command, name), words::failure(last));
+    found.explanation = vec![
+        format!("the runtime looked for {name} in {}, and gave up without executing anything", words::list(&directories, 12)),
+        format!("what it was told to run is not known: {}", gap(context).unwrap_or("its description has not been read")),
+    ];
+    found.remedy.text = command::remedy(name, None, setting(context));
+    Some(found)
+}
