@@ -22,15 +22,16 @@ pub struct Binaries {
 impl Binaries {
     /// From the environment, else built by the Cargo that runs us.
     pub fn find() -> Result<Self> {
-        let given = |name| env::var_os(name).map(PathBuf::from);
-        Ok(Self {
-            programs: given("UNREADY_BIN_DIR").map_or_else(build_programs, Ok)?,
-            workloads: given("UNREADY_WORKLOADS_DIR").map_or_else(build_workloads, Ok)?,
-        })
+        Ok(Self { programs: given("UNREADY_BIN_DIR").map_or_else(build_programs, Ok)?, ..Self::find_workloads()? })
     }
 
-    /// The folders given; without one for the workloads, where `cargo xtask build` puts them beside the programs.
-    pub fn given(programs: PathBuf, workloads: Option<PathBuf>) -> Self {
+    /// As [`Binaries::find`], for whoever needs no program of the project.
+    pub fn find_workloads() -> Result<Self> {
+        Ok(Self { programs: PathBuf::new(), workloads: given("UNREADY_WORKLOADS_DIR").map_or_else(build_workloads, Ok)? })
+    }
+
+    /// These folders; without one for the workloads, where `cargo xtask build` puts them beside the programs.
+    pub fn at(programs: PathBuf, workloads: Option<PathBuf>) -> Self {
         let beside = || programs.join("..").join(triple()).join("release");
         Self { workloads: workloads.unwrap_or_else(beside), programs }
     }
@@ -44,6 +45,10 @@ impl Binaries {
     pub fn workload(&self, name: &str) -> Result<PathBuf> {
         existing(&self.workloads, name, "cargo xtask demo")
     }
+}
+
+fn given(variable: &str) -> Option<PathBuf> {
+    env::var_os(variable).map(PathBuf::from)
 }
 
 fn existing(folder: &Path, name: &str, builder: &str) -> Result<PathBuf> {

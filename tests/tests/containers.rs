@@ -74,7 +74,7 @@ fn every_container_of_the_demo_ends_as_intended() {
         return;
     }
     let ends: BTreeMap<_, _> = ENDS.iter().map(|&(name, ended, says)| (name, (ended, says))).collect();
-    let world = World::build(Lab::new("containers", Binaries::find().unwrap()).unwrap()).unwrap();
+    let world = World::build(Lab::new("containers", Binaries::find_workloads().unwrap()).unwrap()).unwrap();
     let mut containers = Vec::new();
     for scenario in table::SCENARIOS.iter().chain(more::SCENARIOS) {
         let bundle = (scenario.bundle)(&world, scenario.name).unwrap();

@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 fn bench(arguments: Arguments) -> Result<Vec<&'static str>> {
     ensure!(geteuid().is_root(), "starting containers and loading eBPF programs needs root");
     interrupt::install()?;
-    let binaries = Binaries::given(arguments.bin_dir, arguments.workloads_dir);
+    let binaries = Binaries::at(arguments.bin_dir, arguments.workloads_dir);
     println!("# Overhead\n\nMeasured by `cargo xtask bench`: {}.\n", machine::conditions());
     let promises = [
         calls(&Lab::new("bench", binaries.clone())?)?,

@@ -53,7 +53,7 @@ fn demo(arguments: Arguments) -> Result<bool> {
     ensure!(geteuid().is_root(), "starting containers and loading eBPF programs needs root");
     interrupt::install()?;
     let begin = Instant::now();
-    let binaries = Binaries::given(arguments.bin_dir, arguments.workloads_dir);
+    let binaries = Binaries::at(arguments.bin_dir, arguments.workloads_dir);
     println!("building root file systems, four C programs and two of Go");
     let world = World::build(Lab::new("demo", binaries)?)?;
     let lab = world.lab();
