@@ -1,11 +1,13 @@
 //! `cargo xtask bench`: measures, and writes docs/overhead.md with the numbers and their conditions.
 
-use crate::{build, demo, progress::Progress, project::Project};
-use anyhow::{Context as _, Result, bail};
-use std::{
-    fs,
-    process::{Command, Stdio},
+use crate::{
+    demo,
+    progress::Progress,
+    project::Project,
+    setup::{self, Purpose},
 };
+use anyhow::{Context as _, Result, bail};
+use std::{fs, process::Stdio};
 
 const PROGRESS: Progress = Progress::new("bench");
 
@@ -21,19 +23,10 @@ pub(crate) struct Arguments {
 
 /// The command. The measuring program prints Markdown on stdout and its progress on stderr.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
-    demo::prepare(project)?;
-    build::packages(project, &["unready-tests"], &["--release"])?;
-    let program = project.release().join("unready-bench");
-    let output = PROGRESS.open_step("measuring", || {
-        Command::new(&program)
-            .current_dir(&project.root)
-            .arg("--bin-dir")
-            .arg(project.release())
-            .args(&arguments.rest)
-            .stderr(Stdio::inherit())
-            .output()
-            .with_context(|| format!("{} cannot be started", program.display()))
-    })?;
+    setup::ensure(project, Purpose::Demo)?;
+    let mut command = demo::build(project, "unready-bench")?;
+    command.args(&arguments.rest).stderr(Stdio::inherit());
+    let output = PROGRESS.open_step("measuring", || command.output().context("the measuring program cannot be started"))?;
     let markdown = String::from_utf8(output.stdout).context("the measuring program printed something that is no text")?;
     print!("{markdown}");
     if !output.status.success() {

@@ -25,9 +25,14 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
 /// Set-up and build; returns the demo, ready to be started.
 pub(crate) fn prepare(project: &Project) -> Result<Command> {
     setup::ensure(project, Purpose::Demo)?;
+    build(project, "unready-demo")
+}
+
+/// Builds everything that drives containers, and returns the command of one of the programs of `unready-tests`.
+pub(crate) fn build(project: &Project, program: &str) -> Result<Command> {
     let workloads = build::statically(project, "unready-workloads", &[])?;
     build::packages(project, &["unready-agent", "unready-collector", "unready", "unready-tests"], &["--release"])?;
-    let program: PathBuf = project.release().join("unready-demo");
+    let program: PathBuf = project.release().join(program);
     program.metadata().with_context(|| format!("{} was not built", program.display()))?;
     let mut command = Command::new(program);
     command.current_dir(&project.root).arg("--bin-dir").arg(project.release()).arg("--workloads-dir").arg(workloads);

@@ -12,7 +12,7 @@
 mod count;
 
 use crate::{
-    demo,
+    build, demo,
     progress::Progress,
     project::{Project, is_ci, is_root},
     setup::{self, Purpose},
@@ -96,8 +96,11 @@ fn run_ring(project: &Project, ring: Ring) -> Result<Count> {
         }
         Ring::Kernel => {
             setup::ensure(project, Purpose::Test)?;
-            let folder = crate::build::statically(project, "unready-workloads", &[])?;
-            cargo_test(project, KERNEL, &[("UNREADY_WORKLOADS_DIR", folder.as_os_str())])
+            // The programs that the tests start are those that are shipped: optimised, as the demo's.
+            let workloads = build::statically(project, "unready-workloads", &[])?;
+            build::packages(project, &["unready-agent", "unready-collector", "unready"], &["--release"])?;
+            let programs = project.release();
+            cargo_test(project, KERNEL, &[("UNREADY_BIN_DIR", programs.as_os_str()), ("UNREADY_WORKLOADS_DIR", workloads.as_os_str())])
         }
         Ring::Demo => demonstrate(project),
         Ring::Vm => vm::test(project),
