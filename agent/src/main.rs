@@ -1,2 +1,154 @@
-//! placeholder
-fn main() {}
+//! `unready-agent`: follows every container that starts on this machine, and says why one does not become ready.
+
+use anyhow::Context as _;
+use clap::{Parser, ValueEnum};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use unready_agent::{
+    deliver::{
+        self,
+        collector::{Config, Delivery},
+        stdout::JsonLines,
+    },
+    pipeline::{Event, Options, Pipeline},
+    preflight, wire,
+};
+use unready_proto::v1::Verdict;
+
+/// How long undelivered verdicts may take at the end.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Follows every container that starts on this machine, and says why one does not become ready.
+#[derive(Debug, Parser)]
+#[command(version, name = "unready-agent")]
+struct Args {
+    /// Stream verdicts to this collector, for instance http://127.0.0.1:50051
+    #[arg(long, value_name = "URL")]
+    collector: Option<String>,
+    /// Name of this node [default: its host name]
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// Print verdicts on stdout [default: json without a collector, else none]
+    #[arg(long, value_enum)]
+    stdout: Option<Stdout>,
+    /// Keep all inputs of the engine in this file, for `unready replay`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// A further directory where a runtime keeps the state of its containers (runc --root); may be repeated
+    #[arg(long, value_name = "DIR")]
+    runtime_root: Vec<PathBuf>,
+    /// Seconds that system calls stay traced after the last start
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=3600))]
+    linger: u64,
+    /// What to log: a level, or a filter such as unready_agent=debug
+    #[arg(long, value_name = "FILTER", default_value = "info")]
+    log: String,
+    /// Log the eBPF programs' own debug messages (slow)
+    #[arg(long)]
+    debug_ebpf: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stdout {
+    /// One verdict a line, in proto3 JSON
+    Json,
+    /// Nothing
+    None,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    match run(args).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("unready-agent: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&args.log).with_context(|| format!("--log {:?} is no filter", args.log))?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let checks = preflight::examine();
+    preflight::refusal(&checks)?;
+    let node = args.node.clone().unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
+    let outputs = Outputs::open(&args, &node)?;
+    let options = Options {
+        debug_log: args.debug_ebpf,
+        record: args.record,
+        state_roots: args.runtime_root,
+        linger: Duration::from_secs(args.linger),
+        starting_at_once: false,
+    };
+    let (pipeline, handle, mut events) = Pipeline::start(&options)?;
+    let anchor = handle.anchor();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut running = tokio::spawn(pipeline.run());
+    tracing::info!("ready: level 0 attached on {node}");
+    loop {
+        tokio::select! {
+            event = events.recv() => match event {
+                Some(Event::Verdict(verdict)) => outputs.offer(wire::verdict(&verdict, anchor, &node)),
+                Some(Event::Exec { .. } | Event::Exit { .. } | Event::Listening { .. }) => {}
+                None => break,
+            },
+            ended = &mut running => {
+                ended.context("the pipeline ended unexpectedly")??;
+                anyhow::bail!("the pipeline ended by itself; this is a defect, please report it with the log");
+            }
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    drop(handle);
+    (&mut running).await.context("the pipeline did not end in peace")??;
+    outputs.drain().await;
+    Ok(())
+}
+
+/// Where verdicts go.
+struct Outputs {
+    stdout: Option<JsonLines>,
+    collector: Option<Delivery>,
+}
+
+impl Outputs {
+    fn open(args: &Args, node: &str) -> anyhow::Result<Self> {
+        let url = args.collector.as_deref().map(str::parse).transpose().context("--collector")?;
+        let collector = url.map(|url| deliver::collector::spawn(Config::new(url, node)));
+        let print = args.stdout.unwrap_or(if collector.is_some() { Stdout::None } else { Stdout::Json });
+        let stdout = match print {
+            Stdout::Json => Some(deliver::stdout::spawn(std::io::stdout())?),
+            Stdout::None => None,
+        };
+        Ok(Self { stdout, collector })
+    }
+
+    fn offer(&self, verdict: Verdict) {
+        if let Some(stdout) = &self.stdout {
+            stdout.offer(verdict.clone());
+        }
+        if let Some(collector) = &self.collector {
+            collector.offer(verdict);
+        }
+    }
+
+    async fn drain(self) {
+        if let Some(stdout) = self.stdout {
+            let dropped = stdout.drain(DRAIN);
+            if dropped > 0 {
+                tracing::warn!("{dropped} verdicts were not printed: whoever reads stdout was too slow, or went away");
+            }
+        }
+        if let Some(collector) = self.collector {
+            let stats = collector.drain(DRAIN).await;
+            let left = stats.waiting + stats.in_flight;
+            if left > 0 {
+                tracing::warn!("{left} verdicts could not be delivered to the collector");
+            }
+        }
+    }
+}

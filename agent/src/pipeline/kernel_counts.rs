@@ -7,7 +7,7 @@ use unready_agent_common::{
     watch::{RepeatKey, RepeatValue},
 };
 use unready_diagnosis::{
-    Input,
+    Input, decode,
     input::Loss,
     record::{Errno, Record},
     units::{BootNanos, CgroupId},
@@ -75,7 +75,7 @@ impl KernelCounts {
 }
 
 fn repeated(key: RepeatKey, value: RepeatValue) -> Option<Input> {
-    let call = WireCall::try_from(key.call).ok()?.into();
+    let call = decode::call(WireCall::try_from(key.call).ok()?);
     let (cgroup, errno) = (CgroupId(key.cgroup), Errno(key.errno));
     Some(Input::Record(Record::Repeated {
         cgroup,

@@ -125,7 +125,6 @@ impl Handle {
 }
 
 /// See the module's head.
-#[derive(Debug)]
 pub struct Pipeline {
     engine: Engine,
     kernel: Kernel,
