@@ -86,6 +86,12 @@ wire_enum! {
 
 /// `*_arg` that means "this call has none".
 pub const NO_ARG: u8 = 0xff;
+/// [`CallRule::low_value_arg`] that means "`value_arg` is an address, and the eight bytes there are the value" (openat2).
+pub const POINTED: u8 = 0xfe;
+/// [`CallRule::low_value_arg`] that means "the call has no flags argument, it is `O_WRONLY | O_CREAT | O_TRUNC`" (creat).
+pub const CREATES: u8 = 0xfd;
+/// Those flags; their values are the same on x86-64 and arm64.
+pub const CREATE_FLAGS: u64 = 0o1101;
 
 /// A row of the call table, indexed by system call number.
 #[repr(C)]
@@ -108,7 +114,7 @@ pub struct CallRule {
     pub other_dirfd_arg: u8,
     /// Which argument is sent as `arg` (flags, mode, id).
     pub value_arg: u8,
-    /// Which argument fills the low half of `arg` when the call has two (chown); else [`NO_ARG`].
+    /// Which argument fills the low half of `arg` when the call has two (chown); else [`NO_ARG`], [`POINTED`] or [`CREATES`].
     pub low_value_arg: u8,
     /// Zero.
     pub reserved: [u8; 7],

@@ -21,7 +21,11 @@ pub const WATCHED_MAX: u32 = 4096;
 pub const REPEATS_MAX: u32 = 8192;
 /// Distinct failures that one cgroup may send; the rest is only counted, so that a program which fails with ever new
 /// paths starves no other.
-pub const SENT_PER_CGROUP_MAX: u32 = 2048;
+pub const SENT_PER_CGROUP_MAX: u64 = 2048;
+/// Processes whose end was told lately, on kernels that do not say which thread is the last (see `agent-ebpf/src/process.rs`).
+pub const ENDED_MAX: u32 = 1024;
+/// Bytes of the ring of debug messages (aya-log) when they are on; one page when they are off.
+pub const LOG_RING_BYTES: u32 = 1 << 17;
 /// Highest system call number that the call table can hold, plus one (x86-64 and arm64 stay below 480).
 pub const CALLS_MAX: u32 = 512;
 
@@ -37,6 +41,8 @@ pub const fn maps_bytes(cpus: usize) -> usize {
     RING_BYTES as usize
         + hash_bytes(WATCHED_MAX, 8, size_of::<crate::watch::Watch>())
         + hash_bytes(REPEATS_MAX, size_of::<crate::watch::RepeatKey>(), size_of::<crate::watch::RepeatValue>())
+        + hash_bytes(ENDED_MAX, 8, 8)
+        + LOG_RING_BYTES as usize
         + CALLS_MAX as usize * size_of::<crate::call::CallRule>()
         + cpus * crate::counters::Hook::ALL.len() * size_of::<crate::counters::HookCounters>()
         + cpus * size_of::<crate::record::CallFailed>() // the scratch record

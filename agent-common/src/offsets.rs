@@ -1,4 +1,5 @@
-//! Where the running kernel keeps what the programs read: looked up in its BTF at load (Rust emits no CO-RE relocations).
+//! Where the running kernel keeps what the programs read: the members of its structures, looked up in its BTF at load
+//! (Rust emits no CO-RE relocations), and the fields of its tracepoints, looked up in tracefs.
 
 #[cfg(feature = "user")]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -14,8 +15,13 @@ pub const ABSENT: u16 = u16::MAX;
 pub struct Offsets {
     /// The number of the system call: `pt_regs.orig_ax` (x86-64), `pt_regs.syscallno` (arm64).
     pub regs_nr: u16,
-    /// The first six arguments of a system call. On arm64 the first is `pt_regs.orig_x0`.
-    pub regs_arg: [u16; 6],
+    /// The first six arguments of a system call (on arm64 the first is `pt_regs.orig_x0`); two rows are never set, so that
+    /// an index masked with 7 stays inside.
+    pub regs_arg: [u16; 8],
+    /// The word of `task_struct.thread_info` that tells a 32-bit call: `status` (x86-64), `flags` (arm64).
+    pub task_compat: u16,
+    /// Which bit of it: 1 (`TS_COMPAT`) on x86-64, 22 (`TIF_32BIT`) on arm64.
+    pub compat_bit: u16,
     pub task_cred: u16,
     pub task_group_leader: u16,
     /// `start_boottime`, nanoseconds.
@@ -57,7 +63,9 @@ impl Offsets {
     /// Nothing known.
     pub const NONE: Self = Self {
         regs_nr: ABSENT,
-        regs_arg: [ABSENT; 6],
+        regs_arg: [ABSENT; 8],
+        task_compat: ABSENT,
+        compat_bit: 0,
         task_cred: ABSENT,
         task_group_leader: ABSENT,
         task_start: ABSENT,
@@ -91,5 +99,64 @@ impl Offsets {
         inode_ino: ABSENT,
         inode_sb: ABSENT,
         super_block_dev: ABSENT,
+    };
+}
+
+/// Byte offsets of the tracepoints' fields, from `events/GROUP/NAME/format`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
+#[allow(missing_docs, reason = "each field is named `tracepoint_field` after the kernel's own names")]
+pub struct Fields {
+    pub mkdir_root: u16,
+    pub mkdir_level: u16,
+    pub mkdir_id: u16,
+    pub mkdir_path: u16,
+    pub rmdir_root: u16,
+    pub rmdir_id: u16,
+    pub attach_root: u16,
+    pub attach_id: u16,
+    pub attach_pid: u16,
+    pub attach_comm: u16,
+    pub exec_filename: u16,
+    /// Whether the last thread ends; kernels before 6.16 do not tell.
+    pub exit_group_dead: u16,
+    pub victim_pid: u16,
+    pub pivot_root_ret: u16,
+    pub chroot_ret: u16,
+    pub sock_oldstate: u16,
+    pub sock_newstate: u16,
+    pub sock_sport: u16,
+    pub sock_family: u16,
+    pub sock_protocol: u16,
+    pub sock_saddr: u16,
+    pub sock_saddr_v6: u16,
+}
+
+impl Fields {
+    /// Nothing known.
+    pub const NONE: Self = Self {
+        mkdir_root: ABSENT,
+        mkdir_level: ABSENT,
+        mkdir_id: ABSENT,
+        mkdir_path: ABSENT,
+        rmdir_root: ABSENT,
+        rmdir_id: ABSENT,
+        attach_root: ABSENT,
+        attach_id: ABSENT,
+        attach_pid: ABSENT,
+        attach_comm: ABSENT,
+        exec_filename: ABSENT,
+        exit_group_dead: ABSENT,
+        victim_pid: ABSENT,
+        pivot_root_ret: ABSENT,
+        chroot_ret: ABSENT,
+        sock_oldstate: ABSENT,
+        sock_newstate: ABSENT,
+        sock_sport: ABSENT,
+        sock_family: ABSENT,
+        sock_protocol: ABSENT,
+        sock_saddr: ABSENT,
+        sock_saddr_v6: ABSENT,
     };
 }

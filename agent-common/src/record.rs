@@ -150,7 +150,7 @@ pub struct Exec {
     pub args_len: u16,
     /// Zero.
     pub reserved: u32,
-    /// The file as it was named to execve, for scripts the interpreter.
+    /// The file as it was named to execve; for a script the script itself, while `args` begins with its interpreter.
     pub path: [u8; PATH_CAP],
     /// The arguments, NUL-separated, cut at [`ARGS_CAP`].
     pub args: [u8; ARGS_CAP],
@@ -212,7 +212,8 @@ pub struct CallFailed {
     pub task: Task,
     /// With whose rights, at the moment of the failure.
     pub creds: Creds,
-    /// What makes it the same failure again, with cgroup, call and errno.
+    /// What makes it the same failure again, with cgroup, call and errno: made of paths, `arg`, inode, `fsuid`, and the
+    /// directory descriptor of a relative path.
     pub hash: u64,
     /// Flags, mode or id: see [`crate::call::Call`].
     pub arg: u64,

@@ -4,8 +4,11 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 wire_enum! {
-    /// How closely a cgroup is looked at (design §4). Absent from the map is level 0, rest.
+    /// How closely a cgroup is looked at. A cgroup that is absent from the map is not looked at: no record tells of its
+    /// processes.
     pub enum Level: u32 {
+        /// Ready, or not yet of interest: starts and ends of processes, no failing calls.
+        Rest = 0,
         /// From the creation of the cgroup until ready: failing calls.
         Starting = 1,
         /// A start is slow or a probe failed; nothing more is attached for it yet.
@@ -21,8 +24,10 @@ wire_enum! {
 pub struct Watch {
     /// A [`Level`].
     pub level: u32,
+    /// Zero.
+    pub reserved: u32,
     /// Distinct failures sent so far; see [`crate::limits::SENT_PER_CGROUP_MAX`].
-    pub sent: u32,
+    pub sent: u64,
     /// Failures that were not sent because the budget was used up.
     pub suppressed: u64,
 }
@@ -59,4 +64,4 @@ pub struct RepeatValue {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<Watch>() == 16 && size_of::<RepeatKey>() == 24 && size_of::<RepeatValue>() == 24);
+const _: () = assert!(size_of::<Watch>() == 24 && size_of::<RepeatKey>() == 24 && size_of::<RepeatValue>() == 24);

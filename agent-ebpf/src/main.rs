@@ -1,2 +1,49 @@
-//! placeholder
-fn main() {}
+//! Unready's eBPF programs: what the kernel half sees, one file a subject.
+//!
+//! | level | program | file |
+//! |---|---|---|
+//! | 0, always | `cgroup_mkdir`, `cgroup_rmdir`, `cgroup_attach` | [`cgroup`] |
+//! | | `process_exec`, `process_exit`, `oom_victim` | [`process`] |
+//! | 1, while something starts | `call_failed` | [`call`], with [`target`] for what the call was about |
+//! | | `pivot_root_done`, `chroot_done` | [`root`] |
+//! | | `listen_changed` | [`listen`] |
+//!
+//! A program does three things: it decides whether the event is of interest (the cgroup first, for that is what most
+//! events fail on), makes one record of it, and says to [`tally`] what became of it. Nothing here fails loudly: what
+//! cannot be read is counted as failed, or marked in the record.
+//!
+//! The crate also compiles for the host, to nothing, so that editors and lints see it.
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
+
+mod add;
+mod call;
+mod cgroup;
+mod creds;
+mod debug;
+mod globals;
+mod listen;
+mod maps;
+mod peek;
+mod process;
+mod record;
+mod root;
+mod tally;
+mod target;
+mod zero;
+
+/// What the kernel demands of a program that calls its GPL-only helpers.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "license")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // Never reached: the verifier refuses a program that can come here, for the loop has no end.
+    loop {}
+}
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() {
+    eprintln!("these are eBPF programs; `cargo xtask build` compiles them for the kernel and puts them into the agent");
+}

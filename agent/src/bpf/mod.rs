@@ -1,1 +1,31 @@
-//! placeholder
+//! The kernel half, seen from user space: loads the eBPF programs, attaches and detaches them, reads what they say.
+//!
+//! - [`kernel`](Kernel): the one handle; its states are *loaded* → *lifecycle attached* ⇄ *starting attached*.
+//! - [`hooks`]: which program sits where, at which level, and what is lost without it.
+//! - [`calls`]: which failing system calls are of interest.
+//! - [`offsets`], [`btf`], [`tracefs`]: where this kernel keeps what the programs read.
+//! - [`reader`](Reader): the ring buffer, asynchronously and in batches.
+//!
+//! This is the only module of the agent with `unsafe`: a trait of aya that vouches for plain data ([`pod`]), and a function of
+//! tokio that wants to be sure of a descriptor.
+#![expect(
+    unsafe_code,
+    reason = "aya::Pod is an unsafe trait, which pod.rs derives from zerocopy's checked ones; AsyncFd's registration is unsafe"
+)]
+
+mod btf;
+mod calls;
+mod error;
+mod hooks;
+mod kernel;
+mod links;
+mod load;
+mod log;
+mod offsets;
+mod pod;
+mod reader;
+mod tracefs;
+
+pub use error::LoadError;
+pub use kernel::{Kernel, LoadOptions};
+pub use reader::Reader;

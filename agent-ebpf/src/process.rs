@@ -1,0 +1,128 @@
+//! Programs start and processes end, in cgroups under attention; the kernel ends one for lack of memory. Level 0.
+//!
+//! A process has ended when its last thread has. Kernels from 6.16 say so in the tracepoint (`group_dead`). Before, the
+//! count of living threads (`signal_struct.live`) is 0, which two threads that end at the same time may both see: then
+//! the first one to put the process on the map `ENDED` tells it.
+
+use crate::{
+    debug::debug,
+    globals::{field, member},
+    maps::{ENDED, WATCHED},
+    peek::{Kernel, User, data_loc},
+    record::{current_cgroup, current_ids, current_task, header, send, send_in_place, start_of},
+    tally::{Outcome, Unreadable, Verdict, tally},
+};
+use aya_ebpf::{bindings::BPF_ANY, helpers::bpf_get_current_uid_gid, macros::tracepoint, programs::TracePointContext};
+use unready_agent_common::{
+    counters::Hook,
+    limits::{ARGS_CAP, PATH_CAP},
+    offsets::ABSENT,
+    record::{Exec, Exit, Kind, OomVictim},
+};
+
+/// Whether anything of this cgroup is told.
+#[inline(always)]
+fn known(cgroup: u64) -> bool {
+    WATCHED.get_ptr(cgroup).is_some()
+}
+
+/// `sched/sched_process_exec`
+#[tracepoint]
+pub(crate) fn process_exec(ctx: TracePointContext) -> u32 {
+    tally(Hook::Exec, executed(&ctx));
+    0
+}
+
+#[inline(always)]
+fn executed(ctx: &TracePointContext) -> Verdict {
+    let cgroup = current_cgroup();
+    if !known(cgroup) {
+        return Ok(Outcome::Filtered);
+    }
+    send_in_place(|record: *mut Exec| {
+        // SAFETY: `send_in_place` hands out a writable, zeroed record.
+        let record = unsafe { &mut *record };
+        record.header = header::<Exec>(Kind::Exec);
+        record.task = current_task(cgroup);
+        let ids = bpf_get_current_uid_gid();
+        record.uid = ids as u32;
+        record.gid = (ids >> 32) as u32;
+        record.path_len = data_loc::<PATH_CAP>(Kernel::context(ctx), field!(exec_filename), &raw mut record.path)? as u16;
+        // Arguments that cannot be read leave the rest worth telling.
+        record.args_len = arguments(&raw mut record.args).unwrap_or(0);
+        Ok(())
+    })
+}
+
+/// Copies the arguments of the running program, NUL-separated as `/proc/PID/cmdline` shows them.
+#[inline(always)]
+fn arguments(into: *mut [u8; ARGS_CAP]) -> Result<u16, Unreadable> {
+    let mm = Kernel::current_task().follow(member!(task_mm))?;
+    let start: u64 = mm.get(member!(mm_arg_start))?;
+    let end: u64 = mm.get(member!(mm_arg_end))?;
+    let length = end.saturating_sub(start).min(ARGS_CAP as u64) as usize;
+    User(start).bytes(length, into)?;
+    Ok(length as u16)
+}
+
+/// `sched/sched_process_exit`
+#[tracepoint]
+pub(crate) fn process_exit(ctx: TracePointContext) -> u32 {
+    tally(Hook::Exit, ended(&ctx));
+    0
+}
+
+#[inline(always)]
+fn ended(ctx: &TracePointContext) -> Verdict {
+    let cgroup = current_cgroup();
+    if !known(cgroup) || !last_thread(Kernel::context(ctx))? {
+        return Ok(Outcome::Filtered);
+    }
+    let code = Kernel::current_task().get::<u32>(member!(task_exit_code))?;
+    let task = current_task(cgroup);
+    debug!(ctx, "process {} ended with {:x}", task.tgid, code);
+    Ok(send(Exit { header: header::<Exit>(Kind::Exit), task, code, reserved: 0 }))
+}
+
+/// Whether the process ends with the running thread; see the module's head.
+#[inline(always)]
+fn last_thread(context: Kernel) -> Result<bool, Unreadable> {
+    if field!(exit_group_dead) != ABSENT {
+        return Ok(context.get::<u8>(field!(exit_group_dead))? != 0);
+    }
+    let task = Kernel::current_task();
+    let living: u32 = task.follow(member!(task_signal))?.get(member!(signal_live))?;
+    Ok(living == 0 && first_to_tell(start_of(task)?))
+}
+
+#[inline(always)]
+fn first_to_tell(start: u64) -> bool {
+    let key = u64::from(current_ids().0);
+    if let Some(told) = ENDED.get_ptr(key) {
+        // SAFETY: a pointer into the map stays valid while the program runs; a torn read cannot be, for it is one word.
+        if unsafe { told.read() } == start {
+            return false;
+        }
+    }
+    // An entry of an earlier process with the same number is overwritten. When there is no room, telling twice is
+    // better than not at all.
+    let _ = ENDED.insert(key, start, BPF_ANY.into());
+    true
+}
+
+/// `oom/mark_victim`
+#[tracepoint]
+pub(crate) fn oom_victim(ctx: TracePointContext) -> u32 {
+    tally(Hook::OomVictim, chosen(&ctx));
+    0
+}
+
+#[inline(always)]
+fn chosen(ctx: &TracePointContext) -> Verdict {
+    Ok(send(OomVictim {
+        header: header::<OomVictim>(Kind::OomVictim),
+        asker_cgroup: current_cgroup(),
+        pid: Kernel::context(ctx).get(field!(victim_pid))?,
+        reserved: 0,
+    }))
+}

@@ -1,0 +1,175 @@
+//! The one handle to the kernel half.
+
+use super::{
+    error::LoadError,
+    hooks::{Row, Stage},
+    links::{Detacher, Link, has_errno},
+    load::{self, Loaded},
+    log::Messages,
+    pod::Plain,
+    reader::Reader,
+};
+use aya::{
+    Ebpf,
+    maps::{Array, HashMap, MapData, PerCpuArray},
+};
+use rustix::time::{ClockId, clock_gettime};
+use std::sync::atomic::{AtomicU64, Ordering};
+use unready_agent_common::{
+    call::CallRule,
+    counters::{Hook, HookCounters},
+    limits::REPEATS_MAX,
+    watch::{Level, RepeatKey, RepeatValue, Watch},
+};
+use unready_diagnosis::units::CgroupId;
+
+/// How to load.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// Let the programs say what they do, to `tracing` at level debug. Without it the messages cost nothing: the verifier
+    /// removes them.
+    pub debug_log: bool,
+}
+
+/// The kernel half: loaded, and attached as far as was asked for. What is attached goes with it.
+pub struct Kernel {
+    ebpf: Ebpf,
+    watched: HashMap<MapData, u64, Plain<Watch>>,
+    repeats: HashMap<MapData, Plain<RepeatKey>, Plain<RepeatValue>>,
+    counters: PerCpuArray<MapData, Plain<HookCounters>>,
+    /// The call table is only written at the start, but the programs need it as long as they live.
+    _calls: Array<MapData, Plain<CallRule>>,
+    degraded: Vec<String>,
+    /// What this kernel has a place for.
+    usable: Vec<&'static Row>,
+    starting: Vec<Link>,
+    lifecycle: Vec<Link>,
+    detacher: Detacher,
+    debug_log: bool,
+    repeats_read_at: AtomicU64,
+    counted: AtomicU64,
+}
+
+impl Kernel {
+    /// Loads and verifies all programs; attaches none.
+    pub fn load(options: &LoadOptions) -> Result<Self, LoadError> {
+        let Loaded { mut ebpf, usable, degraded } = load::load(options)?;
+        Ok(Self {
+            watched: HashMap::try_from(load::take(&mut ebpf, "WATCHED")?).map_err(|error| LoadError::of_map("WATCHED", &error))?,
+            repeats: HashMap::try_from(load::take(&mut ebpf, "REPEATS")?).map_err(|error| LoadError::of_map("REPEATS", &error))?,
+            counters: PerCpuArray::try_from(load::take(&mut ebpf, "COUNTERS")?).map_err(|error| LoadError::of_map("COUNTERS", &error))?,
+            _calls: load::fill_calls(&mut ebpf)?,
+            ebpf,
+            degraded,
+            usable,
+            starting: Vec::new(),
+            lifecycle: Vec::new(),
+            detacher: Detacher::default(),
+            debug_log: options.debug_log,
+            repeats_read_at: AtomicU64::new(0),
+            counted: AtomicU64::new(0),
+        })
+    }
+
+    /// What this kernel cannot tell, a sentence each.
+    pub fn degraded(&self) -> &[String] {
+        &self.degraded
+    }
+
+    /// Attaches level 0, for as long as this handle lives.
+    pub fn attach_lifecycle(&mut self) -> Result<(), LoadError> {
+        if self.lifecycle.is_empty() {
+            self.lifecycle = self.attach(Stage::Lifecycle)?;
+        }
+        Ok(())
+    }
+
+    /// Attaches level 1. Some milliseconds; nothing happens if it is attached.
+    pub fn attach_starting(&mut self) -> Result<(), LoadError> {
+        if self.starting.is_empty() {
+            self.starting = self.attach(Stage::Starting)?;
+        }
+        Ok(())
+    }
+
+    /// Detaches level 1, in the background: the kernel waits for its CPUs meanwhile, some 60 ms a program.
+    pub fn detach_starting(&mut self) {
+        if self.starting_attached() {
+            self.detacher.detach(std::mem::take(&mut self.starting));
+        }
+    }
+
+    /// Whether level 1 is attached.
+    pub fn starting_attached(&self) -> bool {
+        !self.starting.is_empty()
+    }
+
+    /// Looks at a cgroup so closely; `None`: not at all. What it has sent so far stays counted.
+    pub fn watch(&mut self, cgroup: CgroupId, level: Option<Level>) -> Result<(), LoadError> {
+        let result = match level {
+            Some(level) => {
+                let before = self.watched(cgroup).unwrap_or_default();
+                self.watched.insert(cgroup.0, Plain(Watch { level: level as u32, ..before }), 0)
+            }
+            None => match self.watched.remove(&cgroup.0) {
+                Err(error) if has_errno(&error, libc::ENOENT) => Ok(()),
+                other => other,
+            },
+        };
+        result.map_err(|error| LoadError::of_map("WATCHED", &error))
+    }
+
+    /// How a cgroup is looked at, and what it has sent; `None`: it is not.
+    pub fn watched(&self, cgroup: CgroupId) -> Option<Watch> {
+        self.watched.get(&cgroup.0, 0).ok().map(|Plain(watch)| watch)
+    }
+
+    /// The failures that have been repeated since this was last called, with their totals. When nothing was, it costs one
+    /// system call; else two for each of the map's entries, at most [`REPEATS_MAX`].
+    pub fn repeats(&self) -> Vec<(RepeatKey, RepeatValue)> {
+        let counted = self.hook_counters(Hook::CallFailed).counted;
+        if self.counted.swap(counted, Ordering::Relaxed) == counted {
+            return Vec::new();
+        }
+        let since = self.repeats_read_at.swap(boot_nanos(), Ordering::Relaxed);
+        let all = self.repeats.iter().flatten().take(REPEATS_MAX as usize);
+        all.map(|(Plain(key), Plain(value))| (key, value)).filter(|(_, value)| value.count > 1 && value.last >= since).collect()
+    }
+
+    /// What each hook did so far, over all CPUs. A hook that this kernel has no place for is not among them.
+    pub fn counters(&self) -> Vec<(Hook, HookCounters)> {
+        let usable = |hook: &&Hook| self.usable.iter().any(|row| row.hook == **hook);
+        Hook::ALL.iter().filter(usable).map(|hook| (*hook, self.hook_counters(*hook))).collect()
+    }
+
+    /// The end of the ring buffer that is read; once, and inside a tokio runtime.
+    pub fn take_reader(&mut self) -> Result<Reader, LoadError> {
+        let messages = if self.debug_log { Some(Messages::take(&mut self.ebpf)?) } else { None };
+        Reader::new(load::take(&mut self.ebpf, "RECORDS")?, messages)
+    }
+
+    fn attach(&mut self, stage: Stage) -> Result<Vec<Link>, LoadError> {
+        let rows: Vec<&'static Row> = self.usable.iter().copied().filter(|row| row.stage == stage).collect();
+        rows.into_iter().map(|row| self.detacher.attach(&mut self.ebpf, row)).collect()
+    }
+
+    fn hook_counters(&self, hook: Hook) -> HookCounters {
+        let Ok(per_cpu) = self.counters.get(&(hook as u32), 0) else {
+            return HookCounters::default();
+        };
+        per_cpu.iter().fold(HookCounters::default(), |sum, Plain(row)| HookCounters {
+            seen: sum.seen + row.seen,
+            sent: sum.sent + row.sent,
+            counted: sum.counted + row.counted,
+            filtered: sum.filtered + row.filtered,
+            failed: sum.failed + row.failed,
+            ring_full: sum.ring_full + row.ring_full,
+        })
+    }
+}
+
+/// Now, as the programs tell time.
+fn boot_nanos() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
+}

@@ -1,0 +1,90 @@
+//! What keeps programs attached, and letting go of them without making anyone wait.
+
+use super::{
+    error::LoadError,
+    hooks::{Place, Row},
+};
+use aya::{
+    Ebpf,
+    programs::{Program, ProgramError, raw_trace_point::RawTracePointLink, trace_point::TracePointLink},
+};
+use std::{error::Error as StdError, io, thread::JoinHandle};
+
+/// A program stays attached as long as this lives.
+#[expect(dead_code, reason = "held to be dropped")]
+pub(super) enum Link {
+    Tracepoint(TracePointLink),
+    Raw(RawTracePointLink),
+}
+
+/// Lets go of links, in a thread: the kernel waits for its CPUs at each, some 60 ms.
+#[derive(Default)]
+pub(super) struct Detacher {
+    running: Option<JoinHandle<()>>,
+}
+
+impl Detacher {
+    /// Attaches a program.
+    pub(super) fn attach(&mut self, ebpf: &mut Ebpf, row: &'static Row) -> Result<Link, LoadError> {
+        let result = match attach(ebpf, row) {
+            // Before 6.10 a raw tracepoint holds a program once: the link that is being let go of is in the way.
+            Err(error) if has_errno(&error, libc::EEXIST) && self.running.is_some() => {
+                self.wait();
+                attach(ebpf, row)
+            }
+            other => other,
+        };
+        result.map_err(|error| LoadError::of_program(row.program, &error))
+    }
+
+    /// Lets go of links, one after another, after those of the last time.
+    pub(super) fn detach(&mut self, links: Vec<Link>) {
+        let before = self.running.take();
+        let work = move || {
+            if let Some(before) = before {
+                let _ = before.join();
+            }
+            drop(links);
+        };
+        // If no thread can be had, the closure, and with it the links, is dropped here and now.
+        self.running = std::thread::Builder::new().name("detach".to_owned()).spawn(work).ok();
+    }
+
+    fn wait(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _ = running.join();
+        }
+    }
+}
+
+impl Drop for Detacher {
+    fn drop(&mut self) {
+        self.wait();
+    }
+}
+
+fn attach(ebpf: &mut Ebpf, row: &Row) -> Result<Link, ProgramError> {
+    match (ebpf.program_mut(row.program), row.place) {
+        (Some(Program::TracePoint(program)), Place::Tracepoint(group, name)) => {
+            let id = program.attach(group, name)?;
+            program.take_link(id).map(Link::Tracepoint)
+        }
+        (Some(Program::RawTracePoint(program)), Place::Raw(name)) => {
+            let id = program.attach(name)?;
+            program.take_link(id).map(Link::Raw)
+        }
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+/// Whether a system call's errno is behind an error.
+pub(super) fn has_errno(error: &(dyn StdError + 'static), errno: i32) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if error.downcast_ref::<io::Error>().is_some_and(|error| error.raw_os_error() == Some(errno)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
