@@ -25,6 +25,7 @@ pub async fn explain(url: &CollectorUrl, detail: &str) -> String {
 
 /// Why a call was refused.
 pub async fn explain_status(url: &CollectorUrl, status: &Status) -> String {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what a peer does not explain is looked at")]
     match status.code() {
         Code::Unimplemented => {
             format!(
@@ -59,6 +60,7 @@ async fn look(url: &CollectorUrl) -> Option<String> {
 }
 
 fn unreachable(url: &CollectorUrl, error: &io::Error) -> String {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the list is open; what the system says is passed on")]
     match error.kind() {
         io::ErrorKind::ConnectionRefused => {
             format!("nothing listens at {url}; start `unready-collector` there, or name the right address with --collector")

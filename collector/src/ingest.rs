@@ -1,0 +1,193 @@
+//! The agents' streams: hello, welcome, then batches in and acknowledgements out.
+//!
+//! ```text
+//!   first message ─► hello of our version? ─ no ─► FAILED_PRECONDITION or INVALID_ARGUMENT
+//!                            │ yes: welcome
+//!                            ▼
+//!        ┌─► take all batches that have arrived ─► append ─► ack of the last one ─┐
+//!        │                                           │ store stalled: say so, once│
+//!        └───────────────────────────────────────────┴────────────────────────────┘
+//! ```
+//!
+//! One append is under way for each stream. What arrives meanwhile waits in the transport, whose flow control holds the
+//! agent back; the next append takes all of it. So a burst costs few commits, and a lone verdict waits for nothing.
+
+use crate::{
+    server::stopped,
+    store::{Health, Store},
+};
+use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout,
+};
+use tokio_stream::{Stream as _, wrappers::ReceiverStream};
+use tonic::{Request, Response, Status, Streaming};
+use unready_proto::{
+    PROTOCOL_VERSION,
+    v1::{
+        Ack, AgentMessage, CollectorMessage, Hello, Stalled, Verdict, VerdictBatch, Welcome, agent_message, collector_message,
+        ingest_server,
+    },
+};
+
+/// For the hello of a new stream.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Messages to the agent that are not yet written.
+const OUTGOING: usize = 16;
+/// Verdicts in one append.
+const APPEND: usize = 1024;
+
+/// The service.
+#[derive(Debug)]
+pub struct Ingest<S> {
+    store: Arc<S>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl<S> Ingest<S> {
+    /// Into this store, until `stopping` becomes true.
+    pub fn new(store: Arc<S>, stopping: watch::Receiver<bool>) -> Self {
+        Self { store, stopping }
+    }
+}
+
+#[tonic::async_trait]
+impl<S: Store> ingest_server::Ingest for Ingest<S> {
+    type StreamStream = ReceiverStream<Result<CollectorMessage, Status>>;
+
+    async fn stream(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::StreamStream>, Status> {
+        let mut incoming = request.into_inner();
+        let first = timeout(PATIENCE, incoming.message()).await.map_err(|_| Status::deadline_exceeded("no hello came within 5 s"))??;
+        let hello = accept(first)?;
+        tracing::info!(node = hello.node, version = hello.agent_version, "an agent delivers");
+        let (outgoing, messages) = mpsc::channel(OUTGOING);
+        let welcome = Welcome { protocol_version: PROTOCOL_VERSION, collector_version: env!("CARGO_PKG_VERSION").to_owned() };
+        let session = Session { store: Arc::clone(&self.store), stopping: self.stopping.clone(), outgoing, node: hello.node, dropped: 0 };
+        tokio::spawn(async move {
+            session.send(collector_message::Message::Welcome(welcome)).await;
+            session.run(incoming).await;
+        });
+        Ok(Response::new(ReceiverStream::new(messages)))
+    }
+}
+
+fn accept(first: Option<AgentMessage>) -> Result<Hello, Status> {
+    let Some(agent_message::Message::Hello(hello)) = first.and_then(|first| first.message) else {
+        return Err(Status::invalid_argument("the first message must be a hello"));
+    };
+    if hello.protocol_version == PROTOCOL_VERSION {
+        return Ok(hello);
+    }
+    Err(Status::failed_precondition(format!(
+        "this collector speaks version {PROTOCOL_VERSION} of the protocol and the agent version {}; update the older of the two",
+        hello.protocol_version
+    )))
+}
+
+struct Session<S> {
+    store: Arc<S>,
+    stopping: watch::Receiver<bool>,
+    outgoing: mpsc::Sender<Result<CollectorMessage, Status>>,
+    node: String,
+    /// What the agent said it had dropped.
+    dropped: u64,
+}
+
+/// How a session ends before the agent ends it.
+enum End {
+    Refused(Status),
+    Gone,
+}
+
+impl<S: Store> Session<S> {
+    async fn run(mut self, mut incoming: Streaming<AgentMessage>) {
+        loop {
+            let stopping = self.stopping.clone();
+            let ended = tokio::select! {
+                stored = self.store_next(&mut incoming) => stored.err(),
+                () = stopped(stopping) => Some(End::Refused(Status::unavailable("the collector is shutting down"))),
+            };
+            match ended {
+                None => {}
+                Some(End::Gone) => break,
+                Some(End::Refused(status)) => {
+                    let _ = self.outgoing.send(Err(status)).await;
+                    break;
+                }
+            }
+        }
+        tracing::info!(node = self.node, "an agent's stream ended");
+    }
+
+    /// Takes what has arrived, stores it and acknowledges it.
+    async fn store_next(&mut self, incoming: &mut Streaming<AgentMessage>) -> Result<(), End> {
+        let first = incoming.message().await.map_err(|_| End::Gone)?.ok_or(End::Gone)?;
+        let (mut last, mut verdicts) = (None, Vec::new());
+        let mut next = Some(first);
+        while let Some(message) = next {
+            if let Some(batch) = self.check(message)? {
+                last = Some(batch.sequence);
+                verdicts.extend(batch.verdicts);
+            }
+            next = if verdicts.len() < APPEND { arrived(incoming).await } else { None };
+        }
+        let Some(sequence) = last else { return Ok(()) };
+        self.append(verdicts).await?;
+        self.send(collector_message::Message::Ack(Ack { sequence })).await;
+        Ok(())
+    }
+
+    /// A message that this version does not know is ignored.
+    fn check(&mut self, message: AgentMessage) -> Result<Option<VerdictBatch>, End> {
+        let batch = match message.message {
+            Some(agent_message::Message::Batch(batch)) => batch,
+            Some(agent_message::Message::Hello(_)) => {
+                return Err(End::Refused(Status::invalid_argument("only the first message may be a hello")));
+            }
+            None => return Ok(None),
+        };
+        if batch.verdicts.iter().any(|verdict| verdict.id.is_empty()) {
+            return Err(End::Refused(Status::invalid_argument("a verdict has no id")));
+        }
+        if batch.dropped > self.dropped {
+            tracing::warn!(node = self.node, "the agent dropped {} verdicts since it started: its queue was full", batch.dropped);
+            self.dropped = batch.dropped;
+        }
+        Ok(Some(batch))
+    }
+
+    /// Waits for the commit, and tells the agent when the store stalls meanwhile.
+    async fn append(&self, verdicts: Vec<Verdict>) -> Result<(), End> {
+        let mut health = self.store.health();
+        health.mark_changed();
+        let append = self.store.append(verdicts);
+        tokio::pin!(append);
+        loop {
+            tokio::select! {
+                biased;
+                stored = &mut append => return stored.map_err(|error| End::Refused(Status::unavailable(error.to_string()))),
+                Ok(()) = health.changed() => {
+                    let now = health.borrow_and_update().clone();
+                    if let Health::Stalled(reason) = now {
+                        self.send(collector_message::Message::Stalled(Stalled { reason })).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// An agent that went away is noticed when we read.
+    async fn send(&self, message: collector_message::Message) {
+        let _ = self.outgoing.send(Ok(CollectorMessage { message: Some(message) })).await;
+    }
+}
+
+/// The next message if it is there already. An end or an error is found again by the next read.
+async fn arrived(incoming: &mut Streaming<AgentMessage>) -> Option<AgentMessage> {
+    std::future::poll_fn(|context| match Pin::new(&mut *incoming).poll_next(context) {
+        Poll::Ready(Some(Ok(message))) => Poll::Ready(Some(message)),
+        Poll::Ready(Some(Err(_)) | None) | Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}

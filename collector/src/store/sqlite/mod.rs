@@ -1,0 +1,92 @@
+//! Verdicts in one `SQLite` file.
+//!
+//! One thread writes ([`writer`]), one read-only connection answers queries meanwhile (WAL). The SQL, the schema and what
+//! `SQLite`'s errors mean stay in this folder; nothing outside it knows which database it is.
+
+mod read;
+mod schema;
+mod trouble;
+mod writer;
+
+pub use schema::OpenError;
+
+use super::{Health, Page, Selection, Store, StoreError};
+use rusqlite::{Connection, OpenFlags};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use unready_proto::v1::Verdict;
+use writer::{Job, Writer};
+
+/// Appends that may wait for the writer; more wait in their streams.
+const QUEUE: usize = 64;
+
+/// The store.
+#[derive(Debug)]
+pub struct Sqlite {
+    /// `None` only while it is dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    reader: Arc<Mutex<Connection>>,
+    revision: watch::Receiver<u64>,
+    health: watch::Receiver<Health>,
+}
+
+impl Sqlite {
+    /// Opens or makes the file; at most `keep` verdicts stay in it, resolved and old ones go first.
+    pub fn open(path: &Path, keep: u64) -> Result<Self, OpenError> {
+        let unusable = |reason: String| OpenError::Unusable { path: path.to_owned(), reason };
+        let database = schema::open(path)?;
+        let (rows, last) = read::extent(&database).map_err(|error| unusable(error.to_string()))?;
+        let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(|error| unusable(error.to_string()))?;
+        let (revision, revisions) = watch::channel(last);
+        let (health, healths) = watch::channel(Health::Storing);
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let writer = Writer { database, keep, rows, revision, health };
+        let writer = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || writer.run(queue))
+            .map_err(|error| unusable(format!("no thread for it: {error}")))?;
+        Ok(Self { jobs: Some(jobs), writer: Some(writer), reader: Arc::new(Mutex::new(reader)), revision: revisions, health: healths })
+    }
+}
+
+impl Drop for Sqlite {
+    /// Waits for what is queued, so that the file is closed when the store is gone.
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+impl Store for Sqlite {
+    async fn append(&self, verdicts: Vec<Verdict>) -> Result<(), StoreError> {
+        let (done, committed) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
+        jobs.send(Job { verdicts, done }).await.map_err(|_| StoreError::Closed)?;
+        committed.await.map_err(|_| StoreError::Closed)
+    }
+
+    async fn list(&self, selection: Selection, limit: usize) -> Result<Page, StoreError> {
+        let reader = Arc::clone(&self.reader);
+        tokio::task::spawn_blocking(move || {
+            let mut database = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            read::page(&mut database, &selection, limit).map_err(|error| StoreError::Read(error.to_string()))
+        })
+        .await
+        .map_err(|_| StoreError::Closed)?
+    }
+
+    fn revision(&self) -> watch::Receiver<u64> {
+        self.revision.clone()
+    }
+
+    fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
+    }
+}

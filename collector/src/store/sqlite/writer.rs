@@ -1,0 +1,173 @@
+//! The one thread that writes: everything that is queued goes into one transaction, and is reported done after its commit.
+//!
+//! ```text
+//!   jobs ─► collect what is queued ─► commit ─┬─ ok: report done, publish the revision
+//!                 ▲                           ├─ passing (disk full, locked): say so, wait, commit the same again
+//!                 └───────────────────────────┤
+//!                                             └─ damaged: say so and end; what is queued is refused
+//! ```
+
+use super::trouble::Trouble;
+use crate::store::{Health, merge::merge};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, named_params};
+use std::{thread, time::Duration};
+use tokio::sync::{mpsc, oneshot, watch};
+use unready_proto::{prost::Message as _, time::nanos, v1::Verdict};
+
+/// Verdicts in one transaction at most, so that an ack does not wait for a long queue behind it.
+const TRANSACTION: usize = 4096;
+/// Between two attempts while the database takes nothing.
+const RETRY: Duration = Duration::from_millis(250);
+
+/// Verdicts, and whom to tell when they are durable.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) done: oneshot::Sender<()>,
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) database: Connection,
+    /// Rows kept at most.
+    pub(super) keep: u64,
+    /// Rows there are.
+    pub(super) rows: u64,
+    pub(super) revision: watch::Sender<u64>,
+    pub(super) health: watch::Sender<Health>,
+}
+
+impl Writer {
+    /// Until all senders are gone, or the database is damaged.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        while let Some(first) = jobs.blocking_recv() {
+            let batch = gather(first, &mut jobs);
+            if !self.persist(&batch, &jobs) {
+                return;
+            }
+            for job in batch {
+                let _ = job.done.send(());
+            }
+        }
+    }
+
+    /// Tries until it is committed; false: it never will be, or nobody waits for it any more.
+    fn persist(&mut self, batch: &[Job], jobs: &mpsc::Receiver<Job>) -> bool {
+        loop {
+            match self.commit(batch) {
+                Ok(()) => {
+                    self.become_(Health::Storing);
+                    return true;
+                }
+                Err(error) => match Trouble::of(&error) {
+                    Trouble::Passing(reason) => self.become_(Health::Stalled(reason)),
+                    Trouble::Damaged(detail) => {
+                        let path = self.database.path().unwrap_or_default();
+                        let advice = format!("move it away (`mv {path} {path}.damaged`) and start again");
+                        self.become_(Health::Broken(format!("the database {path} is damaged ({detail}); {advice}")));
+                        return false;
+                    }
+                },
+            }
+            if jobs.is_closed() {
+                return false;
+            }
+            thread::sleep(RETRY);
+        }
+    }
+
+    fn become_(&self, now: Health) {
+        self.health.send_if_modified(|health| {
+            let changed = *health != now;
+            *health = now;
+            changed
+        });
+    }
+
+    fn commit(&mut self, batch: &[Job]) -> rusqlite::Result<()> {
+        let before = *self.revision.borrow();
+        let (mut revision, mut rows) = (before, self.rows);
+        let transaction = self.database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        for verdict in batch.iter().flat_map(|job| &job.verdicts) {
+            rows += u64::from(put(&transaction, verdict, &mut revision)?);
+        }
+        if rows > self.keep {
+            rows -= prune(&transaction, rows - self.keep)?;
+        }
+        transaction.commit()?;
+        self.rows = rows;
+        if revision > before {
+            self.revision.send_replace(revision);
+        }
+        Ok(())
+    }
+}
+
+fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> Vec<Job> {
+    let mut size = first.verdicts.len();
+    let mut batch = vec![first];
+    while size < TRANSACTION
+        && let Ok(job) = jobs.try_recv()
+    {
+        size += job.verdicts.len();
+        batch.push(job);
+    }
+    batch
+}
+
+/// True: the verdict is new. One that says nothing new leaves its row, and so its revision, as it is.
+fn put(transaction: &Transaction<'_>, told: &Verdict, revision: &mut u64) -> rusqlite::Result<bool> {
+    let body: Option<Vec<u8>> =
+        transaction.prepare_cached("SELECT body FROM verdicts WHERE id = ?1")?.query_row([&told.id], |row| row.get(0)).optional()?;
+    let stored = body.as_deref().and_then(|body| Verdict::decode(body).ok());
+    let verdict = stored.as_ref().map_or_else(|| told.clone(), |stored| merge(stored, told.clone()));
+    if stored.as_ref() != Some(&verdict) {
+        *revision += 1;
+        write_row(transaction, &verdict, *revision)?;
+    }
+    Ok(body.is_none())
+}
+
+fn write_row(transaction: &Transaction<'_>, verdict: &Verdict, revision: u64) -> rusqlite::Result<()> {
+    let workload = verdict.workload.clone().unwrap_or_default();
+    transaction
+        .prepare_cached(
+            "INSERT INTO verdicts (id, revision, namespace, pod, container, container_id, node, cause, last_seen, resolved_at, body)
+             VALUES (:id, :revision, :namespace, :pod, :container, :container_id, :node, :cause, :last_seen, :resolved_at, :body)
+             ON CONFLICT (id) DO UPDATE SET
+               revision = :revision, namespace = :namespace, pod = :pod, container = :container, container_id = :container_id,
+               node = :node, cause = :cause, last_seen = :last_seen, resolved_at = :resolved_at, body = :body",
+        )?
+        .execute(named_params! {
+            ":id": verdict.id,
+            ":revision": signed(revision),
+            ":namespace": workload.namespace,
+            ":pod": workload.pod,
+            ":container": workload.container,
+            ":container_id": verdict.start.as_ref().map_or("", |start| &start.container_id),
+            ":node": workload.node,
+            ":cause": verdict.cause,
+            ":last_seen": signed(verdict.last_seen.as_ref().map_or(0, nanos)),
+            ":resolved_at": verdict.resolved_at.as_ref().map(|time| signed(nanos(time))),
+            ":body": verdict.encode_to_vec(),
+        })?;
+    Ok(())
+}
+
+/// Deletes `excess` rows: what was resolved longest ago, then what was seen longest ago.
+fn prune(transaction: &Transaction<'_>, excess: u64) -> rusqlite::Result<u64> {
+    let resolved = transaction
+        .prepare_cached(
+            "DELETE FROM verdicts WHERE id IN (SELECT id FROM verdicts WHERE resolved_at IS NOT NULL ORDER BY resolved_at LIMIT ?1)",
+        )?
+        .execute([signed(excess)])? as u64;
+    let rest = transaction
+        .prepare_cached("DELETE FROM verdicts WHERE id IN (SELECT id FROM verdicts ORDER BY last_seen LIMIT ?1)")?
+        .execute([signed(excess - resolved)])? as u64;
+    Ok(resolved + rest)
+}
+
+/// `SQLite`'s integers are signed.
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
