@@ -1,0 +1,68 @@
+//! `unready doctor`: the preflight as a table, the loading of the eBPF programs included. Status 1 if anything refuses.
+
+use crate::{
+    args::{DoctorArgs, Format},
+    output,
+    status::Status,
+};
+use anyhow::Context;
+use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets::NOTHING};
+use std::io::{self, Write};
+use unready_agent::{
+    bpf::{Kernel, LoadOptions},
+    preflight::{self, Check, State},
+};
+
+/// Looks, prints, judges.
+pub(crate) fn doctor(args: &DoctorArgs) -> anyhow::Result<Status> {
+    if let Some(said) = preflight::ensure_tracefs() {
+        output::note(&said);
+    }
+    let mut checks = preflight::examine();
+    if preflight::refusal(&checks).is_ok() {
+        checks.extend(programs());
+    }
+    print(&checks, args.output)?;
+    Ok(if preflight::refusal(&checks).is_ok() { Status::Healthy } else { Status::Failed })
+}
+
+/// Whether the programs load here: the only way to know is to load them.
+fn programs() -> Vec<Check> {
+    match Kernel::load(&LoadOptions { debug_log: false }) {
+        Ok(kernel) => preflight::programs(Ok(&kernel.degraded().iter().map(ToString::to_string).collect::<Vec<_>>())),
+        Err(error) => preflight::programs(Err(&format!("{error:#}"))),
+    }
+}
+
+fn print(checks: &[Check], format: Format) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match format {
+        Format::Text => writeln!(stdout, "{}", table(checks)).context("cannot write to stdout"),
+        Format::Json => checks.iter().try_for_each(|check| {
+            let line = serde_json::to_string(check).context("cannot write a check as JSON")?;
+            writeln!(stdout, "{line}").context("cannot write to stdout")
+        }),
+    }
+}
+
+fn table(checks: &[Check]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    for check in checks {
+        let text = match &check.remedy {
+            Some(remedy) => format!("{}\n→ {remedy}", check.found),
+            None => check.found.clone(),
+        };
+        table.add_row([Cell::new(&check.name), state(check.state), Cell::new(text)]);
+    }
+    table
+}
+
+fn state(state: State) -> Cell {
+    let cell = Cell::new(state.word());
+    match state {
+        State::Ok => cell.fg(Color::Green),
+        State::Degraded => cell.fg(Color::Yellow),
+        State::Refused => cell.fg(Color::Red).add_attribute(Attribute::Bold),
+    }
+}

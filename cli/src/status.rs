@@ -1,0 +1,166 @@
+//! How `run` and `replay` end: the outcome of a start and the findings about it make the exit status.
+
+use std::process::ExitCode;
+use unready_diagnosis::{
+    record::ExitStatus,
+    verdict::{Severity, Verdict},
+};
+
+/// The exit status of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// Nothing kept it from becoming ready.
+    Healthy,
+    /// Unready itself failed.
+    Failed,
+    /// At least one finding keeps it from becoming ready.
+    Blocked,
+    /// Not ready, and no cause was found.
+    Unexplained,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(match status {
+            Status::Healthy => 0,
+            Status::Failed => 1,
+            Status::Blocked => 3,
+            Status::Unexplained => 4,
+        })
+    }
+}
+
+/// How a start ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It became ready.
+    Ready,
+    /// CMD ended before it was ready.
+    Exited(ExitStatus),
+    /// The time was up, or the user had enough.
+    GaveUp,
+}
+
+impl Outcome {
+    /// Whether it counts as healthy, as long as nothing was found.
+    fn is_healthy(self, has_probe: bool) -> bool {
+        match self {
+            Self::Ready => true,
+            Self::Exited(status) => status.is_success() && !has_probe,
+            Self::GaveUp => !has_probe,
+        }
+    }
+
+    /// The exit status.
+    pub(crate) fn status<'a>(self, has_probe: bool, verdicts: impl IntoIterator<Item = &'a Verdict>) -> Status {
+        let blocks = |verdict: &Verdict| verdict.severity == Severity::Blocking && verdict.resolved_at.is_none();
+        if self == Self::Ready {
+            Status::Healthy
+        } else if verdicts.into_iter().any(blocks) {
+            Status::Blocked
+        } else if self.is_healthy(has_probe) {
+            Status::Healthy
+        } else {
+            Status::Unexplained
+        }
+    }
+}
+
+/// Findings in the order in which they first came; a later word on the same finding replaces the earlier.
+#[derive(Debug, Default)]
+pub(crate) struct Findings(Vec<Verdict>);
+
+impl Findings {
+    /// Adds one, or replaces what was said before.
+    pub(crate) fn add(&mut self, verdict: Verdict) {
+        match self.0.iter_mut().find(|known| known.id == verdict.id) {
+            Some(known) => *known = verdict,
+            None => self.0.push(verdict),
+        }
+    }
+
+    /// The heaviest first, then the earliest.
+    pub(crate) fn sorted(&self) -> Vec<&Verdict> {
+        let mut all: Vec<&Verdict> = self.0.iter().collect();
+        all.sort_by_key(|verdict| (std::cmp::Reverse(verdict.severity), verdict.first_seen));
+        all
+    }
+
+    /// All.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Verdict> {
+        self.0.iter()
+    }
+
+    /// Forgets those that do not hold.
+    pub(crate) fn retain(&mut self, keep: impl FnMut(&Verdict) -> bool) {
+        self.0.retain(keep);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use unready_diagnosis::{
+        cause::Cause,
+        units::{BootNanos, CgroupId},
+        verdict::{Completeness, Confidence, Remedy, Subject, SubjectKind, Workload},
+    };
+
+    pub(crate) fn verdict(id: &str, severity: Severity) -> Verdict {
+        Verdict {
+            id: id.into(),
+            cause: Cause::FileMissing,
+            layer: String::new(),
+            severity,
+            confidence: Confidence::Likely,
+            completeness: Completeness::default(),
+            subject: Subject { kind: SubjectKind::Path, name: "/x".into() },
+            workload: Workload::default(),
+            cgroup: CgroupId(1),
+            summary: String::new(),
+            explanation: vec![],
+            remedy: Remedy::default(),
+            evidence: vec![],
+            first_seen: BootNanos(1),
+            last_seen: BootNanos(1),
+            count: 1,
+            resolved_at: None,
+        }
+    }
+
+    #[test]
+    fn the_documented_statuses() {
+        let blocking = [verdict("a", Severity::Blocking)];
+        let slowing = [verdict("a", Severity::Slowing)];
+        let resolved = [Verdict { resolved_at: Some(BootNanos(9)), ..verdict("a", Severity::Blocking) }];
+        let zero = Outcome::Exited(ExitStatus::Code(0));
+        let one = Outcome::Exited(ExitStatus::Code(1));
+        for (outcome, probe, verdicts, expected) in [
+            (Outcome::Ready, true, &[][..], Status::Healthy),
+            (Outcome::Ready, false, &blocking, Status::Healthy),
+            (zero, false, &[], Status::Healthy),
+            (zero, true, &[], Status::Unexplained),
+            (zero, true, &blocking, Status::Blocked),
+            (one, false, &[], Status::Unexplained),
+            (one, false, &slowing, Status::Unexplained),
+            (one, false, &blocking, Status::Blocked),
+            (Outcome::GaveUp, false, &[], Status::Healthy),
+            (Outcome::GaveUp, false, &blocking, Status::Blocked),
+            (Outcome::GaveUp, false, &resolved, Status::Healthy),
+            (Outcome::GaveUp, true, &[], Status::Unexplained),
+            (Outcome::GaveUp, true, &resolved, Status::Unexplained),
+        ] {
+            assert_eq!(outcome.status(probe, verdicts), expected, "{outcome:?} {probe} {verdicts:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_word_replaces_the_earlier() {
+        let mut findings = Findings::default();
+        findings.add(verdict("a", Severity::Advisory));
+        findings.add(verdict("b", Severity::Slowing));
+        findings.add(verdict("a", Severity::Blocking));
+        assert_eq!(findings.sorted().iter().map(|verdict| verdict.id.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(findings.iter().count(), 2);
+    }
+}
