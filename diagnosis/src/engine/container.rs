@@ -185,6 +185,9 @@ impl Container {
     }
 
     pub(crate) fn executed(&mut self, task: &Task, ids: (u32, u32), path: String, args: Vec<String>, now: BootNanos) {
+        if self.phase == Phase::Created && !self.entered && executes_itself(&task.comm, &path) {
+            return;
+        }
         self.runtime.retain(|pid| *pid != task.process.pid);
         if self.phase == Phase::Created {
             self.phase = Phase::Started;
@@ -356,6 +359,12 @@ impl Container {
 /// Names that runtimes give their helpers before the container's program runs: `runc:[2:INIT]`, `crun`, `youki:[INIT]`.
 fn is_runtime_helper(comm: &str) -> bool {
     ["runc", "crun", "youki"].iter().any(|runtime| comm.starts_with(runtime))
+}
+
+/// runc executes a sealed copy of itself (`/dev/fd/6`, `/proc/self/exe`), now and then when its parent has put it into the
+/// cgroup already: that is not the container's program.
+fn executes_itself(comm: &str, path: &str) -> bool {
+    is_runtime_helper(comm) || path.starts_with("/dev/fd/") || path.starts_with("/proc/self/")
 }
 
 fn workload(runtime: Runtime, pod_uid: String, container: String, container_id: String) -> Workload {
