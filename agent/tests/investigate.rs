@@ -145,7 +145,7 @@ impl Node {
         fs::create_dir(hierarchy.path().join("box")).unwrap();
         let text = format!("31 24 0:27 / {} rw - cgroup2 cgroup2 rw\n", hierarchy.path().display());
         let root = CgroupRoot::from_mountinfo(&text).unwrap();
-        let investigator = Investigator::with_state_roots(root, vec![hierarchy.path().join("state")]);
+        let investigator = Investigator::new(root).with_state_roots(vec![hierarchy.path().join("state")]);
         investigator.note(&Record::CgroupCreated { id: CGROUP, path: "/box".to_owned(), existing: false });
         Self { hierarchy, investigator }
     }
@@ -384,6 +384,34 @@ async fn what_the_runtime_was_told_outlives_its_bundle() {
     assert!(matches!(command.format, ExecFormat::Elf { .. }), "{command:?}");
     // Its first program was never seen, so it works where the description says.
     assert_eq!(node.walk(container.task.process, "x").await.resolved.as_deref(), Some("/data/x"));
+}
+
+#[tokio::test]
+async fn a_bundle_on_the_host_is_better_than_nothing() {
+    let node = Node::new();
+    let (bundle, volume) = (node.hierarchy.path().join("state/box"), node.hierarchy.path().join("volume"));
+    for directory in ["rootfs/etc", "rootfs/data"] {
+        fs::create_dir_all(bundle.join(directory)).unwrap();
+    }
+    fs::create_dir(&volume).unwrap();
+    fs::write(volume.join("key"), "x").unwrap();
+    symlink("/data/key", bundle.join("rootfs/etc/key")).unwrap();
+    let config = format!(
+        r#"{{"process": {{"args": ["app"], "cwd": "/"}}, "root": {{"path": "rootfs", "readonly": true}}, "mounts": [
+            {{"destination": "/tmp", "type": "tmpfs", "source": "tmpfs"}},
+            {{"destination": "/data", "type": "bind", "source": "{}", "options": ["rbind", "noexec"]}}]}}"#,
+        volume.display()
+    );
+    fs::write(bundle.join("config.json"), config).unwrap();
+    let gone = Process { pid: u32::MAX, start: 1 };
+    let walk = node.walk(gone, "/etc/key").await;
+    assert_eq!(walk.view, View::Bundle);
+    assert_eq!(paths(&walk), ["/", "/etc", "/etc/key", "/data", "/data/key"]);
+    let (root, key) = (&walk.components[0].mount, &walk.components[4].mount);
+    assert_eq!((root.point.as_str(), root.read_only), ("/", true));
+    assert_eq!((key.point.as_str(), key.root.as_str(), key.noexec, key.read_only), ("/data", volume.to_str().unwrap(), true, false));
+    let lost = Question::WalkPath { scope: scope(gone), path: "/tmp/x".to_owned(), dirfd: None, follow: true };
+    assert!(matches!(node.ask(lost).await, Answer::Gone { reason } if reason.contains("/tmp")));
 }
 
 #[tokio::test]

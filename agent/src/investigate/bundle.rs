@@ -1,13 +1,14 @@
 //! What a runtime was told to run: the OCI `config.json` of a container, held open since it entered its root, or found in
 //! the runtimes' usual places on the host.
 
-use super::{proc, view::View};
+use super::{proc, resolve, view::View};
 use serde::Deserialize;
 use std::{
     fs::{self, File},
-    os::unix::fs::FileExt,
+    os::{fd::OwnedFd, unix::fs::FileExt},
     path::{Path, PathBuf},
 };
+use unready_diagnosis::question::Mount;
 
 /// Longest `config.json` or `state.json` that is read, bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -40,6 +41,7 @@ pub(super) struct Config {
     process: ProcessConfig,
     root: RootConfig,
     linux: LinuxConfig,
+    mounts: Vec<MountConfig>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -56,6 +58,17 @@ struct ProcessConfig {
 #[serde(default)]
 struct RootConfig {
     path: String,
+    readonly: bool,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct MountConfig {
+    destination: String,
+    #[serde(rename = "type")]
+    fstype: String,
+    source: String,
+    options: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,6 +111,9 @@ pub(super) struct Spec {
     pub(super) path: Option<String>,
     /// Where its root file system lies on the host, absolute; empty when not known.
     pub(super) rootfs: String,
+    pub(super) library_path: Option<String>,
+    mounts: Vec<MountConfig>,
+    is_read_only: bool,
     seccomp: bool,
     lsm: Option<String>,
 }
@@ -120,9 +136,20 @@ impl Spec {
 
     fn from_config(config: Config) -> Self {
         let ProcessConfig { args, cwd, env, apparmor_profile, selinux_label } = config.process;
-        let path = env.iter().find_map(|variable| variable.strip_prefix("PATH=")).map(str::to_owned);
+        let variable = |name: &str| env.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
+        let (path, library_path) = (variable("PATH"), variable("LD_LIBRARY_PATH"));
         let lsm = [apparmor_profile, selinux_label].into_iter().find(|label| !label.is_empty() && label != "unconfined");
-        Self { args, cwd, path, rootfs: config.root.path, seccomp: config.linux.seccomp.is_some(), lsm }
+        Self {
+            args,
+            cwd,
+            path,
+            library_path,
+            rootfs: config.root.path,
+            mounts: config.mounts,
+            is_read_only: config.root.readonly,
+            seccomp: config.linux.seccomp.is_some(),
+            lsm,
+        }
     }
 
     pub(super) fn confinement(&self) -> proc::Confinement {
@@ -143,9 +170,52 @@ impl Spec {
         path.split(':').map(|directory| absolute(&format!("{}/{command}", directory.trim_end_matches('/')))).collect()
     }
 
-    /// The root file system as the runtime prepared it, when nothing better is left.
+    /// The root file system as the runtime prepared it, when nothing better is left: its mounts are gone, but where a
+    /// bind mount came from can still be looked at.
     pub(super) fn view(&self) -> Option<View> {
-        self.rootfs.starts_with('/').then(|| View::of_directory(&self.rootfs)).flatten()
+        if !self.rootfs.starts_with('/') {
+            return None;
+        }
+        View::of_bundle(&self.rootfs, Volumes { mounts: self.mounts.clone(), is_read_only: self.is_read_only })
+    }
+}
+
+/// Mounts that a container would have, by its description.
+#[derive(Debug, Default)]
+pub(super) struct Volumes {
+    mounts: Vec<MountConfig>,
+    is_read_only: bool,
+}
+
+/// What lies at a path that is a mount point by the description.
+pub(super) enum Source {
+    /// A file or directory of the host.
+    Host(OwnedFd),
+    /// A file system that went with the container.
+    Lost,
+}
+
+impl Volumes {
+    /// The source of the mount at exactly this path, if there is one.
+    pub(super) fn source(&self, path: &str) -> Option<Source> {
+        let mount = self.mounts.iter().rfind(|mount| mount.destination.trim_end_matches('/') == path)?;
+        let is_bind = mount.fstype == "bind" || mount.options.iter().any(|option| option == "bind" || option == "rbind");
+        let host = if is_bind && mount.source.starts_with('/') { proc::hold(&mount.source) } else { None };
+        Some(host.map_or(Source::Lost, Source::Host))
+    }
+
+    /// A mount of the host, as the container would see it at a path.
+    pub(super) fn translate(&self, path: &str, host: &mut Mount) {
+        let covers = |mount: &&MountConfig| resolve::is_below(path, mount.destination.trim_end_matches('/'));
+        if let Some(mount) = self.mounts.iter().filter(covers).max_by_key(|mount| mount.destination.len()) {
+            mount.destination.clone_into(&mut host.point);
+            mount.source.clone_into(&mut host.root);
+            let has = |name: &str| mount.options.iter().any(|option| option == name);
+            (host.read_only, host.noexec) = (host.read_only || has("ro"), host.noexec || has("noexec"));
+        } else {
+            "/".clone_into(&mut host.point);
+            host.read_only |= self.is_read_only;
+        }
     }
 }
 
@@ -232,14 +302,7 @@ mod tests {
 
     #[test]
     fn commands_with_a_slash_are_not_searched() {
-        let spec = |command: &str| Spec {
-            args: vec![command.to_owned()],
-            cwd: "/srv".to_owned(),
-            path: None,
-            rootfs: String::new(),
-            seccomp: false,
-            lsm: None,
-        };
+        let spec = |command: &str| Spec { args: vec![command.to_owned()], cwd: "/srv".to_owned(), ..Spec::from_config(Config::default()) };
         assert_eq!(spec("./app").candidates(), ["/srv/./app"]);
         assert_eq!(spec("/app").candidates(), ["/app"]);
         assert_eq!(spec("app").candidates().len(), 6);

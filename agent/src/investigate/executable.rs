@@ -29,20 +29,26 @@ pub(super) fn read(view: &View, process: Process, path: &str) -> Result<Executab
     let Some(absolute) = view.absolute(process, path, None) else {
         return Err(format!("the working directory that {path} starts from is not known"));
     };
-    let library_path = view.live.and_then(libraries::library_path);
-    Ok(read_at(view, &absolute, library_path.as_deref()))
+    let by_spec = || view.held.as_ref()?.spec()?.library_path;
+    let library_path = view.live.map_or_else(by_spec, libraries::library_path);
+    read_at(view, &absolute, library_path.as_deref())
 }
 
 /// Reads the executable at an absolute path of the container.
-pub(super) fn read_at(view: &View, path: &str, library_path: Option<&str>) -> Executable {
+pub(super) fn read_at(view: &View, path: &str, library_path: Option<&str>) -> Result<Executable, String> {
     let found = match find(view, path) {
         Ok(found) => found,
-        Err(halt) => return Executable { path: path.to_owned(), file: None, format: ExecFormat::Unreadable { errno: halt.errno } },
+        Err(halt) if halt.unknowable => return Err(halt.why_unknowable()),
+        Err(halt) => {
+            let format = ExecFormat::Unreadable { errno: halt.errno };
+            return Ok(Executable { path: path.to_owned(), file: None, format });
+        }
     };
     let seen = Seen { file: found.file.as_fd(), path: &found.path, stat: &found.stat, link: None };
     let file = Some(Describer::new(view).describe(&seen));
     let format = open_regular(&found).map(|file| format(view, &found, &file, library_path));
-    Executable { path: path.to_owned(), file, format: format.unwrap_or_else(|errno| ExecFormat::Unreadable { errno }) }
+    let format = format.unwrap_or_else(|errno| ExecFormat::Unreadable { errno });
+    Ok(Executable { path: path.to_owned(), file, format })
 }
 
 /// Opens what was found for reading, if it is a regular file: opening a pipe or device could block or have effects.
@@ -143,7 +149,7 @@ mod tests {
         fs::write(directory.path().join("bin/sh"), "").unwrap();
         fs::write(directory.path().join("file"), bytes).unwrap();
         let view = View::of_directory(directory.path().to_str().unwrap()).unwrap();
-        read_at(&view, "/file", None).format
+        read_at(&view, "/file", None).unwrap().format
     }
 
     fn script_of(bytes: &[u8]) -> (String, bool, bool) {
@@ -183,9 +189,9 @@ mod tests {
     #[test]
     fn what_is_no_regular_file_is_not_opened() {
         let view = View::of_directory("/").unwrap();
-        assert_eq!(read_at(&view, "/dev/null", None).format, ExecFormat::Unreadable { errno: Errno::EACCES });
-        assert_eq!(read_at(&view, "/tmp", None).format, ExecFormat::Unreadable { errno: Errno::EISDIR });
-        let missing = read_at(&view, "/no/such", None);
+        assert_eq!(read_at(&view, "/dev/null", None).unwrap().format, ExecFormat::Unreadable { errno: Errno::EACCES });
+        assert_eq!(read_at(&view, "/tmp", None).unwrap().format, ExecFormat::Unreadable { errno: Errno::EISDIR });
+        let missing = read_at(&view, "/no/such", None).unwrap();
         assert_eq!((missing.file, missing.format), (None, ExecFormat::Unreadable { errno: Errno::ENOENT }));
     }
 }

@@ -67,17 +67,17 @@ pub(super) fn usage(view: &View, process: Process, path: &str) -> Result<Usage, 
     let Some(absolute) = view.absolute(process, path, None) else {
         return Err(format!("the working directory that {path} starts from is not known"));
     };
-    let file = match find(view, &absolute) {
-        Ok(found) => found.file,
+    let (file, place) = match find(view, &absolute) {
+        Ok(found) => (found.file, found.path),
         Err(halt) => match halt.missing {
-            Some((directory, _)) => directory,
+            Some((directory, _)) => (directory, halt.path),
             None => return Err(format!("{} could not be entered: {}", halt.path, halt.errno)),
         },
     };
     let stat = stat(file.as_fd()).map_err(|error| error.to_string())?;
     let use_of = fstatvfs(&file).map_err(|error| error.to_string())?;
     Ok(Usage {
-        mount: Describer::new(view).mount(file.as_fd(), &stat),
+        mount: Describer::new(view).mount(file.as_fd(), &place, &stat),
         bytes: use_of.f_blocks.saturating_mul(use_of.f_frsize),
         bytes_available: use_of.f_bavail.saturating_mul(use_of.f_frsize),
         inodes: use_of.f_files,
@@ -137,7 +137,7 @@ pub(super) fn appeared(view: &View, path: &str, absent_at: Option<BootNanos>) ->
     };
     let found = match resolve(view, path, true, visit) {
         Ok(found) => found,
-        Err(halt) if halt.unknowable => return Err(format!("{} depends on the process, which has ended", halt.path)),
+        Err(halt) if halt.unknowable => return Err(halt.why_unknowable()),
         Err(_) => return Ok(None),
     };
     let changed = wall_nanos(found.stat.stx_ctime);

@@ -171,7 +171,9 @@ impl Held {
     fn remember(&mut self, process: Process, seen: Remembered) {
         self.processes.retain(|known| known.process.pid != process.pid);
         if self.processes.len() >= MAX_PROCESSES {
-            self.processes.pop_front();
+            let first = self.entered.map(|entered| entered.pid); // outlives any number of exec probes
+            let oldest = self.processes.iter().position(|known| Some(known.process.pid) != first);
+            self.processes.remove(oldest.unwrap_or(0));
         }
         self.processes.push_back(seen);
     }
@@ -239,7 +241,9 @@ impl Store {
 
     /// A runtime has entered a container's root.
     pub(super) fn root_changed(&self, task: &Task) {
-        let Some(place) = Place::take(task.process.pid, false) else { return };
+        // A second one comes from a program that makes a sandbox of its own inside the container.
+        let is_running = self.held(task.cgroup).is_some_and(|held| held.entered.is_some() && held.described > 0);
+        let Some(place) = (if is_running { None } else { Place::take(task.process.pid, false) }) else { return };
         let held = Held { entered: Some(task.process), spec: runtime_spec(task), ..Held::new(place, false) };
         self.hold(task.cgroup, held);
     }

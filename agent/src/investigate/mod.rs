@@ -37,7 +37,8 @@ use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use unready_diagnosis::{
-    question::{Answer, Question, RuntimeSpec, Scope},
+    attribution,
+    question::{Answer, Executable, FileKind, Memory, Question, RuntimeSpec, Scope},
     record::Record,
     units::{BootNanos, CgroupId, ClockAnchor},
 };
@@ -47,8 +48,11 @@ use view::View;
 const MAX_AT_ONCE: usize = 4;
 /// How long a look may take before it is given up. It goes on in its thread, and keeps its place among the few.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks for a file that is awaited.
+/// Between the first two looks for a file that is awaited; each further pause is longer. The file's own dates tell more
+/// exactly when it came.
 const PAUSE: Duration = Duration::from_millis(10);
+/// The longest pause.
+const MAX_PAUSE: Duration = Duration::from_millis(80);
 /// How long a file is awaited at most.
 const MAX_WAIT: Duration = Duration::from_mins(1);
 
@@ -67,13 +71,16 @@ struct Shared {
 impl Investigator {
     /// For the containers below a cgroup hierarchy.
     pub fn new(root: CgroupRoot) -> Self {
-        Self::with_state_roots(root, Vec::new())
+        let places = Arc::new(Semaphore::new(MAX_AT_ONCE));
+        Self(Arc::new(Shared { cgroups: root, state_roots: Vec::new(), store: Store::new(), places }))
     }
 
-    /// The same, with further directories where runtimes keep their containers (`runc --root`), looked at first.
-    pub fn with_state_roots(root: CgroupRoot, state_roots: Vec<PathBuf>) -> Self {
-        let places = Arc::new(Semaphore::new(MAX_AT_ONCE));
-        Self(Arc::new(Shared { cgroups: root, state_roots, store: Store::new(), places }))
+    /// The same, with further directories where runtimes keep their containers (`runc --root`), looked at first. What was
+    /// held so far is not taken over.
+    #[must_use]
+    pub fn with_state_roots(self, state_roots: Vec<PathBuf>) -> Self {
+        let cgroups = self.0.cgroups.clone();
+        Self(Arc::new(Shared { cgroups, state_roots, store: Store::new(), places: Arc::clone(&self.0.places) }))
     }
 
     /// Looks at a record as it passes: learns which path a cgroup has, takes hold of a container's root when its runtime
@@ -139,7 +146,7 @@ impl Investigator {
             Ok(Err(reason)) | Err(reason) => return gone(reason),
         };
         let end = tokio::time::Instant::now() + patience;
-        let mut absent_at = None;
+        let (mut absent_at, mut pause) = (None, PAUSE);
         loop {
             let (view, path) = (Arc::clone(&view), path.clone());
             let looked_at = now();
@@ -151,7 +158,8 @@ impl Investigator {
             if tokio::time::Instant::now() >= end {
                 return Answer::Appeared { at: None };
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(pause).await;
+            pause = (pause * 5 / 4).min(MAX_PAUSE);
         }
     }
 }
@@ -163,13 +171,19 @@ impl Shared {
         }
     }
 
-    fn memory(&self, cgroup: CgroupId) -> Option<unready_diagnosis::question::Memory> {
+    fn memory(&self, cgroup: CgroupId) -> Option<Memory> {
         memory::read(&self.cgroups, &self.store.path(cgroup)?)
     }
 
     fn view(&self, scope: Scope) -> Result<View, String> {
         let directory = self.store.path(scope.cgroup).map(|path| self.cgroups.directory(&path));
-        View::find(&self.store, scope, directory.as_deref())
+        View::find(&self.store, scope, directory.as_deref()).or_else(|reason| self.bundle_view(scope.cgroup).ok_or(reason))
+    }
+
+    /// The runtime's description, for containers that were there before us.
+    fn bundle_view(&self, cgroup: CgroupId) -> Option<View> {
+        let path = self.store.path(cgroup)?;
+        bundle::find(&self.state_roots, attribution::last_component(&path), Some(&path))?.view()
     }
 
     fn answer(&self, question: Question) -> Answer {
@@ -230,10 +244,12 @@ impl Shared {
 }
 
 /// The command's file: the first on `PATH` that may be executed, else the first that exists, as execvp(3) does.
-fn command(view: &View, spec: &bundle::Spec) -> Option<unready_diagnosis::question::Executable> {
-    let found = spec.candidates().into_iter().map(|path| executable::read_at(view, &path, None));
+fn command(view: &View, spec: &bundle::Spec) -> Option<Executable> {
+    let found = spec.candidates().into_iter().filter_map(|path| executable::read_at(view, &path, spec.library_path.as_deref()).ok());
     let mut existing: Vec<_> = found.filter(|executable| executable.file.is_some()).collect();
-    let runnable = existing.iter().position(|executable| executable.file.as_ref().is_some_and(|file| file.mode & 0o111 != 0));
+    let runnable = existing
+        .iter()
+        .position(|executable| executable.file.as_ref().is_some_and(|file| file.kind == FileKind::File && file.mode & 0o111 != 0));
     if existing.is_empty() { None } else { Some(existing.swap_remove(runnable.unwrap_or(0))) }
 }
 

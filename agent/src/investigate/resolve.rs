@@ -8,7 +8,7 @@
 //! the question, a link below `fd` leads to what that process has open (looked at, never opened), any other is resolved by
 //! its text inside the container.
 
-use super::view::View;
+use super::{bundle::Source, view::View};
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags, fstatfs, openat, readlinkat, statx},
     io,
@@ -50,13 +50,20 @@ pub(super) struct Halt {
     pub(super) errno: Errno,
     /// The directory that it was looked for in, with the name.
     pub(super) missing: Option<(OwnedFd, String)>,
-    /// The answer depends on a process that is gone (`/proc/self`): the errno is ours, not the container's.
+    /// The answer depends on a process that is gone (`/proc/self`), or a mount: the errno is ours, not the container's.
     pub(super) unknowable: bool,
 }
 
 impl Halt {
     fn new(path: impl Into<String>, errno: Errno) -> Self {
         Self { path: path.into(), errno, missing: None, unknowable: false }
+    }
+}
+
+impl Halt {
+    /// Why nothing can be said of the path any more.
+    pub(super) fn why_unknowable(&self) -> String {
+        format!("what {} was depends on processes of the container that have ended", self.path)
     }
 }
 
@@ -68,6 +75,11 @@ pub(super) fn errno(error: io::Errno) -> Errno {
 /// Type, mode, owner, times and mount of a file.
 pub(super) fn stat(file: BorrowedFd<'_>) -> io::Result<Statx> {
     statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID)
+}
+
+/// Whether a path is a directory or lies below it; the empty directory is the root.
+pub(super) fn is_below(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The type bits of a file's mode.
@@ -169,7 +181,11 @@ impl<'v, V: FnMut(&Seen<'_>)> Walker<'v, V> {
         if self.names > MAX_NAMES || path.len() >= MAX_PATH {
             return Err(Halt::new(path, Errno::ENAMETOOLONG));
         }
-        let file = self.open(name, OFlags::NOFOLLOW).map_err(|error| self.missing(&path, name, error))?;
+        let file = match self.view.volumes.as_ref().and_then(|volumes| volumes.source(&path)) {
+            Some(Source::Host(file)) => file,
+            Some(Source::Lost) => return Err(Halt { unknowable: true, ..Halt::new(path, Errno::ENOENT) }),
+            None => self.open(name, OFlags::NOFOLLOW).map_err(|error| self.missing(&path, name, error))?,
+        };
         let stat = stat(file.as_fd()).map_err(|error| Halt::new(path.as_str(), errno(error)))?;
         let is_last = self.todo.iter().all(|name| name.is_empty() || name == ".");
         if file_type(&stat) == FileType::Symlink && (follow || !is_last) {

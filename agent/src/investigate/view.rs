@@ -2,6 +2,7 @@
 //! was held of its root, the runtime's description on the host.
 
 use super::{
+    bundle::Volumes,
     hold::{Held, Store},
     mounts, proc,
 };
@@ -31,6 +32,8 @@ pub(super) struct View {
     /// A living process of the same namespaces.
     pub(super) neighbour: Option<u32>,
     pub(super) held: Option<Arc<Held>>,
+    /// Mounts by the runtime's description, when the root is only what it prepared on the host.
+    pub(super) volumes: Option<Volumes>,
 }
 
 #[derive(Debug)]
@@ -82,6 +85,7 @@ impl View {
             live: None,
             neighbour: Some(pid),
             held: held.cloned(),
+            volumes: None,
         })
     }
 
@@ -95,6 +99,7 @@ impl View {
             live: None,
             neighbour: None,
             held: Some(held),
+            volumes: None,
         }
     }
 
@@ -103,7 +108,12 @@ impl View {
         Self::of_directory("/").map(|view| Self { mountinfo: Mountinfo::Own, kind: question::View::Held, ..view })
     }
 
-    /// A root file system on the host, as the runtime prepared it: without the container's mounts.
+    /// A root file system on the host, as the runtime prepared it.
+    pub(super) fn of_bundle(rootfs: &str, volumes: Volumes) -> Option<Self> {
+        Self::of_directory(rootfs).map(|view| Self { volumes: Some(volumes), ..view })
+    }
+
+    /// A directory of ours.
     pub(super) fn of_directory(path: &str) -> Option<Self> {
         Some(Self {
             kind: question::View::Bundle,
@@ -113,6 +123,7 @@ impl View {
             live: None,
             neighbour: None,
             held: None,
+            volumes: None,
         })
     }
 

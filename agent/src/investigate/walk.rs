@@ -6,7 +6,11 @@ use super::{
     view::View,
 };
 use rustix::fs::{Dir, FileType, Mode, OFlags, Statx, StatxAttributes, StatxFlags, StatxTimestamp, openat};
-use std::{collections::BTreeMap, os::fd::OwnedFd, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
 use unready_diagnosis::{
     question::{Component, FileKind, Mount, Stop, Walk},
     record::Errno,
@@ -19,28 +23,33 @@ const MAX_ENTRIES: usize = 1000;
 const MAX_ALIKE: usize = 5;
 
 /// Makes components of files, with their mounts.
-pub(super) struct Describer {
+pub(super) struct Describer<'v> {
+    view: &'v View,
     mountinfo: Arc<str>,
     known: BTreeMap<u64, Mount>,
 }
 
-impl Describer {
-    pub(super) fn new(view: &View) -> Self {
-        Self { mountinfo: view.mountinfo(), known: BTreeMap::new() }
+impl<'v> Describer<'v> {
+    pub(super) fn new(view: &'v View) -> Self {
+        Self { view, mountinfo: view.mountinfo(), known: BTreeMap::new() }
     }
 
-    /// The mount of a file, its flags as they are now.
-    pub(super) fn mount(&mut self, file: impl std::os::fd::AsFd, stat: &Statx) -> Mount {
+    /// The mount of a file of the container, its flags as they are now.
+    pub(super) fn mount(&mut self, file: impl AsFd, path: &str, stat: &Statx) -> Mount {
         let id = stat.stx_mnt_id;
         let (mountinfo, known) = (&self.mountinfo, &mut self.known);
-        known
+        let mut mount = known
             .entry(id)
             .or_insert_with(|| {
                 let mut mount = mounts::by_id(mountinfo, id).unwrap_or_default();
                 mounts::refresh(&mut mount, file);
                 mount
             })
-            .clone()
+            .clone();
+        if let Some(volumes) = &self.view.volumes {
+            volumes.translate(path, &mut mount);
+        }
+        mount
     }
 
     pub(super) fn describe(&mut self, seen: &Seen<'_>) -> Component {
@@ -56,7 +65,7 @@ impl Describer {
             immutable: stat.stx_attributes.contains(StatxAttributes::IMMUTABLE),
             append_only: stat.stx_attributes.contains(StatxAttributes::APPEND),
             link: seen.link.map(str::to_owned),
-            mount: self.mount(seen.file, stat),
+            mount: self.mount(seen.file, seen.path, stat),
             born: born(stat),
             changed: wall_nanos(stat.stx_ctime),
         }
@@ -99,7 +108,7 @@ pub(super) fn walk(view: &View, process: Process, path: &str, dirfd: Option<i32>
     let mut describer = Describer::new(view);
     let end = resolve(view, &absolute, follow, |seen| walk.components.push(describer.describe(seen)));
     match end {
-        Err(halt) if halt.unknowable => return Err(format!("{} depends on the process, which has ended", halt.path)),
+        Err(halt) if halt.unknowable => return Err(halt.why_unknowable()),
         Err(halt) => walk.stopped = Some(stop(halt)),
         Ok(_) => {}
     }
