@@ -98,8 +98,7 @@ pub const fn bits(mode: u32, class: Class) -> Want {
 fn overriding(rights: &Rights<'_>, inode: &Component, want: Want) -> Reach {
     let read_search = if inode.kind == FileKind::Directory { want & WRITE == 0 } else { want == READ };
     let by_read = if read_search { rights.reach(Capability::DAC_READ_SEARCH, inode) } else { Reach::Lacking };
-    let by_override =
-        if capability_would_help(inode, want) { rights.reach(Capability::DAC_OVERRIDE, inode) } else { Reach::Lacking };
+    let by_override = if capability_would_help(inode, want) { rights.reach(Capability::DAC_OVERRIDE, inode) } else { Reach::Lacking };
     match (by_read, by_override) {
         (Reach::Reaches, _) | (_, Reach::Reaches) => Reach::Reaches,
         (Reach::Unmapped, _) | (_, Reach::Unmapped) => Reach::Unmapped,

@@ -52,11 +52,7 @@ fn is(component: &Component, target: Option<&Component>) -> bool {
 
 /// Follows the links that the walk lists, in its order: gives the path of the last component after all of them, and the
 /// links that stood in its place.
-fn follow<'a>(
-    walk: &'a Walk,
-    resolved: &str,
-    target: Option<&Component>,
-) -> (String, Vec<(&'a Component, Option<&'a Component>)>) {
+fn follow<'a>(walk: &'a Walk, resolved: &str, target: Option<&Component>) -> (String, Vec<(&'a Component, Option<&'a Component>)>) {
     let mut path = normal(resolved);
     let mut followed = Vec::new();
     for component in walk.components.iter().filter(|c| !is(c, target)) {

@@ -254,7 +254,9 @@ impl Found<'_> {
         let name = match inode.kind {
             FileKind::File => "fs.protected_regular",
             FileKind::Fifo => "fs.protected_fifos",
-            FileKind::Directory | FileKind::Link | FileKind::Socket | FileKind::CharDevice | FileKind::BlockDevice | FileKind::Other => return,
+            FileKind::Directory | FileKind::Link | FileKind::Socket | FileKind::CharDevice | FileKind::BlockDevice | FileKind::Other => {
+                return;
+            }
         };
         let Some(directory) = directory.filter(|d| d.mode & 0o1000 != 0 && d.mode & 0o022 != 0) else { return };
         if inode.uid != directory.uid && inode.uid != self.rights.uid {

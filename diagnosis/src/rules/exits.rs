@@ -2,7 +2,7 @@
 
 use super::{
     Context, Failure, Finding, Symptom,
-    files::{Setting, finding, gap},
+    files::{Setting, finding, gap, runtime},
     weight, words,
     words::layer,
 };
@@ -26,7 +26,8 @@ pub fn questions(symptom: Symptom<'_>, context: &Context<'_>) -> Vec<Question> {
             let memory = is_killed(status).then_some(Question::Memory { cgroup: context.cgroup });
             let uid = view(context, process).map(|view| view.ids.0).filter(|uid| *uid != 0);
             let account = uid.map(|uid| Question::Account { scope: context.scope(process), uid });
-            memory.into_iter().chain(account).collect()
+            let missing = runtime::complained_of(context).map(|failure| runtime::questions(failure, context)).unwrap_or_default();
+            memory.into_iter().chain(account).chain(missing).collect()
         }
         Symptom::Exit { .. } | Symptom::Call(_) | Symptom::NeverStarted { .. } => Vec::new(),
     }
@@ -56,7 +57,7 @@ pub fn out_of_memory(at: BootNanos, victim: Process, context: &Context<'_>) -> O
         Some(limit) => format!("the kernel killed {name}: the container reached its memory limit of {}", words::bytes(limit)),
         None => format!("the kernel killed {name} for lack of memory"),
     };
-    let mut found = finding(Cause::OutOfMemory, layer, (SubjectKind::Process, &name), summary);
+    let mut found = finding(Cause::OutOfMemory, layer, (SubjectKind::Limit, "memory limit"), summary);
     found.explanation = memory_reasons(memory, context, main);
     found.remedy.text = memory_remedy(memory, context);
     found.evidence = memory.map(|memory| Evidence { at, kind: EvidenceKind::Resource, text: memory_fact(memory) }).into_iter().collect();
@@ -77,7 +78,10 @@ fn memory_reasons(memory: Option<Memory>, context: &Context<'_>, main: bool) -> 
         None => reasons.push(format!("the limit is not known: {}", gap(context).unwrap_or("it has not been read"))),
     }
     if !main {
-        reasons.push("it was not the container's main process: the container may run on without it, and its status need not show OOMKilled".to_owned());
+        reasons.push(
+            "it was not the container's main process: the container may run on without it, and its status need not show OOMKilled"
+                .to_owned(),
+        );
     }
     reasons
 }
@@ -117,7 +121,9 @@ pub fn exit(at: BootNanos, status: ExitStatus, process: Process, context: &Conte
     if is_killed(status) && memory(context).is_some_and(|memory| memory.oom_kills.unwrap_or(0) > 0) {
         return killed_unseen(at, process, context);
     }
-    account_missing(at, status, process, context).or_else(|| Some(crashed(at, status, process, context)))
+    account_missing(at, status, process, context)
+        .or_else(|| runtime::explain(runtime::complained_of(context)?, context))
+        .or_else(|| Some(crashed(at, status, process, context)))
 }
 
 fn name_of(process: Process, context: &Context<'_>) -> String {
@@ -168,7 +174,8 @@ fn account_missing(at: BootNanos, status: ExitStatus, process: Process, context:
     let summary = format!("{name} ended with {}: user {uid} has no entry in /etc/passwd", words::exit_status(status));
     let mut found = finding(Cause::RuntimeFileMissing, layer::ACCOUNT, (SubjectKind::Path, "/etc/passwd"), summary);
     let state = if file { format!("/etc/passwd has no line for uid {uid}") } else { "/etc/passwd does not exist".to_owned() };
-    found.explanation = vec![state, format!("the program asked for the name or home directory of its user, and says: {}", complaint.trim())];
+    found.explanation =
+        vec![state, format!("the program asked for the name or home directory of its user, and says: {}", complaint.trim())];
     found.remedy.text = match Setting::of(context.workload) {
         Setting::Pod | Setting::Container => format!(
             "Add a line to /etc/passwd of the image (`app:x:{uid}:{uid}::/home/app:/sbin/nologin`), or run as a user that the image has (securityContext.runAsUser)."
@@ -182,7 +189,19 @@ fn account_missing(at: BootNanos, status: ExitStatus, process: Process, context:
 
 fn complains_of_account(line: &str, uid: u32) -> bool {
     let line = line.to_lowercase();
-    let words = ["passwd", "user id", "userid", "no such user", "unknown user", "uid not found", "getpw", "i have no name", "user name", "username", "whoami"];
+    let words = [
+        "passwd",
+        "user id",
+        "userid",
+        "no such user",
+        "unknown user",
+        "uid not found",
+        "getpw",
+        "i have no name",
+        "user name",
+        "username",
+        "whoami",
+    ];
     let names_uid = line.contains(&uid.to_string()) && (line.contains("uid") || line.contains("user"));
     names_uid || words.iter().any(|word| line.contains(word))
 }
@@ -195,7 +214,9 @@ fn crashed(at: BootNanos, status: ExitStatus, process: Process, context: &Contex
     found.explanation = crash_reasons(status, context);
     found.remedy.text = crash_remedy(status, context);
     found.evidence = facts(at, context);
-    if let Some(Answer::Account { file: _, entry: false }) = context.answers.iter().map(|(_, answer)| answer).find(|answer| matches!(answer, Answer::Account { .. })) {
+    if let Some(Answer::Account { file: _, entry: false }) =
+        context.answers.iter().map(|(_, answer)| answer).find(|answer| matches!(answer, Answer::Account { .. }))
+    {
         found.evidence.push(Evidence { at, kind: EvidenceKind::File, text: "the user has no entry in /etc/passwd".to_owned() });
     }
     found.proved = true;
@@ -211,8 +232,12 @@ fn crash_reasons(status: ExitStatus, context: &Context<'_>) -> Vec<String> {
         reasons.push(format!("the last that it wrote to stderr: {last}"));
     }
     reasons.push(match status {
-        ExitStatus::Signal(4) => "the program uses CPU instructions that this machine does not have: it was built for a newer one (x86-64-v3, AVX)".to_owned(),
-        ExitStatus::Signal(SIGKILL) => "it was killed from outside; the kernel did not do it for lack of memory, as far as was seen".to_owned(),
+        ExitStatus::Signal(4) => {
+            "the program uses CPU instructions that this machine does not have: it was built for a newer one (x86-64-v3, AVX)".to_owned()
+        }
+        ExitStatus::Signal(SIGKILL) => {
+            "it was killed from outside; the kernel did not do it for lack of memory, as far as was seen".to_owned()
+        }
         ExitStatus::Signal(31) => "its seccomp filter is set to kill".to_owned(),
         ExitStatus::Code(_) | ExitStatus::Signal(_) if failing(context).next().is_some() => {
             "none of its failing calls explains it by itself; the last ones are in the evidence".to_owned()
@@ -231,9 +256,13 @@ fn crash_remedy(status: ExitStatus, context: &Context<'_>) -> String {
     let more = match status {
         ExitStatus::Code(126 | 127) => " A shell script names a command that is not there or not executable.",
         ExitStatus::Code(2) => " Code 2 often means wrong arguments or, in Go, a panic.",
-        ExitStatus::Code(137) | ExitStatus::Signal(SIGKILL) => " Look for who killed it: a liveness probe, an operator, the node's memory pressure (`dmesg`).",
+        ExitStatus::Code(137) | ExitStatus::Signal(SIGKILL) => {
+            " Look for who killed it: a liveness probe, an operator, the node's memory pressure (`dmesg`)."
+        }
         ExitStatus::Signal(4) => " Build for the oldest CPU of the node pool, or keep the pod on newer nodes.",
-        ExitStatus::Signal(6 | 7 | 8 | 11) => " It is an error in the program or one of its native libraries: a core file or its own trace tells where.",
+        ExitStatus::Signal(6 | 7 | 8 | 11) => {
+            " It is an error in the program or one of its native libraries: a core file or its own trace tells where."
+        }
         ExitStatus::Signal(31) => " Allow the call in the seccomp profile (the audit log has its number).",
         ExitStatus::Code(_) | ExitStatus::Signal(_) => "",
     };
@@ -253,8 +282,10 @@ fn said<'a>(context: &Context<'a>) -> Vec<&'a str> {
 }
 
 fn facts(at: BootNanos, context: &Context<'_>) -> Vec<Evidence> {
-    let mut facts: Vec<Evidence> =
-        failing(context).take(FACTS).map(|failure| Evidence { at: failure.last, kind: EvidenceKind::Call, text: words::failure(failure) }).collect();
+    let mut facts: Vec<Evidence> = failing(context)
+        .take(FACTS)
+        .map(|failure| Evidence { at: failure.last, kind: EvidenceKind::Call, text: words::failure(failure) })
+        .collect();
     facts.reverse();
     let lines = said(context);
     let last = lines.iter().skip(lines.len().saturating_sub(FACTS));

@@ -42,7 +42,8 @@ pub fn explain(failure: &Failure, context: &Context<'_>) -> Option<Finding> {
 fn in_use(failure: &Failure, context: &Context<'_>, address: &str, port: u16) -> Finding {
     let subject = words::address_port(address, port);
     let mut found = finding(Cause::AddressInUse, layer::PORT_TAKEN, (SubjectKind::Address, &subject), words::failure(failure));
-    let answer = context.answers.iter().find_map(|(_, answer)| if let Answer::Listener(listener) = answer { Some(listener.as_ref()) } else { None });
+    let answer =
+        context.answers.iter().find_map(|(_, answer)| if let Answer::Listener(listener) = answer { Some(listener.as_ref()) } else { None });
     match answer {
         Some(Some(listener)) => taken(&mut found, failure, context, port, listener),
         Some(None) => {
@@ -50,8 +51,9 @@ fn in_use(failure: &Failure, context: &Context<'_>, address: &str, port: u16) ->
                 format!("nobody listens on port {port} now: whoever had it has left, or has bound it without listening"),
                 "a restarted server meets its own old connections unless it sets SO_REUSEADDR".to_owned(),
             ];
-            found.remedy.text =
-                format!("Try again; if it comes back, let the server set SO_REUSEADDR, or find who binds the port first (`ss -ltnp sport = :{port}`).");
+            found.remedy.text = format!(
+                "Try again; if it comes back, let the server set SO_REUSEADDR, or find who binds the port first (`ss -ltnp sport = :{port}`)."
+            );
         }
         None => {
             found.explanation = vec![
@@ -68,7 +70,8 @@ fn taken(found: &mut Finding, failure: &Failure, context: &Context<'_>, port: u1
     let own = listener.pid.is_some_and(|pid| context.processes.iter().any(|process| process.process.pid == pid));
     let itself = listener.pid == Some(failure.call.task.process.pid);
     let who = who_listens(listener);
-    let since = listener.since.map(|since| format!(", which started {} before", words::duration(failure.first.since(since)))).unwrap_or_default();
+    let since =
+        listener.since.map(|since| format!(", which started {} before", words::duration(failure.first.since(since)))).unwrap_or_default();
     let of = match (itself, own, listener.cgroup_path.as_deref()) {
         (true, ..) => "the very process that asked for it".to_owned(),
         (_, true, _) => format!("{who} of this container{since}"),
@@ -79,11 +82,16 @@ fn taken(found: &mut Finding, failure: &Failure, context: &Context<'_>, port: u1
     if itself {
         found.explanation.push("it binds the same port twice; [::] includes 0.0.0.0 unless IPV6_V6ONLY is set".to_owned());
     }
-    found.evidence = vec![Evidence { at: failure.last, kind: EvidenceKind::Socket, text: format!("{} listens on {}", who, listener.address) }];
+    found.evidence =
+        vec![Evidence { at: failure.last, kind: EvidenceKind::Socket, text: format!("{} listens on {}", who, listener.address) }];
     found.remedy.text = match (Setting::of(context.workload), own) {
-        (_, true) => format!("Let only one process of the container listen on port {port}: look for a second server, a second `listen`, or a start script that starts it twice."),
+        (_, true) => format!(
+            "Let only one process of the container listen on port {port}: look for a second server, a second `listen`, or a start script that starts it twice."
+        ),
         (Setting::Pod, false) => {
-            format!("Give one of them another port: the containers of a pod share the port numbers, and with hostNetwork so does the node. Port {port} of {who} is taken.")
+            format!(
+                "Give one of them another port: the containers of a pod share the port numbers, and with hostNetwork so does the node. Port {port} of {who} is taken."
+            )
         }
         (_, false) => format!("Stop {who}, or give the program another port than {port}."),
     };
@@ -102,21 +110,28 @@ fn who_listens(listener: &Listener) -> String {
 fn unavailable(failure: &Failure, context: &Context<'_>, address: &str, port: u16) -> Finding {
     let subject = words::address_port(address, port);
     let mut found = finding(Cause::AddressUnavailable, layer::NO_SUCH_ADDRESS, (SubjectKind::Address, &subject), words::failure(failure));
-    let addresses = context.answers.iter().find_map(|(_, answer)| if let Answer::Addresses(addresses) = answer { Some(addresses) } else { None });
+    let addresses =
+        context.answers.iter().find_map(|(_, answer)| if let Answer::Addresses(addresses) = answer { Some(addresses) } else { None });
     found.explanation = vec![format!("{address} is an address of no interface in the process's network namespace")];
     match addresses {
         Some(known) if known.iter().any(|known| bare(known) == address) => {
-            found.explanation = vec![format!("{address} is there now: it was given to the interface after the attempt, or is still being checked (IPv6 duplicate address detection)")];
+            found.explanation = vec![format!(
+                "{address} is there now: it was given to the interface after the attempt, or is still being checked (IPv6 duplicate address detection)"
+            )];
         }
         Some(known) => {
             found.explanation.push(format!("it has {}", words::list(known, 8)));
             found.proved = true;
         }
-        None => found.explanation.push(format!("which addresses there are is not known: {}", gap(context).unwrap_or("they have not been looked at"))),
+        None => found
+            .explanation
+            .push(format!("which addresses there are is not known: {}", gap(context).unwrap_or("they have not been looked at"))),
     }
     let all = if address.contains(':') { "::" } else { "0.0.0.0" };
     found.remedy.text = match Setting::of(context.workload) {
-        Setting::Pod => format!("Bind {all}, or take the pod's own address from the downward API (status.podIP); a Service's or a node's address belongs to no pod."),
+        Setting::Pod => format!(
+            "Bind {all}, or take the pod's own address from the downward API (status.podIP); a Service's or a node's address belongs to no pod."
+        ),
         Setting::Container => format!("Bind {all}, or an address of the container."),
         Setting::Local => format!("Bind {all}, or one of the addresses above."),
     };
@@ -130,7 +145,8 @@ fn bare(address: &str) -> &str {
 
 /// A port below the first unprivileged one: `inet_bind` of `net/ipv4/af_inet.c`.
 fn refused(failure: &Failure, context: &Context<'_>, address: &str, port: u16) -> Finding {
-    let first = context.answers.iter().find_map(|(_, answer)| if let Answer::UnprivilegedPort(first) = answer { Some(*first) } else { None });
+    let first =
+        context.answers.iter().find_map(|(_, answer)| if let Answer::UnprivilegedPort(first) = answer { Some(*first) } else { None });
     let lacks = !Capability::NET_BIND_SERVICE.is_in(failure.call.creds.cap_effective);
     let below = port != 0 && port < first.unwrap_or(1024);
     let subject = words::address_port(address, port);
@@ -154,7 +170,9 @@ fn low_port_remedy(failure: &Failure, port: u16, setting: Setting) -> String {
     let higher = u32::from(port) + 8000;
     match setting {
         Setting::Pod if failure.call.creds.uid == 0 => {
-            format!("Add the capability: securityContext.capabilities.add: [NET_BIND_SERVICE]; or let the program listen on {higher} and map it by the Service's targetPort.")
+            format!(
+                "Add the capability: securityContext.capabilities.add: [NET_BIND_SERVICE]; or let the program listen on {higher} and map it by the Service's targetPort."
+            )
         }
         Setting::Pod => format!(
             "Let the program listen on {higher} and map it by the Service's targetPort; or allow the port to everybody in the pod: spec.securityContext.sysctls: net.ipv4.ip_unprivileged_port_start=\"{port}\". \
@@ -174,9 +192,15 @@ fn otherwise_refused(failure: &Failure, subject: &str, port: u16, first: Option<
     let capable = Capability::NET_BIND_SERVICE.is_in(failure.call.creds.cap_effective);
     let low = port != 0 && port < first.unwrap_or(1024);
     let (layer, reason) = if namespaced && capable && low {
-        (layer::USER_NAMESPACE, "the process has CAP_NET_BIND_SERVICE in its user namespace, but the network namespace belongs to another one")
+        (
+            layer::USER_NAMESPACE,
+            "the process has CAP_NET_BIND_SERVICE in its user namespace, but the network namespace belongs to another one",
+        )
     } else {
-        (layer::UNEXPLAINED, "the port needs no capability that the process lacks: a security module, a seccomp filter or a BPF program refused it")
+        (
+            layer::UNEXPLAINED,
+            "the port needs no capability that the process lacks: a security module, a seccomp filter or a BPF program refused it",
+        )
     };
     let mut found = finding(Cause::PermissionDenied, layer, (SubjectKind::Address, subject), words::failure(failure));
     found.explanation = vec![words::account(&failure.call.creds, &[], &[]) + " was refused", reason.to_owned()];
@@ -196,10 +220,15 @@ fn socket_file(failure: &Failure, context: &Context<'_>, path: &crate::record::P
     found.explanation = vec![if path.path.starts_with('@') {
         format!("another socket has the abstract name {}", path.path)
     } else {
-        format!("{} is there already: bind makes the file of a unix socket and refuses one that exists, also when nobody uses it any more", path.path)
+        format!(
+            "{} is there already: bind makes the file of a unix socket and refuses one that exists, also when nobody uses it any more",
+            path.path
+        )
     }];
     if there.is_none() {
-        found.explanation.push(format!("whether it is still there is not known: {}", gap(context).unwrap_or("the path has not been looked at")));
+        found
+            .explanation
+            .push(format!("whether it is still there is not known: {}", gap(context).unwrap_or("the path has not been looked at")));
     }
     found.remedy.text = format!(
         "Remove {0} before binding (after a look whether its owner still runs: `ss -lxp`); a directory that is new at each start, such as an emptyDir, leaves nothing over within a pod's life but does outlive a container's restart.",

@@ -4,7 +4,7 @@ use super::{base, directories_searched, executable, format, setting};
 use crate::{
     cause::Cause,
     permission::{Judgement, Layer, Purpose, Role, judge},
-    question::{ExecFormat, FileKind, Question},
+    question::{ExecFormat, Executable, FileKind, Question},
     record::{Call, Errno, ExitStatus, PathArg},
     rules::{
         Context, Failure, Finding,
@@ -21,16 +21,27 @@ pub(super) fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Questio
         return Vec::new();
     }
     let scope = context.scope(failure.call.task.process);
-    vec![
+    let behind =
+        executable(context, &path.path).and_then(interpreter_of).map(|path| Question::ReadExecutable { scope, path: path.to_owned() });
+    let itself = [
         Question::ReadExecutable { scope, path: path.path.clone() },
         Question::WalkPath { scope, path: path.path.clone(), dirfd: path.dirfd, follow: true },
-    ]
+    ];
+    itself.into_iter().chain(behind).collect()
 }
 
 const fn is_explained(errno: Errno) -> bool {
     matches!(
         errno,
-        Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES | Errno::EPERM | Errno::ENOEXEC | Errno::ELIBBAD | Errno::EINVAL | Errno::EISDIR
+        Errno::ENOENT
+            | Errno::ENOTDIR
+            | Errno::ELOOP
+            | Errno::EACCES
+            | Errno::EPERM
+            | Errno::ENOEXEC
+            | Errno::ELIBBAD
+            | Errno::EINVAL
+            | Errno::EISDIR
     )
 }
 
@@ -41,10 +52,29 @@ pub(super) fn explain(failure: &Failure, context: &Context<'_>) -> Option<Findin
         Errno::EPERM => Some(denied::on_paths(failure, context)),
         errno if is_explained(errno) => {
             let known = executable(context, &path.path).filter(|executable| executable.file.is_some());
-            let by_format = known.and_then(|executable| format::explain(executable, failure.last, words::failure(failure), setting(context)));
-            Some(by_format.unwrap_or_else(|| if known.is_some() { unclear(failure, path) } else { not_found(failure, context, path) }))
+            let by_format = known.and_then(|executable| by_format(failure, context, executable));
+            Some(by_format.unwrap_or_else(|| match (known, errno) {
+                (None, Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => not_found(failure, context, path),
+                (Some(_), Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => unclear(failure, path),
+                _ => no_format(failure, context, path),
+            }))
         }
         _ => None,
+    }
+}
+
+/// What the file's bytes say, or those of the interpreter that it names.
+fn by_format(failure: &Failure, context: &Context<'_>, file: &Executable) -> Option<Finding> {
+    let explain = |file| format::explain(file, failure.last, words::failure(failure), setting(context));
+    let behind = || explain(executable(context, interpreter_of(file)?)?);
+    explain(file).or_else(behind)
+}
+
+/// The program that a script's first line names.
+fn interpreter_of(file: &Executable) -> Option<&str> {
+    match &file.format {
+        ExecFormat::Script { interpreter, exists: true, .. } => interpreter.split_whitespace().next(),
+        ExecFormat::Script { .. } | ExecFormat::Elf { .. } | ExecFormat::Unknown { .. } | ExecFormat::Unreadable { .. } => None,
     }
 }
 
@@ -53,7 +83,15 @@ fn denied_exec(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Find
     let Some(walk) = walk_of(context, path) else { return not_allowed(failure, context, path) };
     let file = walk.components.last().filter(|_| walk.stopped.is_none());
     if let Some(directory) = file.filter(|file| file.kind == FileKind::Directory) {
-        return about_file(failure, layer::DIRECTORY, path, walk, directory, vec![format!("{} is a directory, not a program", path.path)], context);
+        return about_file(
+            failure,
+            layer::DIRECTORY,
+            path,
+            walk,
+            directory,
+            vec![format!("{} is a directory, not a program", path.path)],
+            context,
+        );
     }
     let Judgement::Denied(denial) = judge(&denied::attempt(failure, Role::Only, path, walk)) else {
         return script_denied(failure, context, path).unwrap_or_else(|| denied::on_paths(failure, context));
@@ -107,6 +145,18 @@ fn not_allowed(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Find
         format!("which of these it is, is not known: {why}"),
     ];
     found.remedy.text = format::not_executable_remedy(layer::NO_EXECUTE_BIT, &path.path, setting(context));
+    found
+}
+
+/// ENOEXEC and its like, and the file has not been read, or reads well.
+fn no_format(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Finding {
+    let mut found = finding(Cause::NotExecutable, layer::NO_PROGRAM, (SubjectKind::Command, &path.path), words::failure(failure));
+    let why = gap(context).unwrap_or("the file has not been read, or looks well now");
+    found.explanation = vec![
+        format!("{} is no program that this kernel can execute: no `#!` line, an empty file, or built for another CPU", path.path),
+        format!("which of these it is, is not known: {why}"),
+    ];
+    found.remedy.text = format!("Look at what it is (`file {0}`, `head -1 {0}`), and build it for this machine.", path.path);
     found
 }
 

@@ -16,7 +16,13 @@ use crate::{
 pub(super) fn explain(executable: &Executable, at: BootNanos, summary: String, setting: Setting) -> Option<Finding> {
     let file = executable.file.as_ref()?;
     if file.kind == FileKind::Directory {
-        return Some(not_executable(executable, layer::DIRECTORY, format!("{} is a directory, not a program", executable.path), summary, setting));
+        return Some(not_executable(
+            executable,
+            layer::DIRECTORY,
+            format!("{} is a directory, not a program", executable.path),
+            summary,
+            setting,
+        ));
     }
     let mut found = match &executable.format {
         ExecFormat::Elf { machine, host, .. } if machine != host => wrong_machine(executable, machine, host, summary, setting),
@@ -45,10 +51,14 @@ pub(super) fn not_executable(executable: &Executable, layer: &'static str, reaso
 /// What to do about a file that may not be executed.
 pub(super) fn not_executable_remedy(layer: &str, path: &str, setting: Setting) -> String {
     match (layer, setting) {
-        (layer::NOEXEC_MOUNT, Setting::Pod) => format!("Put {path} into the image or onto a volume that is mounted without noexec (mountOptions of the PersistentVolume)."),
+        (layer::NOEXEC_MOUNT, Setting::Pod) => {
+            format!("Put {path} into the image or onto a volume that is mounted without noexec (mountOptions of the PersistentVolume).")
+        }
         (layer::NOEXEC_MOUNT, _) => format!("Put {path} onto a file system that is mounted without noexec."),
         (layer::DIRECTORY, _) => format!("Name the program in the command; {path} is the directory that it may lie in."),
-        (layer::NO_PROGRAM, _) => format!("Write `#!/bin/sh` (or its interpreter) as the first line of {path} if it is a script; otherwise build it for Linux."),
+        (layer::NO_PROGRAM, _) => {
+            format!("Write `#!/bin/sh` (or its interpreter) as the first line of {path} if it is a script; otherwise build it for Linux.")
+        }
         (_, Setting::Pod) => format!(
             "Set the x bit in the image (`RUN chmod +x {path}`, `COPY --chmod=0755 …`); for a script from a ConfigMap set defaultMode: 0555 on its volume, or start it with its interpreter (`command: [sh, {path}]`)."
         ),
@@ -94,7 +104,8 @@ fn loader_missing(executable: &Executable, loader: &str, summary: String) -> Fin
         "execve reports the missing loader as if the program itself were missing (ENOENT)".to_owned(),
     ];
     found.remedy.text = if loader.contains("musl") {
-        "The program is built for musl (Alpine), and the image is not: build it for glibc, link it statically, or use an Alpine image.".to_owned()
+        "The program is built for musl (Alpine), and the image is not: build it for glibc, link it statically, or use an Alpine image."
+            .to_owned()
     } else if loader.contains("ld-linux") || loader.contains("ld64") {
         "The program is built for glibc, and the image has none (scratch, Alpine): use an image with glibc (debian:stable-slim, distroless/base), or link it statically (Go: CGO_ENABLED=0; Rust: a musl target).".to_owned()
     } else {
@@ -106,19 +117,26 @@ fn loader_missing(executable: &Executable, loader: &str, summary: String) -> Fin
 fn interpreter_missing(executable: &Executable, interpreter: &str, crlf: bool, summary: String, setting: Setting) -> Finding {
     let shown = visible(interpreter);
     let layer = if crlf { layer::CRLF } else { layer::INTERPRETER };
-    let mut found = finding(Cause::ScriptInterpreterMissing, layer, (SubjectKind::Path, &shown), summary);
-    found.explanation = vec![format!("{} is a script; its first line names the interpreter {shown}, which does not exist", executable.path)];
+    // What has to change is the subject: the line ends of the script, or the interpreter that is not there.
+    let subject = if crlf { (SubjectKind::Command, executable.path.as_str()) } else { (SubjectKind::Path, shown.as_str()) };
+    let mut found = finding(Cause::ScriptInterpreterMissing, layer, subject, summary);
+    found.explanation =
+        vec![format!("{} is a script; its first line names the interpreter {shown}, which does not exist", executable.path)];
     let path = &executable.path;
     let bare = interpreter.trim_end_matches('\r').split_whitespace().next().unwrap_or_default();
     found.remedy.text = if crlf {
         found.explanation.push("the line ends in CR LF, as Windows editors write it, and the CR belongs to the name".to_owned());
-        format!("Write the script with LF alone: `sed -i 's/\\r$//' {path}`, and `*.sh text eol=lf` in .gitattributes, so that a checkout on Windows leaves it so.")
+        format!(
+            "Write the script with LF alone: `sed -i 's/\\r$//' {path}`, and `*.sh text eol=lf` in .gitattributes, so that a checkout on Windows leaves it so."
+        )
     } else {
         let add = match setting {
             Setting::Pod | Setting::Container => format!("add {bare} to the image"),
             Setting::Local => format!("install {bare}"),
         };
-        format!("Name an interpreter that is there in the first line of {path} (Alpine and distroless have no bash: `#!/bin/sh`), or {add}.")
+        format!(
+            "Name an interpreter that is there in the first line of {path} (Alpine and distroless have no bash: `#!/bin/sh`), or {add}."
+        )
     };
     found
 }

@@ -62,7 +62,9 @@ fn missing_library(failure: &Failure, context: &Context<'_>, soname: &str) -> Op
     let reason = match needed {
         Some((_, None)) => format!("{program} needs {soname} (DT_NEEDED), which is in no directory that the loader searches"),
         None if says(context, soname) => format!("{} needs {soname}, which was not found", or_the_program(program)),
-        None if ended_as_loaders_do(process) => format!("{} or one of its libraries needs {soname}, which was not found", or_the_program(program)),
+        None if ended_as_loaders_do(process) => {
+            format!("{} or one of its libraries needs {soname}, which was not found", or_the_program(program))
+        }
         Some((_, Some(_))) | None => return None, // found in another directory, or an optional plugin
     };
     let searched = directories_searched(context, soname, is_lookup);
@@ -82,7 +84,9 @@ fn library_remedy(soname: &str, setting: Setting) -> String {
         Setting::Pod | Setting::Container => format!(
             "Add the package with {soname} to the image that runs (a build stage has it, the final stage must too), or link the program statically. If it lies in a directory of its own, set LD_LIBRARY_PATH or an RPATH."
         ),
-        Setting::Local => format!("Install the package with {soname} (`apt-file search {soname}`), or set LD_LIBRARY_PATH to its directory."),
+        Setting::Local => {
+            format!("Install the package with {soname} (`apt-file search {soname}`), or set LD_LIBRARY_PATH to its directory.")
+        }
     }
 }
 

@@ -53,9 +53,15 @@ fn by_spec(at: BootNanos, spec: &RuntimeSpec, context: &Context<'_>) -> Option<F
     let mut found = match &spec.command {
         None => not_there(name, spec, summary, setting),
         Some(executable) if executable.file.is_none() => not_there(name, spec, summary, setting),
-        Some(executable) => without_x(executable, summary.clone(), setting).or_else(|| format::explain(executable, at, summary, setting))?,
+        Some(executable) => {
+            without_x(executable, summary.clone(), setting).or_else(|| format::explain(executable, at, summary, setting))?
+        }
     };
-    found.evidence.push(Evidence { at, kind: EvidenceKind::Exec, text: format!("the runtime was told to run {}", command_line(&spec.args)) });
+    found.evidence.push(Evidence {
+        at,
+        kind: EvidenceKind::Exec,
+        text: format!("the runtime was told to run {}", command_line(&spec.args)),
+    });
     Some(found)
 }
 
@@ -101,18 +107,24 @@ fn without_x(executable: &Executable, summary: String, setting: Setting) -> Opti
 
 /// Without the runtime's description: what its init looked for and did not find.
 fn by_search(context: &Context<'_>) -> Option<Finding> {
-    let lookup = |failure: &&Failure| failure.by_runtime && failure.call.errno == Errno::ENOENT && matches!(failure.call.call, Call::Stat | Call::Access);
+    let lookup = |failure: &&Failure| {
+        failure.by_runtime && failure.call.errno == Errno::ENOENT && matches!(failure.call.call, Call::Stat | Call::Access)
+    };
     let last = context.failures.iter().rev().filter(lookup).find(|failure| !weight::is_noise(failure))?;
     let name = base(&weight::path(last)?.path);
     let directories = super::directories_searched(context, name, |failure| lookup(&failure));
     if directories.is_empty() {
         return None;
     }
-    let mut found = finding(Cause::CommandNotFound, layer::SEARCH_PATH, (SubjectKind::Command, name), words::failure(last));
+    let (layer, subject) = match directories.as_slice() {
+        [_] => (layer::MISSING_COMMAND, weight::path(last)?.path.as_str()),
+        _ => (layer::SEARCH_PATH, name),
+    };
+    let mut found = finding(Cause::CommandNotFound, layer, (SubjectKind::Command, subject), words::failure(last));
     found.explanation = vec![
         format!("the runtime looked for {name} in {}, and gave up without executing anything", words::list(&directories, 12)),
         format!("what it was told to run is not known: {}", gap(context).unwrap_or("its description has not been read")),
     ];
-    found.remedy.text = command::remedy(name, None, setting(context));
+    found.remedy.text = command::remedy(subject, None, setting(context));
     Some(found)
 }

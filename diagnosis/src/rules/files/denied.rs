@@ -142,7 +142,8 @@ fn something_else(failure: &Failure, context: &Context<'_>, walk: &Walk, name: &
             server.1.to_owned(),
         );
     }
-    let is_device = last.is_some_and(|c| matches!(c.kind, FileKind::CharDevice | FileKind::BlockDevice)) || failure.call.call == Call::Mknod;
+    let is_device =
+        last.is_some_and(|c| matches!(c.kind, FileKind::CharDevice | FileKind::BlockDevice)) || failure.call.call == Call::Mknod;
     if is_device && failure.call.errno == Errno::EPERM {
         return (
             layer::DEVICE_RULES,
@@ -157,24 +158,30 @@ fn something_else(failure: &Failure, context: &Context<'_>, walk: &Walk, name: &
 fn confinement(errno: Errno, walk: &Walk) -> (&'static str, Vec<String>, String) {
     let module = walk.lsm.as_deref().map(|label| format!("a security module confines the process: {label}"));
     let filter = (walk.seccomp == Some(true)).then(|| "a seccomp filter is on".to_owned());
-    let module_remedy = "Look for the denial in the node's audit log (`journalctl -k | grep -i -e apparmor -e avc`), and allow it in the profile \
+    let module_remedy =
+        "Look for the denial in the node's audit log (`journalctl -k | grep -i -e apparmor -e avc`), and allow it in the profile \
         or choose another one (securityContext.appArmorProfile, seLinuxOptions)."
-        .to_owned();
-    let filter_remedy = "Allow the call in the seccomp profile (securityContext.seccompProfile), or find out why the program needs it.".to_owned();
+            .to_owned();
+    let filter_remedy =
+        "Allow the call in the seccomp profile (securityContext.seccompProfile), or find out why the program needs it.".to_owned();
     match (module, filter, errno == Errno::EPERM) {
         (Some(module), None, _) => (layer::LSM, vec![module], module_remedy),
         (Some(module), Some(filter), false) => (layer::LSM, vec![module, filter], module_remedy),
-        (module, Some(filter), true) => {
-            (layer::SECCOMP, std::iter::once(filter).chain(module).collect(), filter_remedy)
-        }
+        (module, Some(filter), true) => (layer::SECCOMP, std::iter::once(filter).chain(module).collect(), filter_remedy),
         (None, Some(filter), false) => (
             layer::UNEXPLAINED,
-            vec![format!("{filter}, but filters seldom refuse with {errno}"), "a security module without a label (Landlock) leaves no trace".to_owned()],
+            vec![
+                format!("{filter}, but filters seldom refuse with {errno}"),
+                "a security module without a label (Landlock) leaves no trace".to_owned(),
+            ],
             "Look into the node's audit log, and at what the program restricts itself to (Landlock).".to_owned(),
         ),
         (None, None, _) => (
             layer::UNEXPLAINED,
-            vec!["no seccomp filter and no security module was seen; a restriction that the program gave itself (Landlock) leaves no trace".to_owned()],
+            vec![
+                "no seccomp filter and no security module was seen; a restriction that the program gave itself (Landlock) leaves no trace"
+                    .to_owned(),
+            ],
             "Look into the node's audit log, and at what the program restricts itself to.".to_owned(),
         ),
     }
@@ -198,10 +205,9 @@ fn file_server(fstype: &str) -> Option<(&'static str, &'static str)> {
             "the server checks the rights of the account that mounted the share",
             "Set uid, gid, file_mode and dir_mode in the volume's mountOptions, or the rights of that account on the server.",
         )),
-        "vfat" | "exfat" | "msdos" => Some((
-            "it knows no owners, modes or links",
-            "Set uid, gid and umask in the mount's options, or use a file system with owners.",
-        )),
+        "vfat" | "exfat" | "msdos" => {
+            Some(("it knows no owners, modes or links", "Set uid, gid and umask in the mount's options, or use a file system with owners."))
+        }
         fuse if fuse.starts_with("fuse") => Some((
             "the FUSE daemon decides, and without `allow_other` only the user who mounted it may enter",
             "Mount it with `allow_other` (and uid/gid where the driver has them).",

@@ -16,14 +16,15 @@ pub(super) fn reasons(failure: &Failure, walk: &Walk, denial: &Denial) -> Vec<St
     let needs = format!("{who} needs {}", needed(denial));
     match &denial.layer {
         Layer::ModeBits(class) => std::iter::once(format!("{needs} on {what}")).chain(class_hint(*class, denial, at)).collect(),
-        Layer::SupplementaryGroup { gid } => vec![
-            format!("{needs} on {what}"),
-            format!("group {gid} may, and the process is not in it"),
-        ],
+        Layer::SupplementaryGroup { gid } => vec![format!("{needs} on {what}"), format!("group {gid} may, and the process is not in it")],
         Layer::Acl { tag, perm, masked_by } => {
             let entry = words::acl_tag(*tag);
             let decided = match masked_by {
-                Some(mask) => format!("its ACL's entry {entry} gives {}, and the mask leaves {}", words::permissions(*perm), words::permissions(perm & mask)),
+                Some(mask) => format!(
+                    "its ACL's entry {entry} gives {}, and the mask leaves {}",
+                    words::permissions(*perm),
+                    words::permissions(perm & mask)
+                ),
                 None => format!("its ACL decides by the entry {entry}, which gives {}", words::permissions(*perm)),
             };
             vec![format!("{needs} on {what}"), decided]
@@ -33,22 +34,40 @@ pub(super) fn reasons(failure: &Failure, walk: &Walk, denial: &Denial) -> Vec<St
             "only the owner may, or a process with CAP_FOWNER".to_owned(),
         ],
         Layer::Sticky { directory } => vec![
-            format!("directory {} is {} (sticky): only the owner of a file in it, or of itself, may remove or rename the file", directory.path, words::owner_mode(directory)),
+            format!(
+                "directory {} is {} (sticky): only the owner of a file in it, or of itself, may remove or rename the file",
+                directory.path,
+                words::owner_mode(directory)
+            ),
             format!("{who} is neither: {what}"),
         ],
         Layer::Sysctl(name) => sysctl(name, &who, &what),
-        Layer::Immutable => vec![format!("{} has the immutable flag (chattr +i): nobody may change it, root included", words::component(at)), who],
-        Layer::AppendOnly => vec![format!("{} has the append-only flag (chattr +a): it may be opened for appending and nothing else", words::component(at)), who],
+        Layer::Immutable => {
+            vec![format!("{} has the immutable flag (chattr +i): nobody may change it, root included", words::component(at)), who]
+        }
+        Layer::AppendOnly => vec![
+            format!("{} has the append-only flag (chattr +a): it may be opened for appending and nothing else", words::component(at)),
+            who,
+        ],
         Layer::Capability(capability) => {
-            let task = if denial.missing == 0 { format!("{who} may not {} {what}", act(failure.call.call, denial)) } else { format!("{needs} on {what}") };
+            let task = if denial.missing == 0 {
+                format!("{who} may not {} {what}", act(failure.call.call, denial))
+            } else {
+                format!("{needs} on {what}")
+            };
             vec![task, missing_capability(*capability)]
         }
         Layer::UserNamespace { capability, uid_inside, gid_inside } => vec![
-            format!("{who} {} {what}", if denial.missing == 0 { "may not change".to_owned() } else { format!("needs {} on", needed(denial)) }),
+            format!(
+                "{who} {} {what}",
+                if denial.missing == 0 { "may not change".to_owned() } else { format!("needs {} on", needed(denial)) }
+            ),
             unmapped(at, *uid_inside, *gid_inside),
             format!("{capability} of a user namespace reaches only files whose owner and group the namespace knows"),
         ],
-        Layer::MountFlag(flag) => vec![format!("{} is mounted with {flag}", words::mount(&at.mount)), format!("{who} cannot use {what}, there")],
+        Layer::MountFlag(flag) => {
+            vec![format!("{} is mounted with {flag}", words::mount(&at.mount)), format!("{who} cannot use {what}, there")]
+        }
     }
 }
 
@@ -60,7 +79,11 @@ pub(super) fn whereabouts(walk: &Walk, at: &Component) -> Option<String> {
 /// `process uid …`, with the ids that count for the call.
 fn who(failure: &Failure, walk: &Walk) -> String {
     let creds = &failure.call.creds;
-    if failure.call.call == Call::Access { words::account(creds, &walk.uid_map, &walk.gid_map) } else { words::who(creds, &walk.uid_map, &walk.gid_map) }
+    if failure.call.call == Call::Access {
+        words::account(creds, &walk.uid_map, &walk.gid_map)
+    } else {
+        words::who(creds, &walk.uid_map, &walk.gid_map)
+    }
 }
 
 /// `0:0 0755`, and how a user namespace shows it when it differs.
@@ -96,9 +119,13 @@ fn class_hint(class: Class, denial: &Denial, at: &Component) -> Option<String> {
 
 fn sysctl(name: &str, who: &str, what: &str) -> Vec<String> {
     let rule = match name {
-        "fs.protected_symlinks" => "in a sticky directory that all may write, a link is followed only by its owner, or if it belongs to the directory's owner",
+        "fs.protected_symlinks" => {
+            "in a sticky directory that all may write, a link is followed only by its owner, or if it belongs to the directory's owner"
+        }
         "fs.protected_hardlinks" => "a file is hard-linked only by its owner, or by who may read and write it, and never if it is set-uid",
-        _ => "in a sticky directory that others may write, O_CREAT opens an existing file only for its owner, or if it belongs to the directory's owner; root is no exception",
+        _ => {
+            "in a sticky directory that others may write, O_CREAT opens an existing file only for its owner, or if it belongs to the directory's owner; root is no exception"
+        }
     };
     vec![
         format!("the mode bits permit it, but {name} probably does not (the sysctl was not read)"),

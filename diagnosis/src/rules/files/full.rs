@@ -45,7 +45,8 @@ fn storage(failure: &Failure, context: &Context<'_>) -> Finding {
     let mut finding = about(Cause::StorageFull, layer, &name, failure);
     finding.explanation = reasons(failure, context, &name, mount.as_ref(), usage, layer);
     finding.remedy.text = remedy(context, mount.as_ref(), layer);
-    finding.evidence = usage.map(|usage| Evidence { at: failure.last, kind: EvidenceKind::Resource, text: room(usage) }).into_iter().collect();
+    finding.evidence =
+        usage.map(|usage| Evidence { at: failure.last, kind: EvidenceKind::Resource, text: room(usage) }).into_iter().collect();
     finding.proved = usage.is_some_and(|usage| has_no_bytes(usage) || has_no_inodes(usage));
     finding
 }
@@ -79,9 +80,17 @@ fn reasons(failure: &Failure, context: &Context<'_>, name: &str, mount: Option<&
     let on = mount.map_or_else(|| "its file system".to_owned(), words::mount);
     let mut reasons = vec![match (layer, usage) {
         (layer::QUOTA, _) => format!("a quota on {on} is used up ({} says so)", failure.call.errno),
-        (layer::BYTES, Some(usage)) => format!("{on} is full: {} of {} free", words::bytes(usage.bytes_available), words::bytes(usage.bytes)),
-        (layer::INODES, Some(usage)) => format!("{on} has no inode left: all {} are used, although {} are free", usage.inodes, words::bytes(usage.bytes_available)),
-        (_, Some(usage)) => format!("{on} has {} of {} free now: the program tidied up since, or another limit was met", words::bytes(usage.bytes_available), words::bytes(usage.bytes)),
+        (layer::BYTES, Some(usage)) => {
+            format!("{on} is full: {} of {} free", words::bytes(usage.bytes_available), words::bytes(usage.bytes))
+        }
+        (layer::INODES, Some(usage)) => {
+            format!("{on} has no inode left: all {} are used, although {} are free", usage.inodes, words::bytes(usage.bytes_available))
+        }
+        (_, Some(usage)) => format!(
+            "{on} has {} of {} free now: the program tidied up since, or another limit was met",
+            words::bytes(usage.bytes_available),
+            words::bytes(usage.bytes)
+        ),
         (_, None) => format!("{on} had no room for {name}"),
     }];
     if let Some(volume) = mount.and_then(volume::of_mount) {
@@ -110,10 +119,16 @@ fn remedy(context: &Context<'_>, mount: Option<&Mount>, layer: &str) -> String {
         (Setting::Pod, Some(volume)) if volume.kind == volume::VolumeKind::EmptyDir => {
             format!("The node's disk holds {at}: free it, set an ephemeral-storage request that fits, or use a PersistentVolumeClaim.")
         }
-        (Setting::Pod, Some(_)) => format!("Enlarge the volume at {at} (resources.requests.storage of its PersistentVolumeClaim), or remove files from it."),
-        (Setting::Pod, None) => "The container writes into its image layer on the node's disk: free the disk, and put what is written onto a volume.".to_owned(),
+        (Setting::Pod, Some(_)) => {
+            format!("Enlarge the volume at {at} (resources.requests.storage of its PersistentVolumeClaim), or remove files from it.")
+        }
+        (Setting::Pod, None) => {
+            "The container writes into its image layer on the node's disk: free the disk, and put what is written onto a volume.".to_owned()
+        }
         (Setting::Container | Setting::Local, _) if in_memory => format!("Mount {at} with a larger size (option size=), or write less."),
-        (Setting::Container | Setting::Local, _) => format!("Free space on {at} (`df -h {at}`, `du -x {at}`), or let the program write elsewhere."),
+        (Setting::Container | Setting::Local, _) => {
+            format!("Free space on {at} (`df -h {at}`, `du -x {at}`), or let the program write elsewhere.")
+        }
     }
 }
 
@@ -126,8 +141,13 @@ fn too_many(failure: &Failure, context: &Context<'_>) -> Finding {
     if limits.is_none() {
         found.explanation.push(format!("the limit is not known: {}", gap(context).unwrap_or("it has not been looked at")));
     }
-    found.remedy.text = if system { "Raise fs.file-max on the node, and find the process that holds so many files (`lsof`).".to_owned() } else { raise_limit(limits, context) };
-    found.evidence = limits.map(|limits| Evidence { at: failure.last, kind: EvidenceKind::Resource, text: limit_fact(limits) }).into_iter().collect();
+    found.remedy.text = if system {
+        "Raise fs.file-max on the node, and find the process that holds so many files (`lsof`).".to_owned()
+    } else {
+        raise_limit(limits, context)
+    };
+    found.evidence =
+        limits.map(|limits| Evidence { at: failure.last, kind: EvidenceKind::Resource, text: limit_fact(limits) }).into_iter().collect();
     // The limit itself proves EMFILE: the call fails for nothing else. It must be known, and not higher than what is open.
     found.proved = !system && limits.is_some_and(|limits| limits.open_files_soft.is_some());
     found
@@ -164,7 +184,9 @@ fn raise_limit(limits: Option<Limits>, context: &Context<'_>) -> String {
     let hard = limits.and_then(|limits| limits.open_files_hard);
     let room = matches!((limits.and_then(|limits| limits.open_files_soft), hard), (Some(soft), Some(hard)) if hard > soft);
     let own = match hard {
-        Some(hard) if room => format!("Let the program raise its soft limit (the hard one is {hard}): `ulimit -n {hard}` before it starts. "),
+        Some(hard) if room => {
+            format!("Let the program raise its soft limit (the hard one is {hard}): `ulimit -n {hard}` before it starts. ")
+        }
         _ => String::new(),
     };
     let further = match Setting::of(context.workload) {

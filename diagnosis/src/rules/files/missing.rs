@@ -82,7 +82,9 @@ fn there_now(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Wa
     let mut finding = about(Cause::FileMissing, layer::APPEARED_LATE, &name, failure);
     finding.explanation = match came {
         Some(after) => vec![late(&name, after)],
-        None => vec![format!("{name} is there now: it was made after the program had looked for it, or the program looked from another root")],
+        None => {
+            vec![format!("{name} is there now: it was made after the program had looked for it, or the program looked from another root")]
+        }
     };
     finding.remedy.text = wait_remedy(&name, Setting::of(context.workload));
     finding.evidence = walk.components.last().map(|file| file_fact(file, walk)).into_iter().collect();
@@ -123,14 +125,15 @@ fn absent(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk,
     let mut finding = about(Cause::FileMissing, layer, &name, failure);
     finding.explanation = reasons;
     finding.remedy.text = remedy(failure, &name, walk, stop, layer, Setting::of(context.workload));
-    finding.evidence = vec![Evidence { at: walk.at, kind: EvidenceKind::File, text: format!("{} does not exist ({})", stop.path, stop.errno) }];
+    finding.evidence =
+        vec![Evidence { at: walk.at, kind: EvidenceKind::File, text: format!("{} does not exist ({})", stop.path, stop.errno) }];
     finding.proved = is_live(walk) && stop.errno == crate::record::Errno::ENOENT;
     finding
 }
 
 /// Which component is missing, and how.
 fn classify(name: &str, walk: &Walk, stop: &Stop) -> (&'static str, Vec<String>) {
-    if let Some(link) = last_link(name, walk, stop) {
+    if let Some(link) = last_link(walk, stop) {
         let to = link.link.as_deref().unwrap_or_default();
         return (layer::DANGLING_LINK, vec![format!("{} is a symbolic link to {to}, and {} does not exist", link.path, stop.path)]);
     }
@@ -145,12 +148,9 @@ fn classify(name: &str, walk: &Walk, stop: &Stop) -> (&'static str, Vec<String>)
     (layer::MISSING_DIRECTORY, vec![format!("{} does not exist, so that nothing below it can", stop.path)])
 }
 
-/// The link that leads to what is missing, if the path alone does not.
-fn last_link<'a>(name: &str, walk: &'a Walk, stop: &Stop) -> Option<&'a Component> {
+/// The link that leads to what is missing.
+fn last_link<'a>(walk: &'a Walk, stop: &Stop) -> Option<&'a Component> {
     let under = |directory: &str, path: &str| path == directory || path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
-    if under(&stop.path, name) {
-        return None;
-    }
     walk.components.iter().rev().filter(|c| c.kind == FileKind::Link).find(|link| {
         let target = join(parent_path(&link.path), link.link.as_deref().unwrap_or_default());
         under(&stop.path, &target) // the link itself names it; a file that lacks behind a working link is just missing
@@ -184,7 +184,8 @@ fn wait_remedy(name: &str, setting: Setting) -> String {
 
 fn remedy(failure: &Failure, name: &str, walk: &Walk, stop: &Stop, layer: &str, setting: Setting) -> String {
     let volume = walk.components.last().and_then(|last| volume::of_walk(walk, &last.mount));
-    let creates = failure.call.arg & CREAT != 0 && failure.call.call == Call::Open || matches!(failure.call.call, Call::Mkdir | Call::Mknod | Call::Bind);
+    let creates = failure.call.arg & CREAT != 0 && failure.call.call == Call::Open
+        || matches!(failure.call.call, Call::Mkdir | Call::Mknod | Call::Bind);
     match (layer, volume, setting) {
         (layer::MISSPELT, _, _) => {
             let near = stop.alike.first().map(String::as_str).unwrap_or_default();
@@ -195,25 +196,39 @@ fn remedy(failure: &Failure, name: &str, walk: &Walk, stop: &Stop, layer: &str, 
             format!("Start what makes the socket {name} before this program, share its directory with it, or let this program wait for it.")
         }
         (_, Some(volume), _) if volume.kind.is_kubelet_written() => {
-            format!("Add the key {} to the source of {volume}, or correct `items`/`subPath` of its volumeMount or the path that the program is told.", base(name))
+            format!(
+                "Add the key {} to the source of {volume}, or correct `items`/`subPath` of its volumeMount or the path that the program is told.",
+                base(name)
+            )
         }
         (layer::MISSING_DIRECTORY, None, Setting::Pod) if creates => {
             format!("Make the directory {} in the image, or mount an emptyDir there.", parent_path(name))
         }
         (layer::MISSING_DIRECTORY, ..) if creates => format!("Make the directory first: `mkdir -p {}`.", parent_path(name)),
-        (_, Some(_), Setting::Pod) => format!("Put {name} into the volume before the program starts (an init container), or correct the path that the program is told."),
+        (_, Some(_), Setting::Pod) => format!(
+            "Put {name} into the volume before the program starts (an init container), or correct the path that the program is told."
+        ),
         (_, None, Setting::Pod) => {
-            format!("Mount what provides {name} (a ConfigMap or Secret key, a volume), add it to the image, or correct the path that the program is told.")
+            format!(
+                "Mount what provides {name} (a ConfigMap or Secret key, a volume), add it to the image, or correct the path that the program is told."
+            )
         }
-        (_, _, Setting::Container) => format!("Add {name} to the image or mount it into the container, or correct the path that the program is told."),
-        (_, _, Setting::Local) => format!("Make {name}, or correct the path that the program is told (its arguments, its configuration, its working directory)."),
+        (_, _, Setting::Container) => {
+            format!("Add {name} to the image or mount it into the container, or correct the path that the program is told.")
+        }
+        (_, _, Setting::Local) => {
+            format!("Make {name}, or correct the path that the program is told (its arguments, its configuration, its working directory).")
+        }
     }
 }
 
 fn not_walked(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Finding {
     let mut finding = about(Cause::FileMissing, layer::MISSING_FILE, &path.path, failure);
     let why = gap(context).unwrap_or("the path has not been looked at");
-    finding.explanation = vec![format!("{} or a directory above it did not exist at that moment", path.path), format!("what is there now is not known: {why}")];
+    finding.explanation = vec![
+        format!("{} or a directory above it did not exist at that moment", path.path),
+        format!("what is there now is not known: {why}"),
+    ];
     finding.remedy.text = match Setting::of(context.workload) {
         Setting::Pod => format!("Mount what provides {}, add it to the image, or correct the path that the program is told.", path.path),
         Setting::Container | Setting::Local => format!("Provide {}, or correct the path that the program is told.", path.path),

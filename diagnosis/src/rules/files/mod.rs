@@ -18,7 +18,7 @@ mod missing;
 mod privileges;
 mod readonly;
 mod remedies;
-mod runtime;
+pub(in crate::rules) mod runtime;
 #[cfg(test)]
 mod tests;
 pub mod volume;
@@ -73,7 +73,9 @@ pub(in crate::rules) fn paths(failure: &Failure, context: &Context<'_>) -> Vec<(
         Target::Path(path) | Target::Unix(path) => vec![(Role::Only, path.clone())],
         Target::Paths { to, .. } if failure.call.call == Call::Symlink => vec![(Role::To, to.clone())],
         Target::Paths { from, to } => vec![(Role::From, from.clone()), (Role::To, to.clone())],
-        Target::File { .. } => found_mount(context).and_then(|(_, path)| path).map(|path| (Role::Only, PathArg::new(path))).into_iter().collect(),
+        Target::File { .. } => {
+            found_mount(context).and_then(|(_, path)| path).map(|path| (Role::Only, PathArg::new(path))).into_iter().collect()
+        }
         Target::Inet { .. } | Target::Nothing => Vec::new(),
     }
 }
@@ -95,7 +97,10 @@ pub(in crate::rules) fn walks(failure: &Failure, context: &Context<'_>) -> Vec<Q
 
 /// Where the file of the descriptor is, if that was asked and answered.
 pub(in crate::rules) fn found_mount(context: &Context<'_>) -> Option<(Option<Mount>, Option<String>)> {
-    context.answers.iter().find_map(|(_, answer)| if let Answer::Mount { mount, path } = answer { Some((mount.clone(), path.clone())) } else { None })
+    context
+        .answers
+        .iter()
+        .find_map(|(_, answer)| if let Answer::Mount { mount, path } = answer { Some((mount.clone(), path.clone())) } else { None })
 }
 
 /// The walk over this path.

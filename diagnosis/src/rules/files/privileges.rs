@@ -65,7 +65,9 @@ fn in_spite_of(failure: &Failure, capability: Capability, walk: Option<&Walk>) -
     let has = format!("the process has {capability}; something else refused it");
     match walk {
         Some(walk) if walk.seccomp == Some(true) => (layer::SECCOMP.to_owned(), vec![has, "a seccomp filter is on".to_owned()]),
-        Some(Walk { lsm: Some(label), .. }) => (layer::LSM.to_owned(), vec![has, format!("a security module confines the process: {label}")]),
+        Some(Walk { lsm: Some(label), .. }) => {
+            (layer::LSM.to_owned(), vec![has, format!("a security module confines the process: {label}")])
+        }
         Some(_) | None => (layer::UNEXPLAINED.to_owned(), vec![has]),
     }
 }

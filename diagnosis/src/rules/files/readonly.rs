@@ -69,14 +69,21 @@ fn remedy(name: &str, walk: &Walk, mount: &Mount, volume: Option<&volume::Volume
             mount.point
         ),
         (Setting::Pod, Some(_)) => {
-            format!("Take `readOnly: true` off the volumeMount of {} (and off the volume), or let the program write elsewhere.", mount.point)
+            format!(
+                "Take `readOnly: true` off the volumeMount of {} (and off the volume), or let the program write elsewhere.",
+                mount.point
+            )
         }
         (Setting::Pod, None) => match directory {
             Some(directory) => format!("Mount an emptyDir at {directory}; readOnlyRootFilesystem can stay."),
-            None => format!("Let the program write {name} below a directory of its own and mount an emptyDir there; readOnlyRootFilesystem can stay."),
+            None => format!(
+                "Let the program write {name} below a directory of its own and mount an emptyDir there; readOnlyRootFilesystem can stay."
+            ),
         },
         (Setting::Container, _) => match directory {
-            Some(directory) if mount.point == "/" => format!("Mount a tmpfs or a volume at {directory} (`--tmpfs {directory}`); the root can stay read-only."),
+            Some(directory) if mount.point == "/" => {
+                format!("Mount a tmpfs or a volume at {directory} (`--tmpfs {directory}`); the root can stay read-only.")
+            }
             _ => format!("Mount {} without the option ro, or let the program write elsewhere.", words::place(mount)),
         },
         (Setting::Local, _) => {
@@ -97,7 +104,8 @@ fn not_walked(failure: &Failure, context: &Context<'_>, path: Option<&PathArg>) 
     let name = path.map_or_else(|| words::subject_name(&failure.call.target), |path| path.path.clone());
     let mut finding = about(Cause::ReadOnlyFilesystem, layer::READ_ONLY_MOUNT, &name, failure);
     let why = gap(context).unwrap_or("the path has not been looked at");
-    finding.explanation = vec![format!("{name} lies on a file system that is mounted read-only"), format!("which mount that is, is not known: {why}")];
+    finding.explanation =
+        vec![format!("{name} lies on a file system that is mounted read-only"), format!("which mount that is, is not known: {why}")];
     finding.remedy.text = match Setting::of(context.workload) {
         Setting::Pod => format!("Mount an emptyDir where {name} is written, or take readOnly off its volumeMount."),
         Setting::Container | Setting::Local => format!("Let the program write {name} elsewhere, or mount its file system writable."),

@@ -13,8 +13,8 @@ use crate::{
 
 /// Directories that belong to the system: their owner is not to be changed for one program.
 const SYSTEM_DIRECTORIES: [&str; 22] = [
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv", "/sys", "/tmp",
-    "/usr", "/var", "/var/lib", "/var/log",
+    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/media", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv",
+    "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/log",
 ];
 
 /// Who needs a right, and where: what the sentences are made of.
@@ -41,16 +41,24 @@ pub(super) fn for_denial(failure: &Failure, walk: &Walk, denial: &Denial, settin
     match &denial.layer {
         Layer::ModeBits(class) => give_right(&need, *class, walk, setting),
         Layer::SupplementaryGroup { gid } => join_group(*gid, setting),
-        Layer::Acl { masked_by: Some(_), .. } => format!("Widen the ACL's mask: `setfacl -m m::rwx {path}`, or as much of it as is wanted."),
+        Layer::Acl { masked_by: Some(_), .. } => {
+            format!("Widen the ACL's mask: `setfacl -m m::rwx {path}`, or as much of it as is wanted.")
+        }
         Layer::Acl { .. } => format!("Give the process an entry of its own: `setfacl -m u:{}:{} {path}`.", need.uid, need.letters),
         Layer::Ownership => own(&need, walk, setting),
         Layer::Sticky { .. } => format!(
             "Let uid {} own {path}, or give the program a directory of its own; a shared sticky directory such as /tmp is for everybody's own files only.",
             need.uid
         ),
-        Layer::Sysctl(name) => format!("Let the program use a directory of its own instead of a shared sticky one; {name} is a protection of the whole node and should stay on."),
-        Layer::Immutable => format!("Take the flag away where the file system is managed: `chattr -i {path}` (it needs CAP_LINUX_IMMUTABLE)."),
-        Layer::AppendOnly => format!("Open {path} with O_APPEND, or take the flag away: `chattr -a {path}` (it needs CAP_LINUX_IMMUTABLE)."),
+        Layer::Sysctl(name) => format!(
+            "Let the program use a directory of its own instead of a shared sticky one; {name} is a protection of the whole node and should stay on."
+        ),
+        Layer::Immutable => {
+            format!("Take the flag away where the file system is managed: `chattr -i {path}` (it needs CAP_LINUX_IMMUTABLE).")
+        }
+        Layer::AppendOnly => {
+            format!("Open {path} with O_APPEND, or take the flag away: `chattr -a {path}` (it needs CAP_LINUX_IMMUTABLE).")
+        }
         Layer::Capability(capability) => grant(*capability, &need, walk, setting),
         Layer::UserNamespace { .. } => map_owner(&need, setting),
         Layer::MountFlag(flag) => format!("Put what is needed on a file system that is mounted without {flag}, such as the image itself."),
@@ -79,11 +87,15 @@ fn on_volume(need: &Need<'_>, class: Class, volume: &Volume) -> String {
             "On a hostPath volume fsGroup has no effect: on the node, or in an init container that runs as root, `{}`. On a local PersistentVolume set spec.securityContext.fsGroup: {gid}.",
             chmod_command(need, class)
         ),
-        _ if class == Class::Owner => format!("uid {} owns {at}: `chmod u+{} {at}` in an init container, or where the volume was filled.", need.uid, need.letters),
+        _ if class == Class::Owner => {
+            format!("uid {} owns {at}: `chmod u+{} {at}` in an init container, or where the volume was filled.", need.uid, need.letters)
+        }
         VolumeKind::EmptyDir | VolumeKind::Plugin(_) | VolumeKind::Unknown => format!(
             "Set spec.securityContext.fsGroup: {gid}: the kubelet then gives the volume to that group, writable. While another pod on the node uses the volume, the kubelet leaves it as it is."
         ),
-        VolumeKind::ConfigMap | VolumeKind::Secret | VolumeKind::Projected | VolumeKind::DownwardApi | VolumeKind::KubeletWritten => String::new(), // above
+        VolumeKind::ConfigMap | VolumeKind::Secret | VolumeKind::Projected | VolumeKind::DownwardApi | VolumeKind::KubeletWritten => {
+            String::new()
+        } // above
     }
 }
 
@@ -132,7 +144,9 @@ fn chmod_command(need: &Need<'_>, class: Class) -> String {
         Class::Owner => format!("chmod u+{letters} {at}"),
         Class::Group => format!("chmod g+{letters} {at}"),
         Class::Other if need.at.kind == FileKind::Directory && need.letters == words::permissions(EXEC) => format!("chmod o+x {at}"),
-        Class::Other if need.at.kind == FileKind::Directory && need.letters.contains('w') => format!("chown {}:{} {at}", need.uid, need.gid),
+        Class::Other if need.at.kind == FileKind::Directory && need.letters.contains('w') => {
+            format!("chown {}:{} {at}", need.uid, need.gid)
+        }
         Class::Other => format!("chgrp {} {at} && chmod g+{letters} {at}", need.gid),
     }
 }
@@ -171,12 +185,16 @@ fn grant(capability: Capability, need: &Need<'_>, walk: &Walk, setting: Setting)
         Capability::DAC_OVERRIDE | Capability::DAC_READ_SEARCH => {
             let owner = if need.at.uid == 0 { String::new() } else { format!(" Or run as the owner, uid {}.", need.at.uid) };
             let group = match volume::of_walk(walk, &need.at.mount) {
-                Some(volume) if setting == Setting::Pod && volume.kind != VolumeKind::Node => ", or spec.securityContext.fsGroup: 0 for the volume",
+                Some(volume) if setting == Setting::Pod && volume.kind != VolumeKind::Node => {
+                    ", or spec.securityContext.fsGroup: 0 for the volume"
+                }
                 _ => "",
             };
             format!("Root without {capability} is an ordinary user: let root own {at} (`chown 0 {at}`{group}), or {add}.{owner}")
         }
-        Capability::CHOWN => format!("Give {at} to its owner beforehand (in the image, by fsGroup or in an init container) and let the program leave it, or {add}."),
+        Capability::CHOWN => format!(
+            "Give {at} to its owner beforehand (in the image, by fsGroup or in an init container) and let the program leave it, or {add}."
+        ),
         Capability::MKNOD => format!("Let the runtime make the device (a device plugin, or the container's devices), or {add}."),
         _ => format!("Let the process own {at}, or {add}."),
     }

@@ -7,7 +7,7 @@ use super::{Setting, about, walk_of};
 use crate::{
     cause::Cause,
     question::{Question, Walk},
-    record::PathArg,
+    record::{Errno, PathArg},
     rules::{Context, Failure, Finding, weight, words, words::layer},
     verdict::{Evidence, EvidenceKind},
 };
@@ -32,18 +32,37 @@ const THINGS: &[Thing] = &[
     Thing {
         layer: layer::CA_BUNDLE,
         name: "the bundle of CA certificates",
-        places: &["/etc/ssl/", "/etc/pki/", "/usr/share/ca-certificates/", "/usr/local/share/certs/", "/system/etc/security/cacerts", "/usr/lib/ssl/"],
-        complaints: &["certificate", "x509", "tls", "ssl", "ca-certificates", "ca-bundle", "ca file"],
+        places: &[
+            "/etc/ssl/",
+            "/etc/pki/",
+            "/usr/share/ca-certificates/",
+            "/usr/local/share/certs/",
+            "/system/etc/security/cacerts",
+            "/usr/lib/ssl/",
+        ],
+        complaints: &["certificate", "x509", "ca-certificates", "ca-bundle", "ca bundle", "ca file", "cafile"],
         optional: true,
-        alternatives: &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"],
+        alternatives: &[
+            "/etc/ssl/certs/ca-certificates.crt",
+            "/etc/pki/tls/certs/ca-bundle.crt",
+            "/etc/ssl/cert.pem",
+            "/etc/ssl/ca-bundle.pem",
+        ],
         why: "without it no TLS server can be verified",
         remedy: "Add the package ca-certificates to the image, copy the bundle from the build stage (`COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/`), or mount it from a ConfigMap or a ClusterTrustBundle.",
     },
     Thing {
         layer: layer::ZONEINFO,
         name: "the time zone database",
-        places: &["/usr/share/zoneinfo/", "/usr/lib/zoneinfo/", "/usr/share/lib/zoneinfo/", "/etc/zoneinfo/", "/usr/lib/locale/TZ/", "/usr/local/go/lib/time/zoneinfo.zip"],
-        complaints: &["time zone", "timezone", "zoneinfo", "unknown location", "tzdata", "tzlocal"],
+        places: &[
+            "/usr/share/zoneinfo/",
+            "/usr/lib/zoneinfo/",
+            "/usr/share/lib/zoneinfo/",
+            "/etc/zoneinfo/",
+            "/usr/lib/locale/TZ/",
+            "/usr/local/go/lib/time/zoneinfo.zip",
+        ],
+        complaints: &["time zone", "timezone", "zoneinfo", "tzdata", "tzlocal"],
         optional: true,
         alternatives: &["/usr/share/zoneinfo/UTC", "/usr/share/zoneinfo/Etc/UTC"],
         why: "names such as Europe/Berlin cannot be resolved without it",
@@ -53,7 +72,16 @@ const THINGS: &[Thing] = &[
         layer: layer::NAME_RESOLUTION,
         name: "a file of name resolution",
         places: &["/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/hosts", "/etc/services", "/etc/protocols"],
-        complaints: &["resolv", "nsswitch", "/etc/hosts", "lookup", "resolve", "name resolution", "unknown port", "protocols", "service"],
+        complaints: &[
+            "resolv.conf",
+            "nsswitch",
+            "/etc/hosts",
+            "/etc/services",
+            "/etc/protocols",
+            "unknown service",
+            "unknown protocol",
+            "servname",
+        ],
         optional: true,
         alternatives: &[],
         why: "host names, and names of services and protocols, are looked up with it",
@@ -63,7 +91,7 @@ const THINGS: &[Thing] = &[
         layer: layer::ACCOUNT,
         name: "the user database",
         places: &["/etc/passwd", "/etc/group", "/etc/shadow"],
-        complaints: &["passwd", "/etc/group", "user", "uid", "account", "getpw", "getgr"],
+        complaints: &["passwd", "/etc/group", "no such user", "unknown user", "user id", "unknown group", "getpw", "getgr"],
         optional: true,
         alternatives: &[],
         why: "the program wants to know the name or home directory of a user",
@@ -82,8 +110,24 @@ const THINGS: &[Thing] = &[
     Thing {
         layer: layer::DEVICE,
         name: "a device of /dev",
-        places: &["/dev/shm", "/dev/shm/", "/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/fd", "/dev/stdout", "/dev/stderr", "/dev/fuse", "/dev/net/tun", "/dev/kvm", "/dev/dri/", "/dev/nvidia"],
-        complaints: &["/dev/", "shm", "semaphore", "cuda", "nvidia", "device"],
+        places: &[
+            "/dev/shm",
+            "/dev/shm/",
+            "/dev/null",
+            "/dev/zero",
+            "/dev/full",
+            "/dev/random",
+            "/dev/urandom",
+            "/dev/fd",
+            "/dev/stdout",
+            "/dev/stderr",
+            "/dev/fuse",
+            "/dev/net/tun",
+            "/dev/kvm",
+            "/dev/dri/",
+            "/dev/nvidia",
+        ],
+        complaints: &["/dev/", "shm", "semaphore", "cuda", "nvidia"],
         optional: false,
         alternatives: &[],
         why: "the container has only the devices that its runtime puts into /dev",
@@ -94,18 +138,30 @@ const THINGS: &[Thing] = &[
 /// What this path belongs to.
 fn thing_of(path: &str) -> Option<&'static Thing> {
     THINGS.iter().find(|thing| {
-        thing.places.iter().any(|place| if place.ends_with('/') || *place == "/dev/nvidia" { path.starts_with(place) } else { path == *place })
+        thing
+            .places
+            .iter()
+            .any(|place| if place.ends_with('/') || *place == "/dev/nvidia" { path.starts_with(place) } else { path == *place })
+    })
+}
+
+/// The failure that the program's own words point at, when nothing else explains its end: programs speak of
+/// certificates and time zones, seldom of the file.
+pub(in crate::rules) fn complained_of<'a>(context: &Context<'a>) -> Option<&'a Failure> {
+    let missing = |failure: &&Failure| failure.call.errno == Errno::ENOENT && !failure.by_runtime;
+    context.failures.iter().filter(missing).find(|failure| {
+        weight::path(failure).is_some_and(|path| thing_of(&path.path).is_some_and(|thing| complains(thing, context, &path.path)))
     })
 }
 
 /// What else has to be looked at, beside the path itself.
-pub(super) fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Question> {
+pub(in crate::rules) fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Question> {
     let scope = context.scope(failure.call.task.process);
     let alternatives = weight::path(failure).and_then(|path| thing_of(&path.path)).map_or(&[][..], |thing| thing.alternatives);
     alternatives.iter().map(|path| Question::WalkPath { scope, path: (*path).to_owned(), dirfd: None, follow: true }).collect()
 }
 
-pub(super) fn explain(failure: &Failure, context: &Context<'_>) -> Option<Finding> {
+pub(in crate::rules) fn explain(failure: &Failure, context: &Context<'_>) -> Option<Finding> {
     let path = weight::path(failure)?;
     let thing = thing_of(&path.path)?;
     let walk = walk_of(context, path);
@@ -132,11 +188,17 @@ fn alternative_is_there(thing: &Thing, context: &Context<'_>) -> bool {
 }
 
 fn lacking(thing: &Thing, failure: &Failure, context: &Context<'_>, path: &PathArg, walk: Option<&Walk>) -> Finding {
-    let searched = context.failures.iter().filter_map(weight::path).map(|p| p.path.as_str()).filter(|p| thing_of(p).is_some_and(|t| t.layer == thing.layer));
+    let searched = context
+        .failures
+        .iter()
+        .filter_map(weight::path)
+        .map(|p| p.path.as_str())
+        .filter(|p| thing_of(p).is_some_and(|t| t.layer == thing.layer));
     let searched = words::list(searched, 4);
-    // /tmp/x is missing because /tmp is: the directory is the thing.
-    let subject = match walk.and_then(|walk| walk.stopped.as_ref()) {
-        Some(stop) if thing.layer == layer::TEMPORARY_DIRECTORY => stop.path.as_str(),
+    // /tmp/x is missing because /tmp is: the directory is the thing. Of several places the usual one is.
+    let subject = match (walk.and_then(|walk| walk.stopped.as_ref()), thing.layer) {
+        (Some(stop), layer::TEMPORARY_DIRECTORY) => stop.path.as_str(),
+        (_, layer::CA_BUNDLE) => thing.alternatives.first().copied().unwrap_or(&path.path),
         _ => path.path.as_str(),
     };
     let mut finding = about(Cause::RuntimeFileMissing, thing.layer, subject, failure);
@@ -150,10 +212,15 @@ fn lacking(thing: &Thing, failure: &Failure, context: &Context<'_>, path: &PathA
     };
     let stopped = walk.and_then(|walk| Some((walk, walk.stopped.as_ref()?)));
     finding.evidence = stopped
-        .map(|(walk, stop)| Evidence { at: walk.at, kind: EvidenceKind::File, text: format!("{} does not exist ({})", stop.path, stop.errno) })
+        .map(|(walk, stop)| Evidence {
+            at: walk.at,
+            kind: EvidenceKind::File,
+            text: format!("{} does not exist ({})", stop.path, stop.errno),
+        })
         .into_iter()
         .collect();
-    let none_there = thing.alternatives.iter().all(|place| walk_of(context, &PathArg::new(*place)).is_some_and(|walk| walk.stopped.is_some()));
+    let none_there =
+        thing.alternatives.iter().all(|place| walk_of(context, &PathArg::new(*place)).is_some_and(|walk| walk.stopped.is_some()));
     finding.proved = stopped.is_some_and(|(walk, _)| super::is_live(walk)) && none_there;
     finding
 }

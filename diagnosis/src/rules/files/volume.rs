@@ -71,7 +71,11 @@ impl fmt::Display for VolumeKind {
 impl fmt::Display for Volume {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by = if self.sub_path { ", by subPath" } else { "" };
-        if self.name.is_empty() { write!(f, "a volume ({}{by})", self.kind) } else { write!(f, "volume \"{}\" ({}{by})", self.name, self.kind) }
+        if self.name.is_empty() {
+            write!(f, "a volume ({}{by})", self.kind)
+        } else {
+            write!(f, "volume \"{}\" ({}{by})", self.name, self.kind)
+        }
     }
 }
 
@@ -99,7 +103,9 @@ fn is_atomic_link(target: &str) -> bool {
 
 /// What runtimes mount themselves (OCI runtime specification, "Default Filesystems").
 fn is_runtime_mount(mount: &Mount) -> bool {
-    ["/proc", "/sys", "/dev"].iter().any(|top| mount.point == *top || mount.point.strip_prefix(top).is_some_and(|rest| rest.starts_with('/')))
+    ["/proc", "/sys", "/dev"]
+        .iter()
+        .any(|top| mount.point == *top || mount.point.strip_prefix(top).is_some_and(|rest| rest.starts_with('/')))
 }
 
 fn in_kubelet_tree(path: &str) -> Option<Volume> {
@@ -156,7 +162,12 @@ mod tests {
             ("/data", "ext4", "/pods/0b3f/volumes/kubernetes.io~csi/pvc-1/mount".into(), "volume \"pvc-1\" (csi)"),
             ("/keys", "tmpfs", format!("{tree}/kubernetes.io~secret/tls"), "volume \"tls\" (secret)"),
             ("/info", "tmpfs", format!("{tree}/kubernetes.io~downward-api/info"), "volume \"info\" (downwardAPI)"),
-            ("/app.yaml", "ext4", "/var/lib/kubelet/pods/0b3f/volume-subpaths/cfg/app/0".into(), "volume \"cfg\" (kind unknown, by subPath)"),
+            (
+                "/app.yaml",
+                "ext4",
+                "/var/lib/kubelet/pods/0b3f/volume-subpaths/cfg/app/0".into(),
+                "volume \"cfg\" (kind unknown, by subPath)",
+            ),
             ("/etc/hosts", "ext4", "/var/lib/kubelet/pods/0b3f/etc-hosts".into(), "a volume (a file of the kubelet)"),
             ("/data", "ext4", "/srv/data".into(), "a volume (hostPath or local)"),
             ("/data", "nfs4", "/".into(), "a volume (nfs4)"),

@@ -46,7 +46,10 @@ fn seen(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk) -
 /// The component of the wrong type: where the walk could not go on, or the last one.
 fn culprit<'a>(failure: &Failure, walk: &'a Walk) -> Option<&'a Component> {
     if failure.call.errno == Errno::ENOTDIR {
-        let stopped = walk.stopped.as_ref().and_then(|stop| walk.components.iter().rev().find(|c| stop.path == c.path || stop.path.starts_with(&format!("{}/", c.path))));
+        let stopped = walk
+            .stopped
+            .as_ref()
+            .and_then(|stop| walk.components.iter().rev().find(|c| stop.path == c.path || stop.path.starts_with(&format!("{}/", c.path))));
         return stopped.filter(|c| c.kind != FileKind::Directory).or_else(|| walk.components.last());
     }
     walk.components.last()
@@ -58,7 +61,10 @@ fn holds(failure: &Failure, walk: &Walk, culprit: Option<&Component>) -> bool {
     match failure.call.errno {
         Errno::EISDIR => at.kind == FileKind::Directory,
         Errno::ENOTDIR => !matches!(at.kind, FileKind::Directory | FileKind::Link),
-        Errno::ELOOP => is_nofollow(failure) && walk.components.iter().any(|c| c.kind == FileKind::Link) || walk.stopped.as_ref().is_some_and(|stop| stop.errno == Errno::ELOOP),
+        Errno::ELOOP => {
+            is_nofollow(failure) && walk.components.iter().any(|c| c.kind == FileKind::Link)
+                || walk.stopped.as_ref().is_some_and(|stop| stop.errno == Errno::ELOOP)
+        }
         _ => matches!(at.kind, FileKind::Fifo | FileKind::Socket | FileKind::CharDevice | FileKind::BlockDevice),
     }
 }
@@ -69,7 +75,9 @@ fn reasons(failure: &Failure, walk: &Walk, name: &str, culprit: Option<&Componen
     let mut reasons = match failure.call.errno {
         Errno::EISDIR if at.kind == FileKind::Directory => vec![format!("{is}, and the program wants a file")],
         Errno::ENOTDIR if at.kind != FileKind::Directory => vec![format!("{is}, and the program wants a directory")],
-        Errno::ELOOP if is_nofollow(failure) => vec![format!("{name} is a symbolic link, and the program refuses to follow one (O_NOFOLLOW)")],
+        Errno::ELOOP if is_nofollow(failure) => {
+            vec![format!("{name} is a symbolic link, and the program refuses to follow one (O_NOFOLLOW)")]
+        }
         Errno::ELOOP => vec![format!("the symbolic links of {name} lead to each other: {}", links(walk))],
         Errno::ENXIO => vec![no_peer(at, &is)],
         _ => vec![format!("{is} now; at the failure it was something else")],
@@ -88,7 +96,9 @@ fn no_peer(at: &Component, is: &str) -> String {
         FileKind::Fifo => format!("{is} that nobody has open for reading"),
         FileKind::Socket => format!("{is}: it is connected to (connect), not opened"),
         FileKind::CharDevice | FileKind::BlockDevice => format!("{is} without a driver behind it"),
-        FileKind::Directory | FileKind::File | FileKind::Link | FileKind::Other => format!("{is} now; at the failure it was something else"),
+        FileKind::Directory | FileKind::File | FileKind::Link | FileKind::Other => {
+            format!("{is} now; at the failure it was something else")
+        }
     }
 }
 
@@ -100,7 +110,9 @@ fn made_for_mount(walk: &Walk, at: &Component) -> Option<String> {
     let volume = volume::of_walk(walk, &at.mount);
     let maker = match volume {
         Some(volume) if volume.sub_path => "the kubelet makes an empty directory when the key or file that subPath names does not exist",
-        Some(_) => "a hostPath without `type: File` becomes an empty directory when the file does not exist on the node; a volume without subPath is always a directory",
+        Some(_) => {
+            "a hostPath without `type: File` becomes an empty directory when the file does not exist on the node; a volume without subPath is always a directory"
+        }
         None => "runtimes make an empty directory when the file to be mounted does not exist",
     };
     Some(format!("{} is a mount point: {maker}", at.path))
@@ -113,7 +125,9 @@ fn remedy(failure: &Failure, walk: &Walk, name: &str, culprit: Option<&Component
             "Correct the key: subPath of the volumeMount at {name} must be a key of {volume}, spelt the same; then delete the pod, because the directory stays until then."
         ),
         (Errno::EISDIR, Some(_), Setting::Pod) => {
-            format!("Mount the file and not the directory: subPath with the key's name on the volumeMount at {name}, or `type: File` on the hostPath.")
+            format!(
+                "Mount the file and not the directory: subPath with the key's name on the volumeMount at {name}, or `type: File` on the hostPath."
+            )
         }
         (Errno::EISDIR, Some(_), _) => format!("Make the source of the mount at {name} a file that exists before the container starts."),
         (Errno::EISDIR, None, _) => format!("Tell the program the file and not the directory ({name}), or remove the directory."),
@@ -122,7 +136,9 @@ fn remedy(failure: &Failure, walk: &Walk, name: &str, culprit: Option<&Component
             format!("Make {at} a directory, or correct the path that the program is told.")
         }
         (Errno::ELOOP, ..) if is_nofollow(failure) => {
-            format!("Give the program the real file instead of the link {name} (files of ConfigMaps and Secrets are links: mount the key by subPath, or copy it in an init container).")
+            format!(
+                "Give the program the real file instead of the link {name} (files of ConfigMaps and Secrets are links: mount the key by subPath, or copy it in an init container)."
+            )
         }
         (Errno::ELOOP, ..) => format!("Correct the symbolic links of {name}."),
         _ => format!("Start what reads from {name} first, or correct the path that the program is told."),

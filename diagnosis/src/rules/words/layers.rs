@@ -204,10 +204,7 @@ pub const LAYERS: &[LayerWords] = &[
         ],
     ),
     (Cause::ExitedEarly, &[(layer::EXIT_ZERO, "it ended with success, and was expected to serve")]),
-    (
-        Cause::Crashed,
-        &[(layer::EXIT_CODE, "it ended with a code other than 0"), (layer::SIGNAL, "a signal ended it")],
-    ),
+    (Cause::Crashed, &[(layer::EXIT_CODE, "it ended with a code other than 0"), (layer::SIGNAL, "a signal ended it")]),
 ];
 
 #[cfg(test)]
