@@ -12,7 +12,6 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs::{self, File},
-    net::TcpListener,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
@@ -38,7 +37,13 @@ impl Daemon {
     pub fn start(name: &str, mut command: Command, directory: &Path) -> Result<Self> {
         let log = directory.join(format!("{name}.log"));
         let stderr = File::create(&log).with_context(|| format!("cannot make {}", log.display()))?;
-        let child = command.process_group(0).stdin(Stdio::null()).stderr(stderr).spawn().with_context(|| format!("cannot start {name}"))?;
+        let child = command
+            .process_group(0)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stderr(stderr)
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
         Ok(Self { name: name.to_owned(), child, log })
     }
 
@@ -114,12 +119,12 @@ pub struct Collector {
 impl Collector {
     /// Starts it on a free port of loopback.
     pub fn start(binaries: &Binaries, directory: &Path) -> Result<Self> {
-        let address = free_address()?;
         let mut command = Command::new(binaries.program("unready-collector")?);
-        command.args(["--listen", &address, "--database"]).arg(directory.join("verdicts.sqlite")).stdout(Stdio::null());
+        command.args(["--listen", "127.0.0.1:0", "--database"]).arg(directory.join("verdicts.sqlite")).stdout(Stdio::null());
         let mut daemon = Daemon::start("collector", command, directory)?;
-        daemon.wait_for_log("listening", READY_WITHIN)?;
-        Ok(Self { daemon, url: format!("http://{address}"), client: binaries.program("unready")? })
+        daemon.wait_for_log("listening on http", READY_WITHIN)?;
+        let url = listening_on(&daemon.log()).context("the collector's log names no address")?;
+        Ok(Self { daemon, url, client: binaries.program("unready")? })
     }
 
     /// Where agents and users reach it.
@@ -142,11 +147,10 @@ impl Collector {
     }
 }
 
-/// An address of loopback that is free now. Another process might take it before the collector does; then the start
-/// fails with a sentence of its own.
-fn free_address() -> Result<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("no free port on loopback")?;
-    Ok(listener.local_addr()?.to_string())
+/// The address in the line `listening on http://127.0.0.1:4711, database …`.
+fn listening_on(log: &str) -> Option<String> {
+    let (_, rest) = log.split_once("listening on ")?;
+    rest.split([',', ' ', '\n']).next().map(str::to_owned)
 }
 
 /// An agent whose verdicts are read.

@@ -74,6 +74,10 @@ fn system_calls_are_watched_only_while_something_starts() {
     assert!(agent.daemon().log().contains("level 1 detached"), "{}", agent.daemon().log());
 }
 
+fn recorded(file: &Path) -> Vec<Input> {
+    Reader::open(file).unwrap().map(|timed| timed.input).collect()
+}
+
 /// What a recording holds about one container.
 #[derive(Default)]
 struct Seen {
@@ -81,11 +85,10 @@ struct Seen {
     failed: bool,
 }
 
-fn seen(recording: &Path, container: &str, program: &str, path: &str) -> Seen {
-    let inputs: Vec<Input> = Reader::open(recording).unwrap().map(|timed| timed.input).collect();
+fn seen(inputs: &[Input], container: &str, program: &str, path: &str) -> Seen {
     let ids: Vec<CgroupId> = inputs.iter().filter_map(|input| created(input, container)).collect();
     let mut seen = Seen::default();
-    for input in &inputs {
+    for input in inputs {
         match input {
             Input::Record(Record::Exec { task, path, .. }) if ids.contains(&task.cgroup) => seen.executed |= path == program,
             Input::Record(Record::CallFailed(failed)) if ids.contains(&failed.task.cgroup) => {
@@ -115,9 +118,9 @@ fn from_rest_the_first_calls_of_a_hundred_containers_are_seen() {
 
     let names: Vec<String> = (0..AT_ONCE * EACH).map(|n| format!("first-{n}")).collect();
     let containers: Vec<_> = thread::scope(|scope| {
-        let start =
-            |names| scope.spawn(|| Vec::from_iter(names).into_iter().map(|name: &String| start_first(&lab, name)).collect::<Vec<_>>());
-        let workers: Vec<_> = names.chunks(EACH).map(start).collect();
+        let lab = &lab;
+        let start = move |names: &[String]| -> Vec<_> { names.iter().map(|name| start_first(lab, name)).collect() };
+        let workers: Vec<_> = names.chunks(EACH).map(|names| scope.spawn(move || start(names))).collect();
         workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
     });
     let unexplained = || names.iter().filter(|name| !is_explained(&agent, name)).count();
@@ -125,8 +128,9 @@ fn from_rest_the_first_calls_of_a_hundred_containers_are_seen() {
     drop(containers);
     drop(agent);
 
+    let inputs = recorded(&recording);
     for name in &names {
-        let seen = seen(&recording, name, "/bin/first-calls", &format!("/missing/{name}"));
+        let seen = seen(&inputs, name, "/bin/first-calls", &format!("/missing/{name}"));
         assert!(seen.executed && seen.failed, "{name}: first execve seen: {}, first failing open seen: {}", seen.executed, seen.failed);
     }
 }

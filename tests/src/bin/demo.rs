@@ -32,6 +32,9 @@ struct Arguments {
     /// Where the static workloads are; by default where `cargo xtask demo` builds them
     #[arg(long, value_name = "DIR")]
     workloads_dir: Option<PathBuf>,
+    /// Keep what the agent saw in this file, for `unready replay`
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
     /// Print the logs of agent and collector at the end
     #[arg(long)]
     logs: bool,
@@ -59,7 +62,7 @@ fn demo(arguments: Arguments) -> Result<bool> {
     let lab = world.lab();
     let collector = Collector::start(lab.binaries(), lab.directory())?;
     println!("collector on {}", collector.url());
-    let agent = lab.agent(AgentOptions { collector: Some(collector.url()), ..AgentOptions::default() })?;
+    let agent = lab.agent(AgentOptions { collector: Some(collector.url()), record: arguments.record.as_deref(), ..AgentOptions::default() })?;
     println!("agent ready after {:.1} s; starting {} containers", begin.elapsed().as_secs_f64(), SCENARIOS.len());
 
     let stage = Stage { world: &world, agent: &agent, collector: &collector };

@@ -39,6 +39,16 @@ pub const SCENARIOS: &[Scenario] = &[
         ["WrongFileType", "/keys/tls.key", "directory instead of file", "/keys/tls.key"],
     ),
     explained(
+        "misspelt-key",
+        "a key file under a name that is much like the one asked for",
+        |world, name| {
+            let volume = world.volume(name, Access::root())?;
+            volume.file("tls-key.pem", "secret\n", Access::new(0, 0, 0o644))?;
+            Ok(app(world, name, &["/bin/read-key", "/keys/tls_key.pem"]).volume(volume.path(), "/keys"))
+        },
+        ["FileMissing", "/keys/tls_key.pem", "misspelt", "/keys/tls-key.pem"],
+    ),
+    explained(
         "no-directory",
         "a file in a directory that is not there",
         |world, name| {

@@ -176,9 +176,9 @@ pub(super) fn root(world: &World, name: &str, args: &[&str]) -> Bundle {
     app(world, name, args).user(0, 0)
 }
 
-/// A volume with a certificate and no key.
+/// A volume with the certificate of an authority and no key.
 fn keys(world: &World, name: &str) -> Result<Tree> {
     let volume = world.volume(name, Access::root())?;
-    volume.file("tls.crt", "certificate\n", Access::new(0, 0, 0o644))?;
+    volume.file("ca.pem", "certificate\n", Access::new(0, 0, 0o644))?;
     Ok(volume)
 }
