@@ -191,7 +191,7 @@ fn call_failed(from: &wire::CallFailed) -> Result<CallFailed, DecodeError> {
 }
 
 /// The one place where the wire's calls become the diagnosis's.
-const fn call(wire: WireCall) -> Call {
+pub const fn call(wire: WireCall) -> Call {
     match wire {
         WireCall::Open => Call::Open,
         WireCall::Access => Call::Access,
