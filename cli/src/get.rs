@@ -13,7 +13,7 @@ use unready_proto::v1::Filter;
 
 /// What to ask for.
 #[derive(Clone, Debug, Args)]
-pub struct GetArgs {
+pub(crate) struct GetArgs {
     /// Only this pod; `pod/NAME` is understood too
     #[arg(value_name = "POD")]
     pod: Option<String>,
@@ -32,7 +32,7 @@ pub struct GetArgs {
     /// Only this node
     #[arg(long, value_name = "NODE")]
     node: Option<String>,
-    /// Only this cause, e.g. PermissionDenied
+    /// Only this cause, e.g. `PermissionDenied`
     #[arg(long, value_name = "CAUSE")]
     cause: Option<String>,
     /// Also what has gone away since
@@ -79,7 +79,7 @@ impl GetArgs {
 }
 
 /// Asks, prints, and watches if told to.
-pub async fn get(args: GetArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn get(args: GetArgs) -> anyhow::Result<ExitCode> {
     let mut show = show::Show::new(args.output);
     let done = if args.watch { ask::watch(&args, &mut show).await } else { ask::list(&args, &mut show).await };
     match done {
@@ -90,6 +90,7 @@ pub async fn get(args: GetArgs) -> anyhow::Result<ExitCode> {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
     use clap::Parser;

@@ -105,6 +105,7 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
 
@@ -130,7 +131,7 @@ mod tests {
             start: Some(Start { container_id: "c1".into(), restart_count: 0 }),
             ..Verdict::default()
         };
-        let of = |workload: Workload| super::workload(&named(workload));
+        let of = |whose: Workload| workload(&named(whose));
         let pod = Workload { namespace: "shop".into(), pod: "orders".into(), container: "app".into(), ..Workload::default() };
         assert_eq!(of(pod.clone()), "shop/orders/app");
         assert_eq!(of(Workload { container: String::new(), ..pod }), "shop/orders");
@@ -143,7 +144,7 @@ mod tests {
         assert_eq!(of(Workload { command: vec!["x".repeat(99)], ..Workload::default() }), format!("{}…", "x".repeat(39)));
         assert_eq!(of(Workload { pod_uid: "0b1c".into(), ..Workload::default() }), "0b1c");
         assert_eq!(of(Workload::default()), "c1");
-        assert_eq!(super::workload(&Verdict::default()), "?");
+        assert_eq!(workload(&Verdict::default()), "?");
     }
 
     #[test]

@@ -5,7 +5,13 @@
 
 use anyhow::Context as _;
 use clap::Parser;
-use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    io::{self, IsTerminal as _},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -33,7 +39,8 @@ struct Args {
 
 fn main() -> ExitCode {
     let Args { listen, database, keep, log } = Args::parse();
-    tracing_subscriber::fmt().with_env_filter(log).with_writer(io::stderr).with_target(false).init();
+    let ansi = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(log).with_writer(io::stderr).with_ansi(ansi).with_target(false).init();
     match run(listen, &database, keep) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

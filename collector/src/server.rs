@@ -86,7 +86,7 @@ async fn supervise(mut health: watch::Receiver<Health>, reporter: HealthReporter
             }
             Health::Stalled(reason) => {
                 reporter.set_not_serving::<IngestServer<Unnamed>>().await;
-                tracing::error!("verdicts cannot be stored: {reason}; agents keep theirs until it is possible again");
+                tracing::error!("verdicts cannot be stored, and agents keep theirs until it is possible again: {reason}");
                 was_stalled = true;
             }
             Health::Broken(reason) => return reason,

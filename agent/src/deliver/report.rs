@@ -42,7 +42,7 @@ impl Report {
     /// The collector takes verdicts and cannot commit them.
     pub(super) fn stalled(&mut self, reason: &str) {
         if self.enter(State::Stalled(reason.to_owned())) {
-            tracing::warn!("the collector at {} cannot store verdicts: {reason}; they are kept here until it can", self.url);
+            tracing::warn!("the collector at {} cannot store verdicts, they are kept here until it can: {reason}", self.url);
         }
     }
 
@@ -63,6 +63,7 @@ impl Report {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
 

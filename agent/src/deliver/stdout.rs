@@ -79,6 +79,7 @@ fn write_all<W: Write>(mut writer: W, verdicts: &mpsc::Receiver<v1::Verdict>, dr
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
     use std::{io, sync::Mutex};

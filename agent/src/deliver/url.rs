@@ -71,6 +71,7 @@ impl FromStr for CollectorUrl {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
 

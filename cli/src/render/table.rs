@@ -101,7 +101,7 @@ fn trimmed(table: &mut comfy_table::Table) -> String {
     table.column_iter_mut().for_each(|column| {
         column.set_padding((0, GAP));
     });
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    table.lines().fold(String::new(), |text, line| text + line.trim_end() + "\n")
 }
 
 /// `45s`, `12m`, `5h`, `9d`, as kubectl has it; empty when unknown.
