@@ -1,7 +1,7 @@
 //! A small world for the tests of rules: files, processes, answers.
 
 use crate::{
-    question::{Answer, Component, FileKind, Mount, Question, Stop, Walk},
+    question::{Answer, Component, ExecFormat, Executable, FileKind, Mount, Question, Stop, Walk},
     record::{Call, CallFailed, Creds, Errno, ExitStatus, PathArg, Target, Task},
     rules::{Context, Failure, ProcessView},
     units::{BootNanos, CgroupId, ClockAnchor, Process},
@@ -118,7 +118,25 @@ impl World {
         self
     }
 
-    /// Answers whatever question `matches` picks out of `asked`.
+    /// The walk over a path, as it is asked for.
+    pub(crate) fn walked(self, path: &str, walk: Walk) -> Self {
+        let question = Question::WalkPath { scope: self.context().scope(PROCESS), path: path.into(), dirfd: None, follow: true };
+        self.answer(question, Answer::Walk(walk))
+    }
+
+    /// What a file is as an executable.
+    pub(crate) fn read(self, path: &str, file: Option<Component>, format: ExecFormat) -> Self {
+        let question = Question::ReadExecutable { scope: self.context().scope(PROCESS), path: path.into() };
+        self.answer(question, Answer::Executable(Executable { path: path.into(), file, format }))
+    }
+
+    /// Another failing call of the container.
+    pub(crate) fn failing(mut self, failure: &Failure) -> Self {
+        self.failures.push(failure.clone());
+        self
+    }
+
+    /// An answer to a question.
     pub(crate) fn answer(mut self, question: Question, answer: Answer) -> Self {
         self.answers.push((question, answer));
         self
