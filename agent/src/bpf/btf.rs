@@ -36,6 +36,10 @@ pub(super) struct Btf {
     types: Vec<u32>,
 }
 
+/// A structure of one [`Btf`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Structure(u32);
+
 /// One member of a structure.
 struct Member<'a> {
     name: &'a [u8],
@@ -71,9 +75,28 @@ impl Btf {
         Ok(Self { data, strings, types })
     }
 
-    /// Byte offset of a member, named as in C: `("task_struct", "thread_info.status")`.
-    pub(super) fn offset(&self, structure: &str, member: &str) -> Option<u32> {
-        let mut type_id = self.structure(structure)?;
+    /// The structures with these names, in one walk: there are a hundred thousand types, and starting must be quick.
+    pub(super) fn structures<const N: usize>(&self, names: [&str; N]) -> [Option<Structure>; N] {
+        let mut found = [None; N];
+        for id in 1..u32::try_from(self.types.len()).unwrap_or(u32::MAX) {
+            let Some((name_at, info, _)) = self.head(id) else {
+                continue;
+            };
+            if kind(info) != KIND_STRUCT {
+                continue;
+            }
+            for (name, found) in names.iter().zip(&mut found) {
+                if found.is_none() && self.is_named(name_at, name) {
+                    *found = Some(Structure(id));
+                }
+            }
+        }
+        found
+    }
+
+    /// Byte offset of a member, named as in C: `thread_info.status`.
+    pub(super) fn offset(&self, Structure(structure): Structure, member: &str) -> Option<u32> {
+        let mut type_id = structure;
         let mut bits = 0_u32;
         for name in member.split('.') {
             let found = self.member(type_id, name.as_bytes(), DEPTH_MAX)?;
@@ -84,14 +107,6 @@ impl Btf {
             }
         }
         Some(bits / 8)
-    }
-
-    /// The structure with a name.
-    fn structure(&self, name: &str) -> Option<u32> {
-        let ids = 1..u32::try_from(self.types.len()).ok()?;
-        ids.into_iter().find(|id| {
-            self.head(*id).is_some_and(|(name_at, info, _)| kind(info) == KIND_STRUCT && self.name(name_at) == Some(name.as_bytes()))
-        })
     }
 
     /// A member by name, its bits counted from the start of the structure asked for.
@@ -144,6 +159,12 @@ impl Btf {
             return None;
         }
         Some((u32_at(&self.data, at)?, u32_at(&self.data, at + 4)?, u32_at(&self.data, at + 8)?))
+    }
+
+    /// Whether a name is this one, without looking for its end.
+    fn is_named(&self, at: u32, name: &str) -> bool {
+        let strings = self.data.get(self.strings.clone()).and_then(|strings| strings.get(at as usize..));
+        strings.and_then(|strings| strings.strip_prefix(name.as_bytes())).is_some_and(|rest| rest.first() == Some(&0))
     }
 
     fn name(&self, at: u32) -> Option<&[u8]> {
@@ -259,13 +280,18 @@ mod tests {
         builder
     }
 
+    fn offset(btf: &Btf, structure: &str, member: &str) -> Option<u32> {
+        let [structure] = btf.structures([structure]);
+        btf.offset(structure?, member)
+    }
+
     #[test]
     fn members_are_found_as_c_finds_them() {
         let btf = Btf::parse(sample().bytes()).unwrap();
-        assert_eq!(btf.offset("outer", "first"), Some(0));
-        assert_eq!(btf.offset("outer", "x"), Some(8 + 4), "through an anonymous union and an anonymous structure");
-        assert_eq!(btf.offset("outer", "named.x"), Some(16 + 4), "through a typedef");
-        assert_eq!(btf.offset("inner", "x"), Some(4));
+        assert_eq!(offset(&btf, "outer", "first"), Some(0));
+        assert_eq!(offset(&btf, "outer", "x"), Some(8 + 4), "through an anonymous union and an anonymous structure");
+        assert_eq!(offset(&btf, "outer", "named.x"), Some(16 + 4), "through a typedef");
+        assert_eq!(offset(&btf, "inner", "x"), Some(4));
     }
 
     #[test]
@@ -274,7 +300,7 @@ mod tests {
         for (structure, member) in
             [("outer", "y"), ("missing", "x"), ("outer", "first.x"), ("outer", "flag"), ("inner_t", "x"), ("outer", "")]
         {
-            assert_eq!(btf.offset(structure, member).filter(|_| !member.is_empty()), None, "{structure}.{member}");
+            assert_eq!(offset(&btf, structure, member).filter(|_| !member.is_empty()), None, "{structure}.{member}");
         }
     }
 
@@ -294,7 +320,7 @@ mod tests {
                 let mut damaged = bytes.clone();
                 damaged[at] = value;
                 if let Ok(btf) = Btf::parse(damaged) {
-                    let _ = (btf.offset("outer", "x"), btf.offset("outer", "named.x"), btf.offset("outer", "flag"));
+                    let _ = (offset(&btf, "outer", "x"), offset(&btf, "outer", "named.x"), offset(&btf, "outer", "flag"));
                 }
             }
         }
@@ -307,7 +333,7 @@ mod tests {
         let alias = builder.name("t");
         builder.words(&[alias, 8 << 24, 2]);
         let btf = Btf::parse(builder.bytes()).unwrap();
-        assert_eq!(btf.offset("loop", "x"), None);
+        assert_eq!(offset(&btf, "loop", "x"), None);
         assert_eq!(btf.resolved(2), 2);
     }
 
@@ -315,6 +341,7 @@ mod tests {
     fn a_newer_kind_ends_the_walk_and_keeps_the_rest() {
         let mut builder = sample();
         builder.words(&[0, 31 << 24, 0, 7, 7, 7]);
-        assert_eq!(Btf::parse(builder.bytes()).unwrap().offset("outer", "first"), Some(0));
+        let btf = Btf::parse(builder.bytes()).unwrap();
+        assert_eq!(offset(&btf, "outer", "first"), Some(0));
     }
 }

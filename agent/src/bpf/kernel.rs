@@ -42,8 +42,8 @@ pub struct Kernel {
     degraded: Vec<String>,
     /// What this kernel has a place for.
     usable: Vec<&'static Row>,
-    starting: Vec<Link>,
-    lifecycle: Vec<Link>,
+    starting: Vec<(&'static Row, Link)>,
+    lifecycle: Vec<(&'static Row, Link)>,
     detacher: Detacher,
     debug_log: bool,
     repeats_read_at: AtomicU64,
@@ -92,7 +92,8 @@ impl Kernel {
         Ok(())
     }
 
-    /// Detaches level 1, in the background: the kernel waits for its CPUs meanwhile, some 60 ms a program.
+    /// Detaches level 1, in the background: the kernel waits for its CPUs meanwhile, some 60 ms a program. Failing calls are
+    /// the last to be let go of, so that a start in the meantime is seen.
     pub fn detach_starting(&mut self) {
         if self.starting_attached() {
             self.detacher.detach(std::mem::take(&mut self.starting));
@@ -148,9 +149,9 @@ impl Kernel {
         Reader::new(load::take(&mut self.ebpf, "RECORDS")?, messages)
     }
 
-    fn attach(&mut self, stage: Stage) -> Result<Vec<Link>, LoadError> {
+    fn attach(&mut self, stage: Stage) -> Result<Vec<(&'static Row, Link)>, LoadError> {
         let rows: Vec<&'static Row> = self.usable.iter().copied().filter(|row| row.stage == stage).collect();
-        rows.into_iter().map(|row| self.detacher.attach(&mut self.ebpf, row)).collect()
+        rows.into_iter().map(|row| Ok((row, self.detacher.attach(&mut self.ebpf, row)?))).collect()
     }
 
     fn hook_counters(&self, hook: Hook) -> HookCounters {

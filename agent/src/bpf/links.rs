@@ -8,7 +8,12 @@ use aya::{
     Ebpf,
     programs::{Program, ProgramError, raw_trace_point::RawTracePointLink, trace_point::TracePointLink},
 };
-use std::{error::Error as StdError, io, thread::JoinHandle};
+use std::{
+    error::Error as StdError,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+};
 
 /// A program stays attached as long as this lives.
 #[expect(dead_code, reason = "held to be dropped")]
@@ -17,15 +22,23 @@ pub(super) enum Link {
     Raw(RawTracePointLink),
 }
 
-/// Lets go of links, in a thread: the kernel waits for its CPUs at each, some 60 ms.
+/// A link that is on its way out, with the program that it held.
+type Leaving = (&'static Row, Link);
+
+/// Lets go of links, in a thread: the kernel waits for its CPUs at each, some 60 ms. What has not been let go of when it is
+/// wanted again is taken back.
 #[derive(Default)]
 pub(super) struct Detacher {
+    leaving: Arc<Mutex<Vec<Leaving>>>,
     running: Option<JoinHandle<()>>,
 }
 
 impl Detacher {
-    /// Attaches a program.
+    /// Attaches a program, or takes its link back.
     pub(super) fn attach(&mut self, ebpf: &mut Ebpf, row: &'static Row) -> Result<Link, LoadError> {
+        if let Some(link) = self.take_back(row) {
+            return Ok(link);
+        }
         let result = match attach(ebpf, row) {
             // Before 6.10 a raw tracepoint holds a program once: the link that is being let go of is in the way.
             Err(error) if has_errno(&error, libc::EEXIST) && self.running.is_some() => {
@@ -37,17 +50,28 @@ impl Detacher {
         result.map_err(|error| LoadError::of_program(row.program, &error))
     }
 
-    /// Lets go of links, one after another, after those of the last time.
-    pub(super) fn detach(&mut self, links: Vec<Link>) {
+    /// Lets go of links, the last first.
+    pub(super) fn detach(&mut self, links: Vec<Leaving>) {
+        queue(&self.leaving).extend(links);
+        let leaving = Arc::clone(&self.leaving);
         let before = self.running.take();
         let work = move || {
             if let Some(before) = before {
                 let _ = before.join();
             }
-            drop(links);
+            // The queue is free while the kernel takes its time with a link.
+            while let Some(link) = { queue(&leaving).pop() } {
+                drop(link);
+            }
         };
-        // If no thread can be had, the closure, and with it the links, is dropped here and now.
+        // If no thread can be had, the links go when this value goes.
         self.running = std::thread::Builder::new().name("detach".to_owned()).spawn(work).ok();
+    }
+
+    fn take_back(&self, row: &'static Row) -> Option<Link> {
+        let mut leaving = queue(&self.leaving);
+        let index = leaving.iter().position(|(other, _)| other.program == row.program)?;
+        Some(leaving.remove(index).1)
     }
 
     fn wait(&mut self) {
@@ -61,6 +85,11 @@ impl Drop for Detacher {
     fn drop(&mut self) {
         self.wait();
     }
+}
+
+/// The queue; a thread that panicked with it has at worst dropped a link.
+fn queue(leaving: &Mutex<Vec<Leaving>>) -> MutexGuard<'_, Vec<Leaving>> {
+    leaving.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn attach(ebpf: &mut Ebpf, row: &Row) -> Result<Link, ProgramError> {

@@ -40,10 +40,17 @@ pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
     }
     lift_memlock();
     let tracefs = Tracefs::find().map_err(LoadError::NoTracefs)?;
-    let (offsets, mut degraded) = offsets::of_kernel(&Btf::of_kernel().map_err(|error| LoadError::NoBtf(error.to_string()))?);
+    let (loader, btf) = std::thread::scope(|scope| {
+        // aya reads the kernel's BTF when a loader is made, whether it is used or not: then let it be at the same time.
+        let loader = scope.spawn(EbpfLoader::new);
+        let btf = Btf::of_kernel();
+        (loader.join(), btf)
+    });
+    let loader = loader.map_err(|_| LoadError::Object("the loader panicked".to_owned()))?;
+    let (offsets, mut degraded) = offsets::of_kernel(&btf.map_err(|error| LoadError::NoBtf(error.to_string()))?);
     let (fields, missing) = tracefs.fields();
     degraded.extend(missing.iter().map(|(event, field)| format!("the tracepoint {event} has no field {field}: its program is of no use")));
-    let mut ebpf = parse(options, offsets, fields)?;
+    let mut ebpf = parse(loader, options, &Plain(offsets), &Plain(fields))?;
     let usable = load_programs(&mut ebpf, &tracefs, &mut degraded)?;
     Ok(Loaded { ebpf, usable, degraded })
 }
@@ -70,12 +77,16 @@ fn lift_memlock() {
 }
 
 /// Reads the object with the globals of this kernel in it, and makes the maps.
-fn parse(options: &LoadOptions, offsets: Offsets, fields: Fields) -> Result<Ebpf, LoadError> {
-    let (offsets, fields) = (Plain(offsets), Plain(fields));
-    let level: u8 = if options.debug_log { aya_log::Level::Debug as u8 } else { 0 };
-    let mut loader = EbpfLoader::new();
-    loader.btf(None).override_global("OFFSETS", &offsets, true).override_global("FIELDS", &fields, true);
-    loader.override_global(aya_log::LEVEL, &level, true);
+fn parse<'a>(
+    mut loader: EbpfLoader<'a>,
+    options: &LoadOptions,
+    offsets: &'a Plain<Offsets>,
+    fields: &'a Plain<Fields>,
+) -> Result<Ebpf, LoadError> {
+    const OFF: u8 = 0;
+    const DEBUG: u8 = aya_log::Level::Debug as u8;
+    loader.btf(None).override_global("OFFSETS", offsets, true).override_global("FIELDS", fields, true);
+    loader.override_global(aya_log::LEVEL, if options.debug_log { &DEBUG } else { &OFF }, true);
     if !options.debug_log {
         loader.map_max_entries(log::RING, 1); // rounded up to a page
     }

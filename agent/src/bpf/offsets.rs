@@ -2,7 +2,7 @@
 //!
 //! The rows are the table: structure, member, where it goes, and what is lost when a kernel has none.
 
-use super::btf::Btf;
+use super::btf::{Btf, Structure};
 use unready_agent_common::offsets::{ABSENT, Offsets};
 
 const CALLS: &str = "failing calls cannot be seen";
@@ -97,13 +97,31 @@ const MACHINE: &[Row] = rows! {
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 compile_error!("the saved registers of this architecture are not described: add its rows here");
 
+/// The structures that the rows name.
+const STRUCTURES: [&str; 13] = [
+    "cred",
+    "dentry",
+    "fdtable",
+    "file",
+    "files_struct",
+    "group_info",
+    "inode",
+    "mm_struct",
+    "pt_regs",
+    "signal_struct",
+    "super_block",
+    "task_struct",
+    "user_namespace",
+];
+
 /// Looks everything up. The second value says what this kernel does not tell, a sentence each.
 pub(super) fn of_kernel(btf: &Btf) -> (Offsets, Vec<String>) {
     let mut offsets = Offsets { compat_bit: COMPAT_BIT, ..Offsets::NONE };
     let mut degraded = Vec::new();
+    let structures = btf.structures(STRUCTURES);
     for row in COMMON.iter().chain(MACHINE) {
-        let found = btf.offset(row.structure, row.member).and_then(|offset| u16::try_from(offset).ok()?.checked_add(row.plus));
-        match found.filter(|offset| *offset != ABSENT) {
+        let structure = STRUCTURES.iter().position(|name| *name == row.structure).and_then(|index| structures[index]);
+        match structure.and_then(|structure| offset(btf, structure, row)) {
             Some(offset) => *(row.place)(&mut offsets) = offset,
             None => degraded.push(format!("the kernel's BTF has no {}.{}: {}", row.structure, row.member, row.lost)),
         }
@@ -111,9 +129,21 @@ pub(super) fn of_kernel(btf: &Btf) -> (Offsets, Vec<String>) {
     (offsets, degraded)
 }
 
+fn offset(btf: &Btf, structure: Structure, row: &Row) -> Option<u16> {
+    let offset = u16::try_from(btf.offset(structure, row.member)?).ok()?.checked_add(row.plus)?;
+    (offset != ABSENT).then_some(offset)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_structure_is_looked_for() {
+        for row in COMMON.iter().chain(MACHINE) {
+            assert!(STRUCTURES.contains(&row.structure), "{}", row.structure);
+        }
+    }
 
     #[test]
     fn every_row_has_a_place_of_its_own() {

@@ -77,7 +77,11 @@ pub(crate) fn own_file() -> File {
 /// Ends with eight threads at the same time: the end must be told once.
 fn threads() {
     for _ in 0..7 {
-        std::thread::spawn(|| loop { std::thread::park() });
+        std::thread::spawn(|| {
+            loop {
+                std::thread::park()
+            }
+        });
     }
 }
 

@@ -6,7 +6,10 @@ use crate::{
     watcher::{Cgroup, Watcher},
 };
 use anyhow::{Context as _, Result, bail, ensure};
-use std::{fmt, fs, os::unix::fs::{MetadataExt as _, PermissionsExt as _}};
+use std::{
+    fmt, fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+};
 use unready_agent_common::counters::Hook;
 use unready_diagnosis::record::{Call, CallFailed, Errno, ExitStatus, Record, Target, Task};
 
@@ -142,7 +145,8 @@ fn is_path(target: &Target, wanted: &str) -> bool {
 fn cgroup_mkdir(watcher: &mut Watcher) -> Result<()> {
     let cgroup = watcher.cgroup()?;
     ensure!(watcher.is_starting(&cgroup), "a new cgroup is not watched");
-    let is_it = |record: &Record| matches!(record, Record::CgroupCreated { id, path, existing: false } if *id == cgroup.id && *path == cgroup.path);
+    let is_it =
+        |record: &Record| matches!(record, Record::CgroupCreated { id, path, existing: false } if *id == cgroup.id && *path == cgroup.path);
     ensure!(watcher.records(is_it).iter().any(is_it), "no record of {}", cgroup.path);
     Ok(())
 }
@@ -191,7 +195,8 @@ fn exit(watcher: &mut Watcher) -> Result<()> {
 fn exit_once(watcher: &mut Watcher) -> Result<()> {
     for _ in 0..20 {
         let scene = Scene::play(watcher, "threads")?;
-        let ends = scene.records.iter().filter(|record| matches!(record, Record::Exit { task, .. } if task.process.pid == scene.pid)).count();
+        let ends =
+            scene.records.iter().filter(|record| matches!(record, Record::Exit { task, .. } if task.process.pid == scene.pid)).count();
         ensure!(ends == 1, "the end of one process was told {ends} times");
     }
     Ok(())

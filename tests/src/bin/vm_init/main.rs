@@ -25,7 +25,9 @@ fn main() -> ExitCode {
         _ if std::process::id() == 1 => as_init(),
         ["--here"] => status(report()),
         _ => {
-            eprintln!("usage: vm-init --here, as root: try all eBPF programs on the running kernel (as process 1 it mounts what it needs, and powers off)");
+            eprintln!(
+                "usage: vm-init --here, as root: try all eBPF programs on the running kernel (as process 1 it mounts what it needs, and powers off)"
+            );
             ExitCode::from(2)
         }
     }
