@@ -36,6 +36,11 @@ impl Binaries {
         Self { workloads: workloads.unwrap_or_else(beside), programs }
     }
 
+    /// Whether the programs are Cargo's debug build, whose code alone takes what the whole agent may.
+    pub fn are_debug(&self) -> bool {
+        self.programs.ends_with("debug")
+    }
+
     /// A program of the project.
     pub fn program(&self, name: &str) -> Result<PathBuf> {
         existing(&self.programs, name, "cargo xtask build")

@@ -12,7 +12,7 @@ use std::{
 };
 use unready_tests::{binaries::Binaries, cgroups::Hierarchies, wait};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What carries the demo's name and process id: directories, cgroups, and command lines of processes.
 fn left_behind(prefix: &str) -> Vec<String> {

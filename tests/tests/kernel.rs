@@ -159,7 +159,8 @@ fn a_storm_in_one_container_costs_another_no_verdict() {
         let _container = start_first(&lab, &name);
         until(&agent, "the verdict of the calm container", PATIENCE, || is_explained(&agent, &name));
     }
-    assert!(agent.daemon().resident().unwrap() < 32 << 20, "the storm is bounded: {} bytes", agent.daemon().resident().unwrap());
+    let anonymous = agent.daemon().anonymous().unwrap();
+    assert!(anonymous < 32 << 20, "what the storm costs the agent is bounded: {anonymous} bytes");
 }
 
 #[test]
@@ -206,8 +207,11 @@ fn two_hundred_and_fifty_cgroups_cost_no_more_than_promised() {
     let _container = start_first(&lab, "last");
     until(&agent, "the last container's verdict", PATIENCE, || is_explained(&agent, "last"));
 
-    let (resident, maps) = (agent.daemon().resident().unwrap(), map_bytes(agent.daemon().pid()).unwrap());
-    assert!(resident <= 24 * MIB, "resident memory is {} KiB", resident >> 10);
+    let (daemon, maps) = (agent.daemon(), map_bytes(agent.daemon().pid()).unwrap());
+    // The promise is about what is shipped; of a debug build only what it allocates can be judged.
+    let (what, resident) = if lab.binaries().are_debug() { ("anonymous", daemon.anonymous()) } else { ("resident", daemon.resident()) };
+    let resident = resident.unwrap();
+    assert!(resident <= 24 * MIB, "{what} memory is {} KiB", resident >> 10);
     assert!(maps > 0 && maps <= 16 * MIB, "the maps take {} KiB", maps >> 10);
 }
 

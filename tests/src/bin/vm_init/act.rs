@@ -34,7 +34,7 @@ pub(crate) fn run(what: &str, cgroup: &str) -> ExitCode {
         "open" => drop(File::open(MISSING)),
         "repeat" => (0..REPETITIONS).for_each(|_| drop(File::open(MISSING))),
         "denied" => denied(),
-        "descriptor" => drop(rustix::process::fchdir(&own_file())),
+        "descriptor" => drop(rustix::process::fchdir(own_file())),
         "exec" => drop(Command::new("/proc/self/exe").arg("exec-has-happened").output()),
         "exit" => return ExitCode::from(STATUS),
         "threads" => threads(),
@@ -79,7 +79,7 @@ fn threads() {
     for _ in 0..7 {
         std::thread::spawn(|| {
             loop {
-                std::thread::park()
+                std::thread::park();
             }
         });
     }
