@@ -299,6 +299,23 @@ async fn another_process_of_the_cgroup_answers() {
 }
 
 #[tokio::test]
+async fn what_a_helper_of_the_runtime_saw_is_not_the_containers() {
+    let node = Node::new();
+    let mut helper = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let task = task(helper.id());
+    node.investigator.note(&executed(&task));
+    assert_eq!(node.walk(task.process, "/").await.view, View::Process);
+    drop(helper.stdin.take());
+    helper.wait().unwrap();
+    assert_eq!(node.walk(task.process, "/").await.view, View::Held); // as a service of the node
+    node.investigator.note(&Record::RootChanged { task: task.clone() }); // and now it turns out to be a container, too late
+    let question = Question::WalkPath { scope: scope(task.process), path: "/".to_owned(), dirfd: None, follow: true };
+    assert!(matches!(node.ask(question.clone()).await, Answer::Gone { .. }));
+    node.investigator.note(&executed(&Task { process: me(), ..task }));
+    assert!(matches!(node.ask(question).await, Answer::Gone { .. }));
+}
+
+#[tokio::test]
 async fn owners_in_a_user_namespace() {
     if !has_root() {
         return;
@@ -410,6 +427,7 @@ async fn a_bundle_on_the_host_is_better_than_nothing() {
     let (root, key) = (&walk.components[0].mount, &walk.components[4].mount);
     assert_eq!((root.point.as_str(), root.read_only), ("/", true));
     assert_eq!((key.point.as_str(), key.root.as_str(), key.noexec, key.read_only), ("/data", volume.to_str().unwrap(), true, false));
+    assert_eq!(node.walk(gone, "etc").await.resolved.as_deref(), Some("/etc")); // `cwd` of the description
     let lost = Question::WalkPath { scope: scope(gone), path: "/tmp/x".to_owned(), dirfd: None, follow: true };
     assert!(matches!(node.ask(lost).await, Answer::Gone { reason } if reason.contains("/tmp")));
 }

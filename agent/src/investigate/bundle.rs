@@ -176,7 +176,7 @@ impl Spec {
         if !self.rootfs.starts_with('/') {
             return None;
         }
-        View::of_bundle(&self.rootfs, Volumes { mounts: self.mounts.clone(), is_read_only: self.is_read_only })
+        View::of_bundle(&self.rootfs, &self.cwd, Volumes { mounts: self.mounts.clone(), is_read_only: self.is_read_only })
     }
 }
 

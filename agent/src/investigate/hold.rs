@@ -1,8 +1,8 @@
 //! What is held of containers whose processes may be gone before anybody asks.
 //!
 //! A failing start is often over within a millisecond. So when a runtime enters a container's root, and when a container
-//! executes its first program, descriptors of its root and of its mount and network namespaces are taken: they keep the
-//! volumes attached after the last process has ended. A cgroup goes through these states:
+//! executes its first program, descriptors of its root, its mount table and its network namespace are taken: they keep
+//! the volumes attached after the last process has ended. A cgroup goes through these states:
 //!
 //! ```text
 //!   created ──► known by its path ──► root held (RootChanged, or first Exec) ──► processes remembered (Exec) ──► released
@@ -11,20 +11,16 @@
 //! Bounded: 256 containers and 64 services of the node, the oldest of each go first; 16 processes a container. A held
 //! namespace keeps a volume busy, so nothing is held longer than until [`Store::release`].
 
-use super::{bundle::Spec, mounts, proc};
-use rustix::fs::{Mode, OFlags, open};
+use super::{
+    held::{Held, Place, Remembered},
+    proc,
+};
 use std::{
     collections::{BTreeMap, VecDeque},
-    fs::File,
-    os::fd::{AsFd, OwnedFd},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
 };
-use unready_diagnosis::{
-    attribution,
-    question::{IdRange, Memory},
-    record::Task,
-    units::{CgroupId, Process},
-};
+use unready_diagnosis::{attribution, question::Memory, record::Task, units::CgroupId};
 
 /// Containers held at most.
 const MAX_CONTAINERS: usize = 256;
@@ -32,152 +28,8 @@ const MAX_CONTAINERS: usize = 256;
 const MAX_SERVICES: usize = 64;
 /// Cgroups known by their path at most.
 const MAX_KNOWN: usize = 8192;
-/// Processes of a container remembered at most.
-const MAX_PROCESSES: usize = 16;
-/// Execs of a container whose process is described in full; a shell loop must not cost more than its working directory.
-const MAX_DESCRIBED: u32 = 16;
-/// kthreadd, which stays in the node's first namespaces and whose links may be read where init's may not.
-const KTHREADD: u32 = 2;
-
-/// The namespaces and the root of a container.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub(super) root: Arc<OwnedFd>,
-    pub(super) namespace: Option<Arc<OwnedFd>>,
-    /// Number of the mount namespace.
-    pub(super) mount_namespace: u64,
-    pub(super) network: Option<Arc<OwnedFd>>,
-    /// `None`: the node's own, which is read when asked.
-    pub(super) mountinfo: Option<Arc<str>>,
-    pub(super) uid_map: Box<[IdRange]>,
-    pub(super) gid_map: Box<[IdRange]>,
-}
-
-impl Place {
-    /// Takes hold of what a living process sees. The root comes first: it is what is lost first.
-    fn take(pid: u32, is_node: bool) -> Option<Self> {
-        let root = proc::hold(&proc::path(pid, "root"))?;
-        Some(Self {
-            namespace: proc::hold_namespace(pid, "mnt").map(Arc::new),
-            mount_namespace: proc::namespace(pid, "mnt")?,
-            network: proc::hold_namespace(pid, "net").map(Arc::new),
-            mountinfo: if is_node { None } else { mountinfo(pid, &root) },
-            uid_map: proc::id_map(pid, "uid_map").into(),
-            gid_map: proc::id_map(pid, "gid_map").into(),
-            root: Arc::new(root),
-        })
-    }
-
-    /// The same place with its mount table read again: the runtime was not done when it was first read.
-    fn reread(&self, pid: u32) -> Self {
-        Self {
-            root: Arc::clone(&self.root),
-            namespace: self.namespace.clone(),
-            mount_namespace: self.mount_namespace,
-            network: self.network.clone(),
-            mountinfo: mountinfo(pid, &self.root).or_else(|| self.mountinfo.clone()),
-            uid_map: self.uid_map.clone(),
-            gid_map: self.gid_map.clone(),
-        }
-    }
-}
-
-fn mountinfo(pid: u32, root: &OwnedFd) -> Option<Arc<str>> {
-    let text = proc::read(pid, "mountinfo", mounts::MAX_READ).filter(|text| !text.is_empty())?;
-    let root = super::resolve::stat(root.as_fd()).ok().map(|stat| stat.stx_mnt_id).filter(|id| *id != 0);
-    Some(mounts::below_root(&text, root).into())
-}
-
-/// What is remembered of a process.
-#[derive(Clone, Debug)]
-struct Remembered {
-    process: Process,
-    cwd: Option<Box<str>>,
-    confinement: Option<proc::Confinement>,
-    open_files: Option<(u64, u64)>,
-}
-
-impl Remembered {
-    fn read(process: Process, in_full: bool) -> Self {
-        Self {
-            process,
-            cwd: proc::place(process.pid, "cwd").map(Into::into),
-            confinement: in_full.then(|| proc::confinement(process.pid)),
-            open_files: if in_full { proc::open_files(process.pid) } else { None },
-        }
-    }
-}
-
-/// What is held of a container.
-#[derive(Clone, Debug)]
-pub(super) struct Held {
-    pub(super) place: Arc<Place>,
-    /// The process that entered the root: it becomes the container's first program.
-    entered: Option<Process>,
-    /// The runtime's `config.json`, open; parsed when asked.
-    spec: Option<Arc<File>>,
-    /// The mount table was read again after the runtime was done.
-    is_settled: bool,
-    is_node: bool,
-    described: u32,
-    processes: VecDeque<Remembered>,
-}
-
-impl Held {
-    fn new(place: Place, is_node: bool) -> Self {
-        Self { place: Arc::new(place), entered: None, spec: None, is_settled: is_node, is_node, described: 0, processes: VecDeque::new() }
-    }
-
-    fn of(&self, process: Process) -> Option<&Remembered> {
-        self.processes.iter().rev().find(|known| {
-            known.process.pid == process.pid && (known.process.start == process.start || known.process.start == 0 || process.start == 0)
-        })
-    }
-
-    /// Where a process that is gone worked. A child that never executed anything inherits it: the last program's is as
-    /// good a guess as there is.
-    pub(super) fn working_directory(&self, process: Process) -> Option<String> {
-        if let Some(cwd) = self.of(process).and_then(|known| known.cwd.as_deref()) {
-            return Some(cwd.to_owned());
-        }
-        let by_spec = || self.spec().map(|spec| spec.cwd).filter(|cwd| cwd.starts_with('/'));
-        if self.entered.is_some_and(|entered| entered.pid == process.pid) {
-            return by_spec();
-        }
-        let last = self.processes.iter().rev().find_map(|known| known.cwd.as_deref());
-        last.map(str::to_owned).or_else(by_spec)
-    }
-
-    /// What confined a process that is gone.
-    pub(super) fn confinement(&self, process: Process) -> proc::Confinement {
-        if let Some(known) = self.of(process).and_then(|known| known.confinement.clone()) {
-            return known;
-        }
-        let last = || self.processes.iter().rev().find_map(|known| known.confinement.clone());
-        self.spec().map(|spec| spec.confinement()).or_else(last).unwrap_or_default()
-    }
-
-    /// Limits of open files of a process that is gone.
-    pub(super) fn open_files(&self, process: Process) -> Option<(u64, u64)> {
-        let last = || self.processes.iter().rev().find_map(|known| known.open_files);
-        self.of(process).and_then(|known| known.open_files).or_else(last)
-    }
-
-    /// What the runtime was told, if its description was held.
-    pub(super) fn spec(&self) -> Option<Spec> {
-        Spec::read(self.spec.as_deref()?)
-    }
-
-    fn remember(&mut self, process: Process, seen: Remembered) {
-        self.processes.retain(|known| known.process.pid != process.pid);
-        if self.processes.len() >= MAX_PROCESSES {
-            let first = self.entered.map(|entered| entered.pid); // outlives any number of exec probes
-            let oldest = self.processes.iter().position(|known| Some(known.process.pid) != first);
-            self.processes.remove(oldest.unwrap_or(0));
-        }
-        self.processes.push_back(seen);
-    }
-}
+/// Stack of the thread that only closes, bytes.
+const CLOSER_STACK: usize = 64 * 1024;
 
 #[derive(Debug, Default)]
 struct Entry {
@@ -185,6 +37,8 @@ struct Entry {
     held: Option<Arc<Held>>,
     memory: Option<Memory>,
     is_removed: bool,
+    /// A runtime entered a root here, whether or not it could be held.
+    is_container: bool,
 }
 
 #[derive(Debug, Default)]
@@ -201,12 +55,14 @@ pub(super) struct Store {
     inner: Mutex<Inner>,
     /// Mount namespaces whose processes are the node's own.
     node: Vec<u64>,
+    /// To the thread that closes; it ends with the store.
+    closer: Option<mpsc::Sender<Arc<Held>>>,
 }
 
 impl Store {
     pub(super) fn new() -> Self {
-        let node = [proc::own_namespace("mnt"), proc::namespace(KTHREADD, "mnt")].into_iter().flatten().collect();
-        Self { inner: Mutex::default(), node }
+        let node = [proc::own_namespace("mnt"), proc::namespace(proc::KTHREADD, "mnt")].into_iter().flatten().collect();
+        Self { inner: Mutex::default(), node, closer: start_closer() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -227,7 +83,7 @@ impl Store {
         let mut inner = self.lock();
         if let Some(entry) = inner.entries.get_mut(&id) {
             entry.is_removed = true;
-            if entry.held.is_none() {
+            if entry.held.is_none() && entry.memory.is_none() {
                 inner.entries.remove(&id);
             }
         }
@@ -236,16 +92,24 @@ impl Store {
     /// Lets go of what was held.
     pub(super) fn release(&self, id: CgroupId) {
         let dropped = self.lock().release(id);
-        drop(dropped); // closing the last descriptor of a namespace may take long: not under the lock
+        self.discard(dropped);
     }
 
     /// A runtime has entered a container's root.
     pub(super) fn root_changed(&self, task: &Task) {
         // A second one comes from a program that makes a sandbox of its own inside the container.
-        let is_running = self.held(task.cgroup).is_some_and(|held| held.entered.is_some() && held.described > 0);
-        let Some(place) = (if is_running { None } else { Place::take(task.process.pid, false) }) else { return };
-        let held = Held { entered: Some(task.process), spec: runtime_spec(task), ..Held::new(place, false) };
-        self.hold(task.cgroup, held);
+        if self.held(task.cgroup).is_some_and(|held| held.is_running()) {
+            return;
+        }
+        match Place::take(task.process.pid, false) {
+            Some(place) => {
+                self.hold(task.cgroup, Held::of_container(place, task));
+            }
+            None => self.release(task.cgroup), // what a helper saw before it entered the root is not the container's
+        }
+        if let Some(entry) = self.lock().entries.get_mut(&task.cgroup) {
+            entry.is_container = true;
+        }
     }
 
     /// A program was executed. Returns whether it was the cgroup's first one that could be looked at.
@@ -256,37 +120,34 @@ impl Store {
         };
         let known = self.held(task.cgroup);
         match known.as_deref() {
-            Some(held) if held.place.mount_namespace == namespace => self.settle(task, held),
+            Some(held) if held.place.mount_namespace == namespace => {}
             // A helper of the runtime on its way in; or a program that made a namespace of its own, which lives.
             Some(held) if !held.is_node => return false,
             _ => {
-                let is_node = self.node.contains(&namespace);
+                let is_node = self.is_node(namespace);
+                if is_node && self.is_container(task.cgroup) {
+                    return false;
+                }
                 let Some(place) = Place::take(pid, is_node) else { return false };
                 self.hold(task.cgroup, Held::new(place, is_node));
             }
         }
         self.remember(task);
-        known.is_none_or(|held| held.described == 0)
-    }
-
-    fn settle(&self, task: &Task, held: &Held) {
-        if held.is_settled {
-            return;
-        }
-        let place = Arc::new(held.place.reread(task.process.pid));
-        self.change(task.cgroup, |held| {
-            held.place = place;
-            held.is_settled = true;
-        });
+        known.is_none_or(|held| !held.has_executed())
     }
 
     fn remember(&self, task: &Task) {
-        let described = self.held(task.cgroup).map_or(0, |held| held.described);
-        let seen = Remembered::read(task.process, described < MAX_DESCRIBED);
-        self.change(task.cgroup, |held| {
-            held.described = held.described.saturating_add(1);
-            held.remember(task.process, seen);
-        });
+        let in_full = self.held(task.cgroup).is_some_and(|held| held.wants_detail());
+        let seen = Remembered::read(task.process, in_full);
+        self.change(task.cgroup, |held| held.remember(seen));
+    }
+
+    /// Closing the last descriptor of a mount namespace takes it apart, which may wait long for the kernel's lock on all
+    /// mounts: a thread of its own does it.
+    fn discard(&self, held: Option<Arc<Held>>) {
+        if let (Some(held), Some(closer)) = (held, &self.closer) {
+            drop(closer.send(held));
+        }
     }
 
     fn change(&self, id: CgroupId, change: impl FnOnce(&mut Held)) {
@@ -297,7 +158,9 @@ impl Store {
 
     fn hold(&self, id: CgroupId, held: Held) {
         let dropped = self.lock().hold(id, held);
-        drop(dropped);
+        for held in dropped {
+            self.discard(held);
+        }
     }
 
     /// What is held of a cgroup.
@@ -319,6 +182,24 @@ impl Store {
     /// Whether it is a command of `unready run`, which starts it in its own namespaces.
     pub(super) fn is_local(&self, id: CgroupId) -> bool {
         self.path(id).is_some_and(|path| matches!(attribution::place(&path), attribution::Place::Run { .. }))
+    }
+
+    /// Whether a mount namespace is the node's own.
+    pub(super) fn is_node(&self, namespace: u64) -> bool {
+        self.node.contains(&namespace)
+    }
+
+    /// Whether a process of the node's namespace is only a helper here: the cgroup is named as a container's, or a
+    /// runtime has entered a root in it.
+    pub(super) fn is_container(&self, id: CgroupId) -> bool {
+        use attribution::Place::{Container, Nested, Other, Pod, Run};
+        let inner = self.lock();
+        let Some(entry) = inner.entries.get(&id) else { return false };
+        let is_named = || match attribution::place(entry.path.as_deref().unwrap_or_default()) {
+            Container { .. } | Nested { .. } | Pod { .. } => true,
+            Run { .. } | Other => false,
+        };
+        entry.is_container || is_named()
     }
 
     /// Remembers a cgroup's memory; what is known stays when a later look knows less.
@@ -376,16 +257,9 @@ impl Inner {
     }
 }
 
-/// The description that the runtime works from: runc and crun change into the bundle before they make the container, and
-/// the process that enters the root is their child. The descriptor outlives the bundle.
-fn runtime_spec(task: &Task) -> Option<Arc<File>> {
-    let parent = match task.parent {
-        0 => proc::status_field(task.process.pid, "PPid")?.parse().ok()?,
-        parent => parent,
-    };
-    let path = proc::path(parent, "cwd/config.json");
-    // NONBLOCK: whatever lies there, opening it must not block.
-    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW, Mode::empty()).ok()?;
-    let file = File::from(file);
-    file.metadata().is_ok_and(|metadata| metadata.is_file()).then(|| Arc::new(file))
+fn start_closer() -> Option<mpsc::Sender<Arc<Held>>> {
+    let (sender, receiver) = mpsc::channel();
+    let close = move || receiver.into_iter().for_each(drop);
+    thread::Builder::new().name("close".to_owned()).stack_size(CLOSER_STACK).spawn(close).ok()?;
+    Some(sender)
 }

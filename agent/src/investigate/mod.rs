@@ -5,7 +5,7 @@
 //! comes: what can no longer be known, and what takes too long (a dead network file system), is [`Answer::Gone`].
 //!
 //! - [`proc`]: bounded reading below `/proc`.
-//! - [`hold`], [`view`], [`resolve`]: a container's root, the view through it, paths inside it.
+//! - [`hold`], [`held`], [`view`], [`resolve`]: a container's root, the view through it, paths inside it.
 //! - [`walk`], [`mounts`], [`acl`]: what decides over access to a path.
 //! - [`executable`], [`elf`], [`libraries`]: what a file is as a program, and what it needs.
 //! - [`sockets`], [`netns`]: who listens, which addresses there are.
@@ -19,6 +19,7 @@ mod bundle;
 mod elf;
 mod executable;
 mod files;
+mod held;
 mod hold;
 mod libraries;
 mod memory;

@@ -1,26 +1,51 @@
-//! Mounts of a container: `/proc/PID/mountinfo`, parsed when asked, kept as text.
+//! Mounts of a container: its `/proc/PID/mountinfo`, held open and read when asked.
 //!
-//! Flags are asked of the kernel again at the time of the question (`fstatvfs` of the component itself): a runtime makes
-//! mounts read-only after the text was read.
+//! The open file belongs to the mount namespace and the root that the process had, not to the process: it keeps the
+//! namespace, and shows at any later time what is mounted there then.
 
+use super::proc;
 use rustix::fs::{StatVfsMountFlags, fstatvfs};
-use std::{collections::BTreeSet, os::fd::AsFd};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    os::{fd::AsFd, unix::fs::FileExt},
+    sync::Arc,
+};
 use unready_diagnosis::question::Mount;
 
-/// Longest text of a container that is kept, bytes.
-pub(super) const MAX_TEXT: usize = 64 * 1024;
-
 /// Longest text that is read, bytes: a node with hundreds of pods has some 100 KiB.
-pub(super) const MAX_READ: u64 = 4 << 20;
+const MAX_READ: usize = 4 << 20;
+
+/// Opens the mount table of a process, without reading it.
+pub(super) fn open(pid: u32) -> Option<Arc<File>> {
+    File::open(proc::path(pid, "mountinfo")).ok().map(Arc::new)
+}
+
+/// The node's own mounts: those of kthreadd where we live in a pod, else ours.
+pub(super) fn of_node() -> Option<Arc<File>> {
+    let is_elsewhere = proc::namespace(proc::KTHREADD, "mnt").is_some_and(|node| proc::own_namespace("mnt") != Some(node));
+    open(if is_elsewhere { proc::KTHREADD } else { std::process::id() })
+}
+
+/// The table as it is now. Reading at offsets leaves the descriptor as it was, for other threads and the next time.
+pub(super) fn read(table: &File) -> String {
+    let mut bytes = Vec::new();
+    let mut piece = [0; 8192];
+    while bytes.len() < MAX_READ
+        && let Ok(length @ 1..) = table.read_at(&mut piece, bytes.len() as u64)
+    {
+        bytes.extend_from_slice(&piece[..length]);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
 
 /// A line of mountinfo, proc(5).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line<'a> {
-    pub(super) id: u64,
-    pub(super) parent: u64,
+    id: u64,
     pub(super) device: (u32, u32),
     root: &'a str,
-    pub(super) point: &'a str,
+    point: &'a str,
     options: &'a str,
     fstype: &'a str,
     source: &'a str,
@@ -33,11 +58,10 @@ impl<'a> Line<'a> {
         let (left, right) = text.split_once(" - ")?;
         let mut left = left.split(' ');
         let mut right = right.split(' ');
-        let (id, parent) = (left.next()?.parse().ok()?, left.next()?.parse().ok()?);
-        let (major, minor) = left.next()?.split_once(':')?;
+        let id = left.next()?.parse().ok()?;
+        let (major, minor) = left.nth(1)?.split_once(':')?;
         Some(Self {
             id,
-            parent,
             device: (major.parse().ok()?, minor.parse().ok()?),
             root: left.next()?,
             point: left.next()?,
@@ -93,53 +117,15 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = Line<'_>> {
     text.lines().filter_map(Line::parse)
 }
 
-/// The part of a mount table that hangs below a container's root: what is kept of a table read right after
-/// `pivot_root`, when the old root, with all mounts of the node, is still stacked on the new one.
-pub(super) fn below_root(text: &str, root: Option<u64>) -> Box<str> {
-    let Some(root) = root.filter(|root| lines(text).any(|line| line.id == *root)) else {
-        return cut(text).into();
-    };
-    let mut inside = BTreeSet::from([root]);
-    let mut kept = String::new();
-    for raw in text.lines() {
-        // Parents come before their children: the kernel lists a tree from its root.
-        let Some(line) = Line::parse(raw) else { continue };
-        let stacked_on_root = line.parent == root && line.point == "/";
-        let is_inside = line.id == root || (inside.contains(&line.parent) && !stacked_on_root);
-        if is_inside && kept.len() + raw.len() < MAX_TEXT {
-            inside.insert(line.id);
-            kept.push_str(raw);
-            kept.push('\n');
-        }
-    }
-    kept.into()
-}
-
-/// Whole lines within what is kept.
-fn cut(text: &str) -> &str {
-    if text.len() <= MAX_TEXT {
-        return text;
-    }
-    let end = text.as_bytes()[..MAX_TEXT].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    &text[..end]
-}
-
 /// The mount with this id.
 pub(super) fn by_id(text: &str, id: u64) -> Option<Mount> {
     lines(text).find(|line| line.id == id).map(|line| line.mount())
 }
 
-/// Brings a mount's flags up to date with what the kernel says of a file on it.
-pub(super) fn refresh(mount: &mut Mount, file: impl AsFd) {
-    let Ok(stat) = fstatvfs(file) else { return };
-    let read_only = stat.f_flag.contains(StatVfsMountFlags::RDONLY);
-    if read_only != mount.read_only {
-        let (old, new) = if read_only { ("rw", "ro") } else { ("ro", "rw") };
-        let options = mount.options.split(',').map(|option| if option == old { new } else { option });
-        mount.options = join(&options.collect::<Vec<_>>().join(","), "");
-        mount.read_only = read_only;
-    }
-    mount.noexec = stat.f_flag.contains(StatVfsMountFlags::NOEXEC);
+/// What can be said of the mount of a file when no table lists it: `chroot` hides the mount of its root.
+pub(super) fn unlisted(file: impl AsFd) -> Mount {
+    let flags = fstatvfs(file).map_or(StatVfsMountFlags::empty(), |stat| stat.f_flag);
+    Mount { read_only: flags.contains(StatVfsMountFlags::RDONLY), noexec: flags.contains(StatVfsMountFlags::NOEXEC), ..Mount::default() }
 }
 
 #[cfg(test)]
@@ -166,17 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn the_old_root_is_left_out() {
-        let kept = below_root(TEXT, Some(600));
-        assert_eq!(lines(&kept).map(|line| line.id).collect::<Vec<_>>(), [600, 601, 602]);
-        assert_eq!(&*below_root(TEXT, None), TEXT);
-    }
-
-    #[test]
-    fn long_tables_are_cut_at_a_line() {
-        let text = TEXT.repeat(400);
-        let kept = cut(&text);
-        assert!(kept.len() <= MAX_TEXT && kept.ends_with('\n') && kept.len() > MAX_TEXT - 200);
+    fn an_open_table_can_be_read_again() {
+        let table = open(std::process::id()).unwrap();
+        let text = read(&table);
+        assert!(lines(&text).any(|line| line.point == "/"));
+        assert_eq!(read(&table), text);
     }
 
     #[test]

@@ -19,6 +19,9 @@ use unready_diagnosis::{
 /// The proc file system of the initial pid namespace (in a pod: the host's, by `hostPID`).
 pub(super) const PROC: &str = "/proc";
 
+/// kthreadd, which stays in the node's first namespaces and may be looked at where init may not.
+pub(super) const KTHREADD: u32 = 2;
+
 /// Nanoseconds of a clock tick of `/proc/PID/stat`: `USER_HZ` is 100 on x86-64 and arm64 (`asm/param.h`).
 const TICK: u64 = 10_000_000;
 
@@ -29,7 +32,7 @@ pub(super) fn path(pid: u32, name: &str) -> String {
 
 /// At most `limit` bytes of a file.
 pub(super) fn read_bytes(path: impl AsRef<Path>, limit: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(limit.min(4096)).unwrap_or_default()); // one read for most of /proc
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

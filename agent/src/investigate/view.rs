@@ -1,19 +1,16 @@
 //! Through what a container is seen, best first: the process itself while it lives, another process of its cgroup, what
 //! was held of its root, the runtime's description on the host.
 
-use super::{
-    bundle::Volumes,
-    hold::{Held, Store},
-    mounts, proc,
-};
+use super::{bundle::Volumes, held::Held, hold::Store, mounts, proc};
 use std::{
+    fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
     sync::Arc,
 };
 use unready_diagnosis::{
     question::{self, IdRange, Scope},
-    units::Process,
+    units::{CgroupId, Process},
 };
 
 /// Most processes of a cgroup that are tried.
@@ -24,23 +21,17 @@ const MAX_SIBLINGS: usize = 64;
 pub(super) struct View {
     pub(super) kind: question::View,
     root: Arc<OwnedFd>,
-    /// Keeps the mounts below the root attached while we look, should the last process go meanwhile.
-    _namespace: Option<Arc<OwnedFd>>,
-    mountinfo: Mountinfo,
+    /// The open mount table, which keeps the mounts below the root attached while we look. `None`: the node's own.
+    mounts: Option<Arc<File>>,
     /// The process of the question, while it lives.
     pub(super) live: Option<u32>,
     /// A living process of the same namespaces.
     pub(super) neighbour: Option<u32>,
     pub(super) held: Option<Arc<Held>>,
+    /// Where the first program works, by the runtime's description.
+    pub(super) cwd: Option<String>,
     /// Mounts by the runtime's description, when the root is only what it prepared on the host.
     pub(super) volumes: Option<Volumes>,
-}
-
-#[derive(Debug)]
-enum Mountinfo {
-    Of(u32),
-    Text(Arc<str>),
-    Own,
 }
 
 impl View {
@@ -50,7 +41,7 @@ impl View {
         if let Some(view) = Self::of_process(scope.process, held.as_ref()) {
             return Ok(view);
         }
-        if let Some(view) = directory.and_then(|directory| Self::of_sibling(directory, held.as_ref())) {
+        if let Some(view) = directory.and_then(|directory| Self::of_sibling(store, scope.cgroup, directory, held.as_ref())) {
             return Ok(view);
         }
         match held {
@@ -68,11 +59,13 @@ impl View {
 
     /// Another process of the cgroup, of the same mount namespace as what was held: a runtime's helper that has just
     /// joined the cgroup still sees the node's files.
-    fn of_sibling(directory: &Path, held: Option<&Arc<Held>>) -> Option<Self> {
+    fn of_sibling(store: &Store, cgroup: CgroupId, directory: &Path, held: Option<&Arc<Held>>) -> Option<Self> {
         let expected = held.map(|held| held.place.mount_namespace);
+        let no_helpers = store.is_container(cgroup);
+        let is_inside = |namespace: u64| expected.map_or(!(no_helpers && store.is_node(namespace)), |expected| namespace == expected);
         pids(directory)
             .into_iter()
-            .filter(|pid| expected.is_none() || proc::namespace(*pid, "mnt") == expected)
+            .filter(|pid| proc::namespace(*pid, "mnt").is_some_and(is_inside))
             .find_map(|pid| Self::through(pid, question::View::Sibling, held))
     }
 
@@ -80,11 +73,11 @@ impl View {
         Some(Self {
             kind,
             root: Arc::new(proc::hold(&proc::path(pid, "root"))?),
-            _namespace: proc::hold_namespace(pid, "mnt").map(Arc::new),
-            mountinfo: Mountinfo::Of(pid),
+            mounts: Some(mounts::open(pid)?),
             live: None,
             neighbour: Some(pid),
             held: held.cloned(),
+            cwd: None,
             volumes: None,
         })
     }
@@ -94,23 +87,24 @@ impl View {
         Self {
             kind: question::View::Held,
             root: Arc::clone(&held.place.root),
-            _namespace: held.place.namespace.clone(),
-            mountinfo: held.place.mountinfo.clone().map_or(Mountinfo::Own, Mountinfo::Text),
+            mounts: held.place.mounts.clone(),
             live: None,
             neighbour: None,
             held: Some(held),
+            cwd: None,
             volumes: None,
         }
     }
 
     /// Our own root, for commands that were started in our namespaces.
     fn own() -> Option<Self> {
-        Self::of_directory("/").map(|view| Self { mountinfo: Mountinfo::Own, kind: question::View::Held, ..view })
+        Self::of_directory("/").map(|view| Self { kind: question::View::Held, ..view })
     }
 
     /// A root file system on the host, as the runtime prepared it.
-    pub(super) fn of_bundle(rootfs: &str, volumes: Volumes) -> Option<Self> {
-        Self::of_directory(rootfs).map(|view| Self { volumes: Some(volumes), ..view })
+    pub(super) fn of_bundle(rootfs: &str, cwd: &str, volumes: Volumes) -> Option<Self> {
+        let cwd = Some(cwd.to_owned()).filter(|cwd| cwd.starts_with('/'));
+        Self::of_directory(rootfs).map(|view| Self { volumes: Some(volumes), cwd, ..view })
     }
 
     /// A directory of ours.
@@ -118,11 +112,11 @@ impl View {
         Some(Self {
             kind: question::View::Bundle,
             root: Arc::new(proc::hold(path)?),
-            _namespace: None,
-            mountinfo: Mountinfo::Own,
+            mounts: None,
             live: None,
             neighbour: None,
             held: None,
+            cwd: None,
             volumes: None,
         })
     }
@@ -131,14 +125,9 @@ impl View {
         self.root.as_fd()
     }
 
-    /// The container's mount table: as fresh as it can be had.
-    pub(super) fn mountinfo(&self) -> Arc<str> {
-        let fresh = match &self.mountinfo {
-            Mountinfo::Of(pid) => proc::read(*pid, "mountinfo", mounts::MAX_READ).filter(|text| !text.is_empty()),
-            Mountinfo::Text(text) => return Arc::clone(text),
-            Mountinfo::Own => own_mountinfo(),
-        };
-        fresh.map(Arc::from).or_else(|| self.held.as_ref()?.place.mountinfo.clone()).unwrap_or_else(|| Arc::from(""))
+    /// The container's mount table as it is now.
+    pub(super) fn mountinfo(&self) -> String {
+        self.mounts.clone().or_else(mounts::of_node).map(|table| mounts::read(&table)).unwrap_or_default()
     }
 
     /// `/proc/self` inside the container, while the process lives.
@@ -179,14 +168,9 @@ impl View {
         if let Some(place) = self.live.and_then(|pid| proc::place(pid, "cwd")) {
             return Some(place);
         }
-        self.held.as_ref()?.working_directory(process)
+        let remembered = self.held.as_ref().and_then(|held| held.working_directory(process));
+        remembered.or_else(|| self.cwd.clone())
     }
-}
-
-/// Our own mount table.
-pub(super) fn own_mountinfo() -> Option<String> {
-    let bytes = proc::read_bytes(format!("{}/self/mountinfo", proc::PROC), mounts::MAX_READ).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Processes of a cgroup.

@@ -9,7 +9,6 @@ use rustix::fs::{Dir, FileType, Mode, OFlags, Statx, StatxAttributes, StatxFlags
 use std::{
     collections::BTreeMap,
     os::fd::{AsFd, OwnedFd},
-    sync::Arc,
 };
 use unready_diagnosis::{
     question::{Component, FileKind, Mount, Stop, Walk},
@@ -25,7 +24,7 @@ const MAX_ALIKE: usize = 5;
 /// Makes components of files, with their mounts.
 pub(super) struct Describer<'v> {
     view: &'v View,
-    mountinfo: Arc<str>,
+    mountinfo: String,
     known: BTreeMap<u64, Mount>,
 }
 
@@ -34,18 +33,11 @@ impl<'v> Describer<'v> {
         Self { view, mountinfo: view.mountinfo(), known: BTreeMap::new() }
     }
 
-    /// The mount of a file of the container, its flags as they are now.
+    /// The mount of a file of the container.
     pub(super) fn mount(&mut self, file: impl AsFd, path: &str, stat: &Statx) -> Mount {
         let id = stat.stx_mnt_id;
         let (mountinfo, known) = (&self.mountinfo, &mut self.known);
-        let mut mount = known
-            .entry(id)
-            .or_insert_with(|| {
-                let mut mount = mounts::by_id(mountinfo, id).unwrap_or_default();
-                mounts::refresh(&mut mount, file);
-                mount
-            })
-            .clone();
+        let mut mount = known.entry(id).or_insert_with(|| mounts::by_id(mountinfo, id).unwrap_or_else(|| mounts::unlisted(file))).clone();
         if let Some(volumes) = &self.view.volumes {
             volumes.translate(path, &mut mount);
         }
