@@ -33,8 +33,8 @@ fn with_caps(creds: Creds, capabilities: &[Capability]) -> Creds {
     Creds { cap_effective: capabilities.iter().fold(0, |set, c| set | 1 << c.0), ..creds }
 }
 
-fn with_groups(creds: Creds, groups: &[u32]) -> Creds {
-    Creds { groups: groups.to_vec(), ..creds }
+fn with_groups(creds: &Creds, groups: &[u32]) -> Creds {
+    Creds { groups: groups.to_vec(), ..creds.clone() }
 }
 
 fn open_dir() -> Component {
@@ -61,14 +61,14 @@ fn the_first_class_that_fits_decides_alone() {
 
 #[test]
 fn a_supplementary_group_counts_as_the_group() {
-    let member = with_groups(creds(1000, 1000), &[2000]);
+    let member = with_groups(&creds(1000, 1000), &[2000]);
     assert_eq!(reading(&member, open_dir(), file("/d/f", 0, 2000, 0o640)), None);
     assert_eq!(reading(&member, open_dir(), file("/d/f", 0, 2000, 0o604)), Some(Layer::ModeBits(Class::Group)));
 }
 
 #[test]
 fn groups_that_were_not_captured_make_a_denial_unsure() {
-    let mut many = with_groups(creds(1000, 1000), &[2000]);
+    let mut many = with_groups(&creds(1000, 1000), &[2000]);
     many.groups_cut = true;
     let unsure = denial(Call::Open, O_RDONLY, Errno::EACCES, &many, &walk([open_dir(), file("/d/f", 0, 3000, 0o640)]));
     assert!(!unsure.unwrap().sure);
@@ -203,7 +203,7 @@ fn acl_entries_are_tried_in_the_order_of_acl5() {
         ("nobody fits", &[], with_acl(&[(GroupObj, 2), (Group(3000), 2)], 6), layer(Other, 0, None)),
     ];
     for (name, groups, inode, expected) in cases {
-        assert_eq!(reading(&with_groups(creds(1000, 1000), groups), open_dir(), inode), expected, "{name}");
+        assert_eq!(reading(&with_groups(&creds(1000, 1000), groups), open_dir(), inode), expected, "{name}");
     }
 }
 
@@ -330,7 +330,7 @@ fn ownership_is_asked_for_modes_and_owners() {
     assert_eq!(change(&user, Call::Chown, chown(1001, u32::MAX), own()), needs, "nobody gives files away");
     assert_eq!(change(&user, Call::Chown, chown(1000, 1000), own()), None, "nothing changes");
     assert_eq!(change(&user, Call::Chown, chown(u32::MAX, 2000), own()), needs);
-    assert_eq!(change(&with_groups(user.clone(), &[2000]), Call::Chown, chown(u32::MAX, 2000), own()), None, "a group of its own");
+    assert_eq!(change(&with_groups(&user, &[2000]), Call::Chown, chown(u32::MAX, 2000), own()), None, "a group of its own");
     assert_eq!(change(&user, Call::Chown, chown(u32::MAX, 1000), theirs()), Some(Layer::Ownership));
     assert_eq!(change(&creds(0, 0), Call::Chown, chown(999, 999), theirs()), needs);
     assert_eq!(change(&with_caps(creds(0, 0), &[Capability::CHOWN]), Call::Chown, chown(999, 999), own()), None);

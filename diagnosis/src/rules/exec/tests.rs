@@ -28,8 +28,8 @@ fn text(finding: &Finding) -> String {
     format!("{}\n{}\n{}\n{}", finding.layer, finding.summary, finding.explanation.join("\n"), finding.remedy.text)
 }
 
-fn program(mode: u32) -> Option<crate::question::Component> {
-    Some(file("/app/server", 0, 0, mode))
+fn program(mode: u32) -> crate::question::Component {
+    file("/app/server", 0, 0, mode)
 }
 
 fn elf(interpreter: Option<(&str, bool)>, libraries: &[(&str, Option<&str>)]) -> ExecFormat {
@@ -51,14 +51,14 @@ fn one_enoent_has_four_meanings() {
     let cases = [
         (None, unknown, Cause::CommandNotFound, layer::MISSING_COMMAND, "/app/server"),
         (
-            program(0o755),
+            Some(program(0o755)),
             elf(Some(("/lib64/ld-linux-x86-64.so.2", false)), &[]),
             Cause::LoaderMissing,
             layer::LOADER,
             "/lib64/ld-linux-x86-64.so.2",
         ),
-        (program(0o755), script("/bin/bash", false, false), Cause::ScriptInterpreterMissing, layer::INTERPRETER, "/bin/bash"),
-        (program(0o755), script("/bin/sh\r", false, true), Cause::ScriptInterpreterMissing, layer::CRLF, "/app/server"),
+        (Some(program(0o755)), script("/bin/bash", false, false), Cause::ScriptInterpreterMissing, layer::INTERPRETER, "/bin/bash"),
+        (Some(program(0o755)), script("/bin/sh\r", false, true), Cause::ScriptInterpreterMissing, layer::CRLF, "/app/server"),
     ];
     for (found, format, cause, layer, subject) in cases {
         let finding = told(&exec("/app/server", "ENOENT"), &World::pod().read("/app/server", found, format));
@@ -76,7 +76,7 @@ fn a_carriage_return_is_shown() {
 #[test]
 fn the_loader_tells_which_image_fits() {
     let remedy = |loader| {
-        let world = World::pod().read("/app/server", program(0o755), elf(Some((loader, false)), &[]));
+        let world = World::pod().read("/app/server", Some(program(0o755)), elf(Some((loader, false)), &[]));
         told(&exec("/app/server", "ENOENT"), &world).remedy.text
     };
     assert!(remedy("/lib/ld-musl-x86_64.so.1").contains("Alpine image"));
@@ -98,7 +98,7 @@ fn the_loader_of_an_interpreter_is_found_behind_the_script() {
 #[test]
 fn enoexec_is_another_machine_or_no_program() {
     let foreign = ExecFormat::Elf { machine: "aarch64".into(), host: "x86-64".into(), interpreter: None, libraries: vec![] };
-    let finding = told(&exec("/app/server", "ENOEXEC"), &World::pod().read("/app/server", program(0o755), foreign));
+    let finding = told(&exec("/app/server", "ENOEXEC"), &World::pod().read("/app/server", Some(program(0o755)), foreign));
     assert_eq!((finding.cause, finding.proved), (Cause::WrongArchitecture, true));
     assert!(
         finding.remedy.text.contains("--platform linux/amd64") && finding.remedy.text.contains("kubernetes.io/arch: arm64"),
@@ -106,7 +106,7 @@ fn enoexec_is_another_machine_or_no_program() {
         finding.remedy.text
     );
     let text_file = ExecFormat::Unknown { what: "text without #!".into() };
-    let finding = told(&exec("/app/server", "ENOEXEC"), &World::pod().read("/app/server", program(0o755), text_file));
+    let finding = told(&exec("/app/server", "ENOEXEC"), &World::pod().read("/app/server", Some(program(0o755)), text_file));
     assert_eq!((finding.cause, finding.layer.as_str()), (Cause::NotExecutable, layer::NO_PROGRAM));
     let blind = told(&exec("/app/server", "ENOEXEC"), &World::pod());
     assert_eq!((blind.cause, blind.proved), (Cause::NotExecutable, false), "it is there, or it would be ENOENT");
@@ -136,7 +136,7 @@ fn eacces_of_an_execve_has_five_meanings() {
 #[test]
 fn a_search_along_path_is_one_finding_with_its_directories() {
     let tries = ["/usr/local/bin/servre", "/usr/bin/servre", "/bin/servre"].map(|target| exec(target, "ENOENT"));
-    let world = tries.iter().fold(World::pod(), |world, failure| world.failing(failure));
+    let world = tries.iter().fold(World::pod(), World::failing);
     let finding = told(&tries[0], &world);
     assert_eq!((finding.layer.as_str(), finding.subject.name.as_str()), (layer::SEARCH_PATH, "servre"));
     assert!(text(&finding).contains("/usr/local/bin, /usr/bin and /bin"), "{}", text(&finding));
@@ -146,14 +146,10 @@ fn a_search_along_path_is_one_finding_with_its_directories() {
 #[test]
 fn a_shell_that_looks_and_gives_up() {
     let tries = ["/usr/bin/servre", "/bin/servre"].map(|target| lookup(Call::Stat, target));
-    let gave_up = tries
-        .iter()
-        .fold(World::pod(), |world, failure| world.failing(failure))
-        .running(&["/bin/bash", "-c", "servre"], Some(ExitStatus::Code(127)));
+    let gave_up = tries.iter().fold(World::pod(), World::failing).running(&["/bin/bash", "-c", "servre"], Some(ExitStatus::Code(127)));
     let finding = told(&tries[0], &gave_up);
     assert_eq!((finding.cause, finding.subject.name.as_str()), (Cause::CommandNotFound, "servre"));
-    let went_on =
-        tries.iter().fold(World::pod(), |world, failure| world.failing(failure)).running(&["/bin/bash"], Some(ExitStatus::Code(1)));
+    let went_on = tries.iter().fold(World::pod(), World::failing).running(&["/bin/bash"], Some(ExitStatus::Code(1)));
     assert!(explain(&tries[0], &went_on.context()).is_none(), "it ended of something else");
 }
 
@@ -161,9 +157,9 @@ fn a_shell_that_looks_and_gives_up() {
 fn a_library_is_missing_only_if_it_is_needed_and_nowhere() {
     let tries = ["/lib/libfoo.so.3", "/usr/lib/libfoo.so.3"].map(|target| lookup(Call::Open, target));
     let run = |exit, needs: Option<Option<&str>>| {
-        let world = tries.iter().fold(World::pod(), |world, failure| world.failing(failure)).running(&["/app/server"], Some(exit));
+        let world = tries.iter().fold(World::pod(), World::failing).running(&["/app/server"], Some(exit));
         match needs {
-            Some(found) => world.read("/app/server", program(0o755), elf(None, &[("libfoo.so.3", found)])),
+            Some(found) => world.read("/app/server", Some(program(0o755)), elf(None, &[("libfoo.so.3", found)])),
             None => world,
         }
     };
@@ -179,7 +175,7 @@ fn a_library_is_missing_only_if_it_is_needed_and_nowhere() {
 #[test]
 fn a_module_of_node() {
     let tries = ["/app/node_modules/@acme/db", "/node_modules/@acme/db"].map(|target| lookup(Call::Stat, target));
-    let world = |exit| tries.iter().fold(World::local(), |world, failure| world.failing(failure)).running(&["node", "app.js"], Some(exit));
+    let world = |exit| tries.iter().fold(World::local(), World::failing).running(&["node", "app.js"], Some(exit));
     let said = |exit| world(exit).said("Error: Cannot find module '@acme/db'");
     let finding = told(&tries[0], &said(ExitStatus::Code(1)));
     assert_eq!((finding.layer.as_str(), finding.subject.name.as_str()), (layer::MODULE, "@acme/db"));
@@ -219,7 +215,7 @@ fn a_container_that_never_started_is_told_by_the_runtimes_description() {
 #[test]
 fn without_the_description_the_runtimes_own_looks_tell() {
     let looks = ["/usr/bin/servre", "/bin/servre"].map(|target| Failure { by_runtime: true, ..lookup(Call::Stat, target) });
-    let world = looks.iter().fold(World::pod(), |world, failure| world.failing(failure));
+    let world = looks.iter().fold(World::pod(), World::failing);
     let finding = never_started(FAILED_AT, &world.context()).unwrap();
     assert_eq!((finding.subject.name.as_str(), finding.proved), ("servre", false));
     assert!(never_started(FAILED_AT, &World::pod().context()).is_none());
@@ -228,7 +224,8 @@ fn without_the_description_the_runtimes_own_looks_tell() {
 #[test]
 fn the_runtimes_failing_execve_is_explained_like_any_other() {
     let failure = Failure { by_runtime: true, ..exec("/app/server", "ENOENT") };
-    let world = World::pod().failing(&failure).read("/app/server", program(0o755), elf(Some(("/lib/ld-musl-x86_64.so.1", false)), &[]));
+    let world =
+        World::pod().failing(&failure).read("/app/server", Some(program(0o755)), elf(Some(("/lib/ld-musl-x86_64.so.1", false)), &[]));
     assert_eq!(never_started(FAILED_AT, &world.context()).unwrap().cause, Cause::LoaderMissing);
     let gone = World::pod().walked("/app/server", missing("/app/server", "/app", []));
     assert_eq!(told(&failure, &gone).cause, Cause::CommandNotFound);
