@@ -135,7 +135,7 @@ fn repeated(cgroup: u64, watch: *mut Watch, record: &CallFailed) -> bool {
     }
     let first = RepeatValue { count: 1, last: at, tgid, reserved: 0 };
     // Another CPU may have come first with the same failure: then this is its repetition.
-    REPEATS.insert(&key, &first, BPF_NOEXIST.into()).is_err() && count_known(&key, tgid, at)
+    REPEATS.insert(key, first, BPF_NOEXIST.into()).is_err() && count_known(&key, tgid, at)
 }
 
 #[inline(always)]

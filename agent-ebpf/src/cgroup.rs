@@ -68,7 +68,7 @@ fn watch(id: u64) -> bool {
         watch.assume_init_mut()
     };
     watch.level = Level::Starting as u32;
-    WATCHED.insert(id, &*watch, BPF_NOEXIST.into()).is_ok()
+    WATCHED.insert(id, *watch, BPF_NOEXIST.into()).is_ok()
 }
 
 /// `cgroup/cgroup_rmdir`

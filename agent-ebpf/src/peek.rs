@@ -131,9 +131,8 @@ impl User {
 /// What a string helper returned: the bytes written with the NUL, or an error.
 #[inline(always)]
 fn length<const N: usize>(read: i64) -> Result<usize, Unreadable> {
-    match read {
-        1.. if read <= N as i64 => Ok(read as usize - 1),
-        0 => Ok(0),
+    match usize::try_from(read) {
+        Ok(read) if read <= N => Ok(read.saturating_sub(1)),
         _ => Err(Unreadable),
     }
 }

@@ -1,4 +1,4 @@
-//! A runtime enters the container's file system: pivot_root and chroot that succeeded. Level 1.
+//! A runtime enters the container's file system: `pivot_root` and `chroot` that succeeded. Level 1.
 
 use crate::{
     globals::field,

@@ -55,7 +55,7 @@ pub(crate) fn fill(arguments: Arguments, rule: &CallRule, record: &mut CallFaile
     if rule.shape == Shape::Fd as u8 {
         record.dirfd = arguments.get(rule.path_arg)? as i32;
         // A descriptor that is not open (EBADF is of no interest, but it may be closed by now) leaves the call itself to tell.
-        let _ = file(record.dirfd as u32, record);
+        let _ = file(record.dirfd.cast_unsigned(), record);
         return Ok(true);
     }
     if rule.shape == Shape::SockAddr as u8 {

@@ -276,7 +276,7 @@ mod tests {
         builder.compound(KIND_UNION, "", false, &[("", 2, 0)]);
         let alias = builder.name("inner_t");
         builder.words(&[alias, 8 << 24, 2]);
-        builder.compound(KIND_STRUCT, "outer", true, &[("first", 1, 0), ("", 3, 64), ("named", 4, 128), ("flag", 1, 192 | 1 << 24)]);
+        builder.compound(KIND_STRUCT, "outer", true, &[("first", 1, 0), ("", 3, 64), ("named", 4, 128), ("flag", 1, (1 << 24) + 192)]);
         builder
     }
 

@@ -36,7 +36,7 @@ impl Rule {
         let mut rule = CallRule { call: call as u16, shape: shape as u8, ..CallRule::NONE };
         let mut index = 0;
         while index < errnos.len() {
-            let errno = errnos[index] as usize;
+            let errno = errnos[index].cast_unsigned() as usize;
             rule.errnos[errno / 64] |= 1 << (errno % 64);
             index += 1;
         }
@@ -233,8 +233,8 @@ mod tests {
     #[test]
     fn errnos_are_told_apart() {
         let rule = Rule::new(Call::Bind, Shape::SockAddr, BINDS).0;
-        for errno in 0..200 {
-            assert_eq!(rule.wants(errno), BINDS.contains(&c_int::from(errno as i16)), "{errno}");
+        for errno in 0..200_u8 {
+            assert_eq!(rule.wants(errno.into()), BINDS.contains(&c_int::from(errno)), "{errno}");
         }
     }
 }

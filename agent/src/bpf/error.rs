@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn only_the_end_of_the_log_is_shown() {
-        let log: String = (0..100).map(|line| format!("{line}\n\n")).collect();
+        let log = (0..100).map(|line| format!("{line}\n\n")).collect::<Vec<_>>().concat();
         assert_eq!(tail(&log).lines().next(), Some("85"));
     }
 }

@@ -53,7 +53,7 @@ pub struct Kernel {
 impl Kernel {
     /// Loads and verifies all programs; attaches none.
     pub fn load(options: &LoadOptions) -> Result<Self, LoadError> {
-        let Loaded { mut ebpf, usable, degraded } = load::load(options)?;
+        let Loaded { mut ebpf, usable, degraded } = load::load(*options)?;
         Ok(Self {
             watched: HashMap::try_from(load::take(&mut ebpf, "WATCHED")?).map_err(|error| LoadError::of_map("WATCHED", &error))?,
             repeats: HashMap::try_from(load::take(&mut ebpf, "REPEATS")?).map_err(|error| LoadError::of_map("REPEATS", &error))?,

@@ -34,7 +34,7 @@ pub(super) struct Loaded {
 }
 
 /// Loads and verifies everything.
-pub(super) fn load(options: &LoadOptions) -> Result<Loaded, LoadError> {
+pub(super) fn load(options: LoadOptions) -> Result<Loaded, LoadError> {
     if OBJECT.is_empty() {
         return Err(LoadError::NoObject);
     }
@@ -79,7 +79,7 @@ fn lift_memlock() {
 /// Reads the object with the globals of this kernel in it, and makes the maps.
 fn parse<'a>(
     mut loader: EbpfLoader<'a>,
-    options: &LoadOptions,
+    options: LoadOptions,
     offsets: &'a Plain<Offsets>,
     fields: &'a Plain<Fields>,
 ) -> Result<Ebpf, LoadError> {
