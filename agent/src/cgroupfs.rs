@@ -80,25 +80,26 @@ impl CgroupRoot {
         self.path.join(cgroup.trim_start_matches('/'))
     }
 
+    /// The path of a cgroup, from its id: for a path that was too long for its record. Looks at the whole hierarchy.
+    pub fn path_of(&self, id: CgroupId) -> Option<String> {
+        self.all().into_iter().find_map(|(found, path)| (found == id).then_some(path))
+    }
+
     /// All cgroups that exist now, parents before children, as records.
-    pub fn walk(&self) -> Vec<Record> {
+    pub fn walk(&self) -> impl Iterator<Item = Record> {
+        self.all().into_iter().map(|(id, path)| Record::CgroupCreated { id, path, existing: true })
+    }
+
+    fn all(&self) -> Vec<(CgroupId, String)> {
         let mut found = Vec::new();
         let mut pending = vec![self.path.clone()];
         while let Some(directory) = pending.pop() {
-            let Ok(entries) = fs::read_dir(&directory) else {
-                continue;
-            }; // removed meanwhile
+            let Ok(entries) = fs::read_dir(&directory) else { continue }; // removed meanwhile
             for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-                let Ok(metadata) = entry.metadata() else {
-                    continue;
-                };
+                let Ok(metadata) = entry.metadata() else { continue };
                 let path = entry.path();
                 if let Ok(below) = path.strip_prefix(&self.path) {
-                    found.push(Record::CgroupCreated {
-                        id: CgroupId(metadata.ino()),
-                        path: format!("/{}", below.display()),
-                        existing: true,
-                    });
+                    found.push((CgroupId(metadata.ino()), format!("/{}", below.display())));
                 }
                 pending.push(path);
             }

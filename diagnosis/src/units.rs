@@ -15,6 +15,7 @@ impl BootNanos {
     }
 
     /// This moment and a duration later.
+    #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)))
     }

@@ -127,6 +127,7 @@ impl Handle {
 /// See the module's head.
 pub struct Pipeline {
     engine: Engine,
+    root: CgroupRoot,
     kernel: Kernel,
     reader: Reader,
     investigator: Investigator,
@@ -162,6 +163,7 @@ impl Pipeline {
         let (events, events_out) = mpsc::channel(EVENTS);
         let mut pipeline = Self {
             engine: Engine::new(Config { clock: anchor, ..Config::default() }),
+            root: root.clone(),
             kernel,
             reader,
             investigator: Investigator::new(root.clone()).with_state_roots(options.state_roots.clone()),
@@ -266,7 +268,13 @@ impl Pipeline {
         }
     }
 
-    fn record(&mut self, record: Record, at: BootNanos) {
+    fn record(&mut self, mut record: Record, at: BootNanos) {
+        if let Record::CgroupCreated { id, path, .. } = &mut record
+            && decode::cgroup_path_may_be_cut(path)
+            && let Some(whole) = self.root.path_of(*id)
+        {
+            *path = whole;
+        }
         self.investigator.note(&record);
         self.tell(&record);
         if let Record::Exit { task, .. } = &record
@@ -347,7 +355,9 @@ impl Pipeline {
 fn report(summary: &Summary) {
     match &summary.failed {
         Some(error) => tracing::warn!("the recording ends early, {} inputs are missing from it: {error}", summary.missing),
-        None if summary.missing > 0 => tracing::warn!("the disk was too slow for the recording: {} inputs are missing from it", summary.missing),
+        None if summary.missing > 0 => {
+            tracing::warn!("the disk was too slow for the recording: {} inputs are missing from it", summary.missing)
+        }
         None => tracing::debug!("{} inputs recorded", summary.written),
     }
 }

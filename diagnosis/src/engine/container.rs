@@ -47,6 +47,8 @@ pub(crate) enum Trigger {
 pub(crate) struct Pending {
     pub(crate) trigger: Trigger,
     pub(crate) since: BootNanos,
+    /// Nothing can be said without the answers: it waits longer.
+    pub(crate) patient: bool,
 }
 
 /// A verdict that was given, and for what.
@@ -60,6 +62,8 @@ pub(crate) struct Spoken {
 
 /// Lines of stderr that are kept.
 const OUTPUT_LINES: usize = 20;
+/// Processes that are kept.
+const PROCESSES: usize = 128;
 /// Ports that are kept.
 const LISTENERS: usize = 64;
 
@@ -213,7 +217,6 @@ impl Container {
 
     /// Keeps a process; when there are too many, the oldest that ended well gives way.
     fn remember(&mut self, view: ProcessView) {
-        const PROCESSES: usize = 128;
         if self.processes.len() >= PROCESSES {
             let ended_well = |known: &ProcessView| known.exited.is_some_and(|(_, status)| status.is_success());
             let index = self.processes.iter().position(ended_well).unwrap_or(1);
@@ -271,13 +274,13 @@ impl Container {
             |failure: &&mut Failure| failure.call.hash == call.hash && failure.call.call == call.call && failure.call.errno == call.errno;
         if let Some(failure) = self.failures.iter_mut().find(known) {
             // The kernel forgot it and sent it anew; or a scenario repeats itself.
-            failure.count += 1;
+            failure.count = failure.count.saturating_add(1);
             failure.last = now;
             failure.call.task = call.task;
             return;
         }
         if self.failures.len() >= limit {
-            self.completeness.suppressed += 1;
+            self.completeness.suppressed = self.completeness.suppressed.saturating_add(1);
             return;
         }
         let by_runtime = self.main.is_none();
@@ -351,7 +354,7 @@ impl Container {
     pub(super) fn consider(&mut self, trigger: Trigger, now: BootNanos) {
         let outranked = matches!(&self.pending, Some(pending) if pending.trigger != Trigger::Retry && trigger == Trigger::Retry);
         if !outranked {
-            self.pending = Some(Pending { trigger, since: now });
+            self.pending = Some(Pending { trigger, since: now, patient: false });
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     Config,
     ask::SymptomKey,
-    container::{Container, Phase, Spoken, Trigger},
+    container::{Container, Pending, Phase, Spoken, Trigger},
     timing::look_early,
     verdicts,
 };
@@ -12,12 +12,15 @@ use crate::{
     record::ExitStatus,
     rules::{self, Context, Finding, Symptom, weight},
     units::BootNanos,
+    verdict::SubjectKind,
 };
 
 /// How many candidates are examined: beyond the best few, the evidence is too thin to tell them apart.
 const EXAMINED: usize = 4;
 /// A failure of a process that still runs needs more to be blamed than one that ended its process.
 const ALIVE_THRESHOLD: i32 = 60;
+/// How long a judgement waits for its answers when nothing at all can be said without them.
+pub(crate) const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Lets a container act after a change: asks early, moves by the clock, judges, and says more when more is known.
 pub(crate) fn advance(container: &mut Container, config: &Config, now: BootNanos) {
@@ -29,13 +32,21 @@ pub(crate) fn advance(container: &mut Container, config: &Config, now: BootNanos
         let candidates = candidates(container, pending.trigger, config, now);
         ask_for(container, &candidates, config);
         let open = candidates.iter().any(|(key, _)| container.asked.is_open(*key));
-        if !open || now.since(pending.since) >= config.answer_within {
-            container.pending = None;
-            speak(container, &candidates, config);
+        if !open || now.since(pending.since) >= if pending.patient { LAST_WORD } else { config.answer_within } {
+            let said = speak(container, &candidates, config);
+            let wait = !said && open && now.since(pending.since) < LAST_WORD;
+            container.pending = wait.then_some(Pending { patient: true, ..pending });
         }
     } else {
+        ask_on(container, config);
         say_more(container, config);
     }
+}
+
+/// An answer that came after the judgement may raise another question.
+fn ask_on(container: &mut Container, config: &Config) {
+    let spoken: Vec<(SymptomKey, i32)> = container.spoken.iter().map(|spoken| (spoken.symptom, spoken.score)).collect();
+    ask_for(container, &spoken, config);
 }
 
 /// The symptoms that may explain it, best first.
@@ -60,7 +71,7 @@ fn candidates(container: &Container, trigger: Trigger, config: &Config, now: Boo
     found.sort_by_key(|(_, score)| std::cmp::Reverse(*score));
     found.truncate(EXAMINED);
     match trigger {
-        Trigger::NeverStarted => found.push((SymptomKey::NeverStarted, weight::LIKELY)),
+        Trigger::NeverStarted => found.push((SymptomKey::NeverStarted, weight::CERTAIN)),
         Trigger::Exit if !is_others_doing(container) => found.push((SymptomKey::Exit, 0)),
         Trigger::Exit | Trigger::OutOfMemory | Trigger::Retry | Trigger::GiveUp => {}
     }
@@ -96,8 +107,8 @@ fn ask_for(container: &mut Container, candidates: &[(SymptomKey, i32)], config: 
     }
 }
 
-/// Says what the best candidate means that a rule can explain.
-fn speak(container: &mut Container, candidates: &[(SymptomKey, i32)], config: &Config) {
+/// Says what the best candidate means that a rule can explain; false: none can be explained yet.
+fn speak(container: &mut Container, candidates: &[(SymptomKey, i32)], config: &Config) -> bool {
     let now_known: Vec<(SymptomKey, i32, Finding)> = candidates
         .iter()
         .filter_map(|(key, _)| {
@@ -111,17 +122,32 @@ fn speak(container: &mut Container, candidates: &[(SymptomKey, i32)], config: &C
         })
         .collect();
     let best = now_known.iter().max_by_key(|(_, score, finding)| score + if finding.proved { 5 } else { 0 });
-    let Some((key, score, finding)) = best else { return };
-    let rival = now_known.iter().any(|(other, rival, found)| {
-        other != key && rival + weight::RIVAL > *score && found.proved && (found.cause, &found.subject) != (finding.cause, &finding.subject)
-    });
+    let Some((key, score, finding)) = best else { return false };
+    let rival = now_known
+        .iter()
+        .any(|(other, rival, found)| other != key && rival + weight::RIVAL > *score && found.proved && !same_thing(found, finding));
     if container.spoken.iter().any(|spoken| spoken.symptom == *key) {
         say_more(container, config);
-        return;
+        return true;
     }
     let verdict = verdicts::make(container, *key, finding, verdicts::confidence(*score, finding.proved, rival));
     container.outputs.push(Output::Verdict(Box::new(verdict.clone())));
     container.spoken.push(Spoken { symptom: *key, score: *score, rival, verdict });
+    true
+}
+
+/// Whether two findings are one: of an address, the port alone counts (a program tries both families).
+fn same_thing(one: &Finding, other: &Finding) -> bool {
+    let name = |finding: &Finding| match finding.subject.kind {
+        SubjectKind::Address => finding.subject.name.rsplit(':').next().unwrap_or_default().to_owned(),
+        SubjectKind::Path
+        | SubjectKind::Library
+        | SubjectKind::Capability
+        | SubjectKind::Command
+        | SubjectKind::Process
+        | SubjectKind::Limit => finding.subject.name.clone(),
+    };
+    (one.cause, one.subject.kind, name(one)) == (other.cause, other.subject.kind, name(other))
 }
 
 /// Explains again what was said, and repeats it when there is more to say.
@@ -135,6 +161,7 @@ fn say_more(container: &mut Container, config: &Config) {
         let mut verdict = verdicts::make(container, symptom, &finding, verdicts::confidence(score, finding.proved, rival));
         let before = &container.spoken[index].verdict;
         verdict.resolved_at = before.resolved_at;
+        verdict.id.clone_from(&before.id); // the same finding, said better: it replaces what was said
         if verdict != *before {
             container.outputs.push(Output::Verdict(Box::new(verdict.clone())));
             container.spoken[index].verdict = verdict;

@@ -52,8 +52,6 @@ pub struct Config {
     pub containers: usize,
     /// Distinct failures kept a container.
     pub failures: usize,
-    /// Processes kept a container.
-    pub processes: usize,
     /// Questions asked a container.
     pub questions: usize,
 }
@@ -68,7 +66,6 @@ impl Default for Config {
             answer_within: Duration::from_millis(150),
             containers: 2048,
             failures: 512,
-            processes: 128,
             questions: 96,
         }
     }
@@ -92,6 +89,8 @@ pub struct Engine {
     outputs: VecDeque<Output>,
 }
 
+/// Shortest time between two looks at a container by the clock.
+const TICK: Duration = Duration::from_millis(1);
 /// Victims remembered at once: each waits only for its own exit.
 const VICTIMS: usize = 64;
 
@@ -192,12 +191,12 @@ impl Engine {
     /// Records were lost: every start under way may lack evidence.
     pub fn handle_loss(&mut self, loss: Loss) {
         for container in self.containers.values_mut().filter(|container| container.is_starting()) {
-            container.completeness.lost += loss.lost + loss.undecodable;
+            container.completeness.lost = container.completeness.lost.saturating_add(loss.lost).saturating_add(loss.undecodable);
         }
         if let Some((cgroup, suppressed)) = loss.suppressed
             && let Some(container) = self.containers.get_mut(&self.owner(cgroup))
         {
-            container.completeness.suppressed += suppressed;
+            container.completeness.suppressed = container.completeness.suppressed.saturating_add(suppressed);
         }
     }
 
@@ -238,6 +237,7 @@ impl Engine {
         if container.is_forgotten() {
             self.forget(id);
         } else if let Some(due) = container.due(&self.config) {
+            let due = due.max(now.after(TICK)); // whatever a container claims: time must pass between two looks at it
             container.scheduled = Some(due);
             self.timers.insert((due, id));
         }

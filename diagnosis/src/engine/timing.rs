@@ -4,10 +4,11 @@ use super::{
     Config,
     ask::SymptomKey,
     container::{Container, Phase, Trigger},
+    judge::LAST_WORD,
 };
 use crate::{
     record::Errno,
-    rules::{self, weight},
+    rules::{self, Failure, weight},
     units::BootNanos,
 };
 use std::time::Duration;
@@ -38,24 +39,30 @@ impl Container {
 
     /// A failure that is tried again and again, and lately.
     pub(crate) fn retried(&self, now: BootNanos) -> Option<usize> {
-        self.failures.iter().position(|failure| {
-            weight::is_retried(failure)
-                && now.since(failure.last) < RETRY_FRESH
-                && !failure.by_runtime
-                && !weight::is_noise(failure)
-                && failure.call.errno != Errno::ENOENT // polling for a file is another cause's business
-        })
+        self.failures.iter().position(|failure| is_retry(failure) && now.since(failure.last) < RETRY_FRESH)
+    }
+
+    /// Until when what is retried keeps it from being left alone.
+    fn busy_until(&self) -> BootNanos {
+        let retried = self.failures.iter().filter(|failure| is_retry(failure));
+        retried.map(|failure| failure.last.after(RETRY_FRESH)).max().unwrap_or_default()
     }
 
     /// When the clock alone can change something.
     pub(crate) fn due(&self, config: &Config) -> Option<BootNanos> {
         let confirm = (!self.confirmed).then(|| self.created.after(config.confirm_within));
-        let answers = self.pending.as_ref().map(|pending| pending.since.after(config.answer_within));
+        let answers =
+            self.pending.as_ref().map(|pending| pending.since.after(if pending.patient { LAST_WORD } else { config.answer_within }));
         let running = self.phase == Phase::Started && !self.is_local_run();
         let ready = self.listeners.iter().map(|(_, since)| since.after(config.ready_after)).min().filter(|_| running);
-        let settle = running.then(|| self.quiet_since.after(config.settle_after));
+        let settle = running.then(|| self.quiet_since.after(config.settle_after).max(self.busy_until()));
         [confirm, answers, ready, settle].into_iter().flatten().min()
     }
+}
+
+/// A failure that is tried again and again. (Polling for a missing file is another cause's business.)
+fn is_retry(failure: &Failure) -> bool {
+    weight::is_retried(failure) && !failure.by_runtime && !weight::is_noise(failure) && failure.call.errno != Errno::ENOENT
 }
 
 /// Asks early about the newest failure, while its process may still be there.

@@ -41,14 +41,19 @@ pub fn score(failure: &Failure, context: &Context<'_>, end: BootNanos) -> Option
         return None; // the process went on to execute another program, or found it in the next directory
     }
     let spoken = spoken_of(failure, context);
-    if is_noise(failure) && spoken <= 0 {
+    let exit = process.and_then(|process| process.exited);
+    let decisive =
+        is_runtime_file(failure) && matches!(exit, Some((at, status)) if !status.is_success() && at.since(failure.last) <= AT_ONCE);
+    if is_noise(failure) && spoken <= 0 && !decisive {
         return None;
     }
-    let exit = process.and_then(|process| process.exited);
     if matches!(exit, Some((_, status)) if status.is_success()) && context.probe.is_none() {
         return None; // it ended well in spite of it
     }
     let mut score = by_kind(failure) + spoken;
+    if path(failure).is_some_and(|path| is_side_file(&path.path)) {
+        score -= SIDE_FILE;
+    }
     if was_told(failure, context) {
         score += TOLD;
     }
@@ -72,7 +77,11 @@ const RUNTIME_EXEC: i32 = 90;
 const TOLD: i32 = 25;
 const VOLUME: i32 = 15;
 const RETRIED: i32 = 15;
+const SIDE_FILE: i32 = 15;
 const LOADER_EXIT: i32 = 50;
+/// An exit this soon after a failure is taken as its answer to it.
+const AT_ONCE: Duration = Duration::from_millis(AT_ONCE_MILLIS as u64);
+const AT_ONCE_MILLIS: u128 = 25;
 
 /// Whether it was tried at least three times over a second.
 pub fn is_retried(failure: &Failure) -> bool {
@@ -98,18 +107,26 @@ fn by_kind(failure: &Failure) -> i32 {
         (_, Errno::EACCES | Errno::EPERM) if look => 30,
         (_, Errno::EACCES | Errno::EPERM) => 40,
         (_, Errno::ENOENT) if look => 5,
+        (_, Errno::ENOENT) if makes(failure) => 35,
         (_, Errno::ENOENT) => 20,
         _ => 35,
     }
 }
 
+/// What it wanted to make has no directory: that is not looking for something optional.
+fn makes(failure: &Failure) -> bool {
+    const O_CREAT: u64 = 0o100;
+    let opens = failure.call.call == Call::Open && failure.call.arg & O_CREAT != 0;
+    opens || matches!(failure.call.call, Call::Mkdir | Call::Mknod | Call::Bind | Call::Symlink)
+}
+
 /// How soon the process ended after its failure.
 const fn nearness(gap: Duration) -> i32 {
     match gap.as_millis() {
-        0..=25 => 20,
-        26..=250 => 12,
-        251..=2000 => 0,
-        2001..=10_000 => -20,
+        millis if millis <= AT_ONCE_MILLIS => 20,
+        millis if millis <= 250 => 12,
+        millis if millis <= 2000 => 0,
+        millis if millis <= 10_000 => -20,
         _ => -40,
     }
 }
@@ -162,8 +179,21 @@ fn spoken_of(failure: &Failure, context: &Context<'_>) -> i32 {
         (true, _, false) | (false, true, true) => 50,
         (false, true, false) => 30,
         (false, false, true) => 20,
+        (false, false, false) if super::files::is_complained_of(failure, context) => 40,
+        (false, false, false) if context.output.iter().rev().take(3).any(|line| speaks_of_failure(line)) => -30,
         (false, false, false) => -15,
     }
+}
+
+/// A line that gives a reason, and so another one than a failure that it does not name.
+fn speaks_of_failure(line: &str) -> bool {
+    let line = line.to_lowercase();
+    ["error", "fatal", "panic", "fail", "cannot", "could not", "unable", "invalid", "unknown"].iter().any(|word| line.contains(word))
+}
+
+/// Logs and pid files: programs write them if they can, and mostly go on if they cannot.
+fn is_side_file(path: &str) -> bool {
+    path.starts_with("/var/log/") || [".log", ".pid"].iter().any(|end| path.ends_with(end))
 }
 
 /// The process was given this path, or a directory above it, or something below it.
@@ -225,15 +255,36 @@ pub fn is_library(path: &str) -> bool {
 
 /// Failures that healthy programs make. Seen with strace on some sixty of Debian's programs.
 pub fn is_noise(failure: &Failure) -> bool {
+    if matches!(failure.call.errno, Errno::EMFILE | Errno::ENFILE) {
+        return false; // the limit is the matter, whatever file it met
+    }
     let Some(PathArg { path, .. }) = path(failure) else { return false };
     let base = path.rsplit('/').next().unwrap_or(path);
     NOISE_EXACT.contains(&path.as_str())
         || NOISE_BELOW.iter().any(|prefix| path.starts_with(prefix))
         || NOISE_PARTS.iter().any(|part| path.contains(part))
+        || (is_library(path) && NOISE_LIBRARY_PARTS.iter().any(|part| path.contains(part)))
         || (failure.call.errno == Errno::ENOENT && NOISE_MISSING.contains(&base))
         || (failure.call.call == Call::Connect && (path.ends_with("/nscd/socket") || path == "/dev/log" || path.contains("systemd")))
 }
 
+/// Files that programs look for in many places and that minimal images lack: harmless, unless the program ends at once
+/// without them.
+fn is_runtime_file(failure: &Failure) -> bool {
+    failure.call.errno == Errno::ENOENT
+        && path(failure)
+            .is_some_and(|path| RUNTIME_FILES.iter().any(|prefix| path.path.starts_with(prefix)) || path.path.ends_with("zoneinfo.zip"))
+}
+
+const RUNTIME_FILES: &[&str] = &[
+    "/etc/ssl/",
+    "/etc/pki/",
+    "/usr/local/share/certs",
+    "/usr/lib/ssl/",
+    "/usr/share/zoneinfo",
+    "/usr/lib/zoneinfo",
+    "/usr/share/lib/zoneinfo",
+];
 const NOISE_EXACT: &[&str] = &[
     "/etc/ld.so.preload",
     "/etc/ld.so.cache",
@@ -293,10 +344,6 @@ const NOISE_BELOW: &[&str] = &[
 const NOISE_PARTS: &[&str] = &[
     "__pycache__",
     "glibc-hwcaps",
-    "/tls/",
-    "/x86_64/",
-    "/haswell/",
-    "/avx512",
     "LC_MESSAGES",
     "/.git",
     "/.config/",
@@ -306,6 +353,8 @@ const NOISE_PARTS: &[&str] = &[
     "gconv-modules",
     "libnss_",
 ];
+/// Directories that ld.so tries for libraries alone: elsewhere `/etc/tls/` is where a key lies.
+const NOISE_LIBRARY_PARTS: &[&str] = &["/tls/", "/x86_64/", "/haswell/", "/avx512"];
 const NOISE_MISSING: &[&str] = &[
     "pyvenv.cfg",
     "pybuilddir.txt",

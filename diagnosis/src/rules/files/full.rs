@@ -40,7 +40,9 @@ fn storage(failure: &Failure, context: &Context<'_>) -> Finding {
     let found = found_mount(context);
     let mount = usage.map(|usage| usage.mount.clone()).or_else(|| found.as_ref().and_then(|(mount, _)| mount.clone()));
     let path = found.and_then(|(_, path)| path).or_else(|| paths(failure, context).pop().map(|(_, path)| path.path));
-    let name = path.clone().unwrap_or_else(|| words::subject_name(&failure.call.target));
+    // A descriptor's file has no path once the process is gone: then what is full is named, not a bare file name.
+    let full = mount.as_ref().map(|mount| mount.point.clone()).filter(|point| !point.is_empty());
+    let name = path.clone().or(full).unwrap_or_else(|| words::subject_name(&failure.call.target));
     let layer = layer_of(failure, usage);
     let mut finding = about(Cause::StorageFull, layer, &name, failure);
     finding.explanation = reasons(failure, context, &name, mount.as_ref(), usage, layer);

@@ -47,6 +47,11 @@ pub fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Question> {
     }
 }
 
+/// Whether the program's own words complain of what this path stands for: "unknown authority" for a bundle of CA certificates.
+pub(in crate::rules) fn is_complained_of(failure: &Failure, context: &Context<'_>) -> bool {
+    failure.call.errno == Errno::ENOENT && runtime::is_complained_of(failure, context)
+}
+
 /// What a failure on a file means.
 pub fn explain(failure: &Failure, context: &Context<'_>) -> Option<Finding> {
     if belongs_elsewhere(failure) {

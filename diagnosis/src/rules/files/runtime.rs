@@ -176,6 +176,10 @@ pub(in crate::rules) fn explain(failure: &Failure, context: &Context<'_>) -> Opt
 }
 
 /// The program speaks of it on stderr.
+pub(super) fn is_complained_of(failure: &Failure, context: &Context<'_>) -> bool {
+    weight::path(failure).is_some_and(|path| thing_of(&path.path).is_some_and(|thing| complains(thing, context, &path.path)))
+}
+
 fn complains(thing: &Thing, context: &Context<'_>, path: &str) -> bool {
     context.output.iter().any(|line| {
         let line = line.to_lowercase();

@@ -14,4 +14,4 @@ pub(crate) use calls::{O_NOFOLLOW, address_port};
 pub use calls::{access_mode, call, call_name, failure, flags, subject_name};
 pub use layers::{LAYERS, LayerWords, layer};
 pub use quantities::{bytes, duration, list, plural, times};
-pub use things::{account, acl_tag, component, exit_status, kind, mount, owner_mode, permissions, place, process, signal, who};
+pub use things::{account, acl_tag, component, exit_status, kind, mount, owner_mode, permissions, process, signal, who};

@@ -79,18 +79,15 @@ pub fn acl_tag(tag: AclTag) -> String {
     }
 }
 
-/// A mount in words: `the root file system (overlay)`, `the mount at /data (ext4)`.
+/// A mount in words: `the root file system (overlay)`, `the mount at /data (ext4)`. Without a point it was not found among
+/// the process's mounts: what is known of it comes from the file itself.
 pub fn mount(mount: &Mount) -> String {
     let fstype = if mount.fstype.is_empty() { "type unknown" } else { &mount.fstype };
     match mount.point.as_str() {
-        "" | "/" => format!("the root file system ({fstype})"),
+        "" => "a file system whose mount could not be told".to_owned(),
+        "/" => format!("the root file system ({fstype})"),
         point => format!("the mount at {point} ({fstype})"),
     }
-}
-
-/// Where something is, for remedies: the mount's point.
-pub fn place(mount: &Mount) -> &str {
-    if mount.point.is_empty() { "/" } else { &mount.point }
 }
 
 /// `pid 4711 (postgres)`.
@@ -185,6 +182,7 @@ mod tests {
         assert_eq!(mount(&root), "the root file system (overlay)");
         let data = Mount { point: "/data".into(), fstype: "ext4".into(), ..Mount::default() };
         assert_eq!(mount(&data), "the mount at /data (ext4)");
+        assert_eq!(mount(&Mount::default()), "a file system whose mount could not be told");
     }
 
     #[test]

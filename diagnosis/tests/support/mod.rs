@@ -1,0 +1,14 @@
+//! The harness of the scenarios: a file of timed inputs, a miniature world that answers the engine's questions, and a
+//! player that lets time pass.
+//!
+//! - [`scenario`]: the file's format.
+//! - [`step`]: one line of what happened, as strace would print it.
+//! - [`world`]: the container as the agent would find it when asked.
+//! - [`arbitrary`]: for the properties, inputs that no file describes.
+//! - [`play`]: feeds the engine in the order of time and collects what it says.
+
+pub mod arbitrary;
+pub mod play;
+pub mod scenario;
+pub mod step;
+pub mod world;

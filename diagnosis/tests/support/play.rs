@@ -1,0 +1,260 @@
+//! The player: feeds the engine in the order of time, answers its questions from the world, and lets its clock run.
+//! Several scenarios may be cast at once, each as a container of its own.
+
+use super::{
+    scenario::Scenario,
+    step::{Reader, START},
+    world::Moment,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::mpsc,
+    time::Duration,
+};
+use unready_diagnosis::{
+    Engine, Input, Output,
+    engine::Config,
+    input::RunChange,
+    question::{Answer, Question, QuestionId},
+    record::Record,
+    units::{BootNanos, CgroupId, ClockAnchor},
+    verdict::Verdict,
+};
+
+/// How the world answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answering {
+    /// Within 2 ms.
+    Prompt,
+    /// After 700 ms: the engine has said what it could before.
+    Late,
+    /// That it can no longer be told.
+    Gone,
+}
+
+impl Answering {
+    pub const ALL: [Self; 3] = [Self::Prompt, Self::Late, Self::Gone];
+
+    const fn delay(self) -> Duration {
+        match self {
+            Self::Prompt | Self::Gone => Duration::from_millis(2),
+            Self::Late => Duration::from_millis(700),
+        }
+    }
+}
+
+/// What came out about one container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Played {
+    /// The last word on each id, in the order of the first.
+    pub verdicts: Vec<Verdict>,
+    /// The container was released.
+    pub released: bool,
+}
+
+/// A scenario as one of several containers.
+#[derive(Clone, Copy, Debug)]
+pub struct Cast<'a> {
+    pub scenario: &'a Scenario,
+    /// Tells the containers apart: cgroup id, path and process ids follow from it.
+    pub number: u32,
+    /// When its steps' time begins, after that of the first.
+    pub offset: Duration,
+}
+
+/// How long the clock runs on after the last step.
+const AFTERWARDS: Duration = Duration::from_mins(3);
+/// How long a player may take: far more than it needs, unless the engine never comes back.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The clock of scenarios: boot time 0 is this wall-clock time.
+pub const CLOCK: ClockAnchor = ClockAnchor { boot: BootNanos(0), wall: 1_700_000_000_000_000_000 };
+
+/// An engine with default limits and the scenarios' clock.
+pub fn engine() -> Engine {
+    Engine::new(Config { clock: CLOCK, ..Config::default() })
+}
+
+impl Cast<'_> {
+    pub const fn cgroup(&self) -> CgroupId {
+        CgroupId(4242 + self.number as u64)
+    }
+
+    fn start(&self) -> BootNanos {
+        START.after(self.offset)
+    }
+
+    fn path(&self) -> String {
+        match (&self.scenario.container, &self.scenario.run) {
+            (Some(path), None) => path.clone(),
+            (None, Some(_)) => format!("/unready/run-{}", self.number),
+            (None, None) => format!("/kubepods/burstable/pod8a0c7b64-53f2-4d1e-9a57-0b1c2d3e4f50/{:064x}", 0xfeed_0000 + self.number),
+            (Some(_), Some(_)) => panic!("{}: container and run exclude each other", self.scenario.name()),
+        }
+    }
+
+    /// Its inputs in the order of time, without answers.
+    pub fn inputs(&self) -> Vec<(BootNanos, Input)> {
+        let (cgroup, start) = (self.cgroup(), self.start());
+        let mut reader = Reader::new(cgroup, start, self.number * 100_000, self.scenario.creds.as_deref(), self.scenario.world.user_ns());
+        let mut all = vec![(start, Input::Record(Record::CgroupCreated { id: cgroup, path: self.path(), existing: false }))];
+        if let Some(run) = &self.scenario.run {
+            let started = RunChange::Started { cgroup, command: run.command.clone(), probe: run.probe.clone() };
+            all.push((start, Input::Run(started)));
+        }
+        all.extend(self.scenario.steps.iter().flat_map(|line| reader.read(line)));
+        all.sort_by_key(|(at, _)| *at);
+        let removed = all.iter().any(|(_, input)| matches!(input, Input::Record(Record::CgroupRemoved { .. })));
+        if reader.all_ended() && !self.scenario.stays && !removed {
+            let last = all.last().map_or(start, |(at, _)| *at);
+            all.push((last.after(Duration::from_millis(40)), Input::Record(Record::CgroupRemoved { id: cgroup })));
+        }
+        all
+    }
+}
+
+/// The inputs of a scenario that is alone.
+pub fn inputs(scenario: &Scenario) -> Vec<(BootNanos, Input)> {
+    alone(scenario).inputs()
+}
+
+const fn alone(scenario: &Scenario) -> Cast<'_> {
+    Cast { scenario, number: 0, offset: Duration::ZERO }
+}
+
+/// Plays a scenario.
+pub fn play(scenario: &Scenario, answering: Answering) -> Played {
+    let cast = alone(scenario);
+    play_together(&[cast], answering, cast.inputs()).remove(&cast.cgroup()).unwrap_or_default()
+}
+
+/// Plays several at once; `inputs` are theirs, in the order in which they reach the engine.
+pub fn play_together(casts: &[Cast<'_>], answering: Answering, inputs: Vec<(BootNanos, Input)>) -> BTreeMap<CgroupId, Played> {
+    Player::new(casts, answering).play(inputs)
+}
+
+/// Does something that must come to an end. If it does not, the whole test program ends: a thread cannot be stopped, and
+/// would take its processor from the tests that follow.
+pub fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    let worker = std::thread::spawn(move || sender.send(work()));
+    match receiver.recv_timeout(PATIENCE) {
+        Ok(result) => result,
+        Err(mpsc::RecvTimeoutError::Timeout) => {
+            eprintln!("{what}: the engine does not come back");
+            std::process::exit(101);
+        }
+        Err(mpsc::RecvTimeoutError::Disconnected) => match worker.join() {
+            Err(panic) => std::panic::resume_unwind(panic),
+            Ok(_) => unreachable!("the worker sends before it ends"),
+        },
+    }
+}
+
+struct Player<'a> {
+    engine: Engine,
+    casts: &'a [Cast<'a>],
+    answering: Answering,
+    alive: BTreeSet<u32>,
+    answers: BTreeMap<(BootNanos, QuestionId), Answer>,
+    asked: BTreeSet<QuestionId>,
+    now: BootNanos,
+    played: BTreeMap<CgroupId, Played>,
+}
+
+impl<'a> Player<'a> {
+    fn new(casts: &'a [Cast<'a>], answering: Answering) -> Self {
+        Self {
+            engine: engine(),
+            casts,
+            answering,
+            alive: BTreeSet::new(),
+            answers: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            now: START,
+            played: casts.iter().map(|cast| (cast.cgroup(), Played::default())).collect(),
+        }
+    }
+
+    fn play(mut self, inputs: Vec<(BootNanos, Input)>) -> BTreeMap<CgroupId, Played> {
+        let end = inputs.iter().map(|(at, _)| *at).max().unwrap_or(START).after(AFTERWARDS);
+        for (at, input) in inputs {
+            self.run_until(at);
+            self.note(&input);
+            self.feed(input, at);
+        }
+        self.run_until(end);
+        self.played
+    }
+
+    /// Lets timers and answers come that are due before `until`.
+    fn run_until(&mut self, until: BootNanos) {
+        let mut idle = 0;
+        loop {
+            let timer = self.engine.poll_timeout();
+            let answer = self.answers.keys().next().copied();
+            let next = timer.into_iter().chain(answer.map(|(at, _)| at)).min().filter(|at| *at < until);
+            let Some(at) = next else { break };
+            idle = if at > self.now { 0 } else { idle + 1 };
+            assert!(idle < 1000, "the engine's timer stands still at {at:?}");
+            match answer.filter(|(due, _)| *due <= at) {
+                Some(key) => {
+                    let answer = self.answers.remove(&key).expect("just seen");
+                    self.feed(Input::Answer { id: key.1, answer }, key.0);
+                }
+                None => self.feed(Input::Timeout, at),
+            }
+        }
+    }
+
+    fn note(&mut self, input: &Input) {
+        match input {
+            Input::Record(Record::Exec { task, .. }) => {
+                self.alive.insert(task.process.pid);
+            }
+            Input::Record(Record::Exit { task, .. }) => {
+                self.alive.remove(&task.process.pid);
+            }
+            _ => {}
+        }
+    }
+
+    fn feed(&mut self, input: Input, at: BootNanos) {
+        self.now = self.now.max(at);
+        self.engine.handle(input, at);
+        while let Some(output) = self.engine.poll_output() {
+            self.take(output, at);
+        }
+    }
+
+    fn take(&mut self, output: Output, at: BootNanos) {
+        match output {
+            Output::Verdict(verdict) => {
+                let played = self.played.get_mut(&verdict.cgroup).expect("a verdict about a container of the cast");
+                match played.verdicts.iter_mut().find(|known| known.id == verdict.id) {
+                    Some(known) => *known = *verdict,
+                    None => played.verdicts.push(*verdict),
+                }
+            }
+            Output::Ask(id, question) => {
+                assert!(self.asked.insert(id), "the question id {id:?} was used twice");
+                let (due, answer) = self.answer(&question, at.after(self.answering.delay()));
+                self.answers.insert((due, id), answer);
+            }
+            Output::Release(cgroup) => self.played.get_mut(&cgroup).expect("a container of the cast").released = true,
+            Output::Attention(..) => {}
+        }
+    }
+
+    fn answer(&self, question: &Question, asked: BootNanos) -> (BootNanos, Answer) {
+        let cast = self.casts.iter().find(|cast| cast.cgroup() == question.cgroup()).expect("a question about a container of the cast");
+        let first_pid = cast.number * 100_000;
+        let alive = self.alive.iter().copied().filter(|pid| (first_pid..first_pid + 100_000).contains(pid)).collect();
+        match self.answering {
+            Answering::Gone => (asked, Answer::Gone { reason: "the process ended and its root was not held".to_owned() }),
+            Answering::Prompt | Answering::Late => {
+                cast.scenario.world.answer(question, Moment { asked, start: cast.start(), alive: &alive })
+            }
+        }
+    }
+}

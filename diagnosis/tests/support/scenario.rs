@@ -1,0 +1,185 @@
+//! The format of a scenario file.
+//!
+//! ```yaml
+//! cause: PermissionDenied          # the folder's cause
+//! role: trigger                    # trigger: this cause; near-miss: looks alike, is something else; healthy: silence
+//! about: A volume of root's under uid 1000.
+//! as: 1000:1000                    # uid:gid[:group,group…] [caps=NAME,…|all], root without it
+//! world:
+//!   files: { /data/: 0755 0:0, /data/orders.db: 0644 0:0 }
+//!   mounts: { /data: ext4 source=/dev/sdb }
+//! steps:
+//!   - 0ms exec /usr/bin/orders --db /data/orders.db
+//!   - 12ms fails open /data/orders.db O_RDWR|O_CREAT = EACCES
+//!   - 13ms exit 1
+//! expect:
+//!   - { cause: PermissionDenied, layer: mode bits, subject: /data/orders.db, confidence: Certain }
+//! ```
+//!
+//! `container:` is the cgroup's path, a container of containerd under Kubernetes without it; `run:` makes it a local
+//! run instead, with `command` and `probe`. `when-gone:` lists the causes that may be named instead when no question is
+//! answered (without it: the same ones; `[]`: silence is allowed); `needs-no-look: true` allows certainty even then, when
+//! the kernel's record is the proof. The cgroup is made before the first step and removed after the last process
+//! ended, unless `stays: true`.
+
+use super::world::World;
+use serde::{Deserialize, Deserializer};
+use std::path::{Path, PathBuf};
+use unready_diagnosis::{
+    cause::Cause,
+    verdict::{Confidence, Severity, Verdict},
+};
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Scenario {
+    pub cause: Cause,
+    pub role: Role,
+    pub about: String,
+    #[serde(default)]
+    pub container: Option<String>,
+    #[serde(default)]
+    pub run: Option<Run>,
+    #[serde(default, rename = "as")]
+    pub creds: Option<String>,
+    #[serde(default)]
+    pub stays: bool,
+    #[serde(default)]
+    pub world: World,
+    pub steps: Vec<String>,
+    pub expect: Vec<Expected>,
+    #[serde(default)]
+    pub when_gone: Option<Vec<Cause>>,
+    #[serde(default)]
+    pub needs_no_look: bool,
+    #[serde(skip)]
+    pub file: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    Trigger,
+    NearMiss,
+    Healthy,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Run {
+    pub command: Vec<String>,
+    pub probe: Option<String>,
+}
+
+/// A verdict, as far as the scenario says anything about it. Texts are substrings, without regard to case.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Expected {
+    pub cause: Cause,
+    #[serde(default)]
+    pub layer: Option<String>,
+    #[serde(default)]
+    pub subject: Option<String>,
+    #[serde(default = "blocking")]
+    pub severity: Severity,
+    #[serde(default)]
+    pub confidence: Option<Confidence>,
+    #[serde(default)]
+    pub count: Option<u64>,
+    #[serde(default)]
+    pub resolved: bool,
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub summary: Vec<String>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub explanation: Vec<String>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub remedy: Vec<String>,
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub evidence: Vec<String>,
+    /// What must not be said anywhere.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub never: Vec<String>,
+}
+
+const fn blocking() -> Severity {
+    Severity::Blocking
+}
+
+fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::One(text) => vec![text],
+        OneOrMany::Many(texts) => texts,
+    })
+}
+
+impl Expected {
+    /// What a verdict lacks; empty when it is the one expected.
+    pub fn misses(&self, verdict: &Verdict) -> Vec<String> {
+        let mut all = Vec::new();
+        let mut check = |what: &str, ok: bool, got: &dyn std::fmt::Display| {
+            if !ok {
+                all.push(format!("{what} is {got}"));
+            }
+        };
+        check("cause", verdict.cause == self.cause, &verdict.cause);
+        check("severity", verdict.severity == self.severity, &verdict.severity);
+        check("confidence", self.confidence.is_none_or(|wanted| verdict.confidence == wanted), &verdict.confidence);
+        check("count", self.count.is_none_or(|wanted| verdict.count == wanted), &verdict.count);
+        check("resolved", verdict.resolved_at.is_some() == self.resolved, &verdict.resolved_at.is_some());
+        check("subject", self.subject.as_ref().is_none_or(|wanted| verdict.subject.name == *wanted), &verdict.subject.name);
+        check("layer", self.layer.as_ref().is_none_or(|wanted| has(&verdict.layer, wanted)), &verdict.layer);
+        let explanation = verdict.explanation.join("\n");
+        let evidence = verdict.evidence.iter().map(|fact| fact.text.as_str()).collect::<Vec<_>>().join("\n");
+        for (what, wanted, got) in [
+            ("summary", &self.summary, &verdict.summary),
+            ("explanation", &self.explanation, &explanation),
+            ("remedy", &self.remedy, &verdict.remedy.text),
+            ("evidence", &self.evidence, &evidence),
+        ] {
+            for text in wanted.iter().filter(|text| !has(got, text)) {
+                all.push(format!("{what} says nothing of {text:?}: {got:?}"));
+            }
+        }
+        let said = [verdict.summary.as_str(), &explanation, &verdict.remedy.text, &evidence].join("\n");
+        all.extend(self.never.iter().filter(|text| has(&said, text)).map(|text| format!("it speaks of {text:?}")));
+        all
+    }
+}
+
+fn has(text: &str, part: &str) -> bool {
+    text.to_lowercase().contains(&part.to_lowercase())
+}
+
+/// All scenarios, or those whose path contains the text of the variable `SCENARIO`.
+pub fn load_all() -> Vec<Scenario> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/scenarios");
+    let mut files: Vec<PathBuf> = entries(&folder).into_iter().filter(|path| path.is_dir()).flat_map(|path| entries(&path)).collect();
+    files.sort();
+    files.iter().map(|file| load(file)).collect()
+}
+
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let read = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    read.map(|entry| entry.unwrap().path()).collect()
+}
+
+fn load(file: &Path) -> Scenario {
+    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let mut scenario: Scenario = serde_norway::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    file.clone_into(&mut scenario.file);
+    scenario
+}
+
+impl Scenario {
+    /// `<cause>/<name>`.
+    pub fn name(&self) -> String {
+        let folder = self.file.parent().and_then(Path::file_name).unwrap_or_default();
+        format!("{}/{}", folder.to_string_lossy(), self.file.file_stem().unwrap_or_default().to_string_lossy())
+    }
+}
