@@ -37,7 +37,7 @@ const ENDS: &[(&str, Option<Ended>, &str)] = &[
     ("no-x-bit", None, "permission denied"),
     ("no-format", Some(Ended::Code(1)), "exec format error"),
     ("no-interpreter", Some(Ended::Code(1)), "no such file or directory"),
-    ("directory-for-key", Some(Ended::Code(1)), "/keys/tls.key: Is a directory"),
+    ("directory-for-file", Some(Ended::Code(1)), "/data/orders.db: Is a directory"),
     ("misspelt-key", Some(Ended::Code(1)), "/keys/tls_key.pem: No such file or directory"),
     ("no-directory", Some(Ended::Code(1)), "/data/state/started: No such file or directory"),
     ("dangling-link", Some(Ended::Code(1)), "/keys/tls.key: No such file or directory"),

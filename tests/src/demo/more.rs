@@ -29,14 +29,14 @@ pub const SCENARIOS: &[Scenario] = &[
         ["ScriptInterpreterMissing", "/usr/bin/python3", "interpreter", "/usr/bin/python3"],
     ),
     explained(
-        "directory-for-key",
-        "a directory where the key was meant to be",
+        "directory-for-file",
+        "a directory where the database was meant to be",
         |world, name| {
-            let volume = world.volume(name, Access::root())?;
-            volume.directory("tls.key", Access::root())?;
-            Ok(app(world, name, &["/bin/read-key", "/keys/tls.key"]).volume(volume.path(), "/keys"))
+            let volume = world.volume(name, Access::new(APP, APP, 0o755))?;
+            volume.directory("orders.db", Access::new(APP, APP, 0o755))?;
+            Ok(app(world, name, &["/bin/open-or-exit", "/data/orders.db", "create"]).volume(volume.path(), "/data"))
         },
-        ["WrongFileType", "/keys/tls.key", "directory instead of file", "/keys/tls.key"],
+        ["WrongFileType", "/data/orders.db", "directory instead of file", "/data/orders.db"],
     ),
     explained(
         "misspelt-key",

@@ -39,7 +39,7 @@ pub enum Expected {
 pub struct Explained {
     /// Its cause.
     pub cause: &'static str,
-    /// Its subject.
+    /// Its subject. A `*` at its end: or what lies below it, where it depends on the moment whether more is known.
     pub subject: &'static str,
     /// Its layer.
     pub layer: &'static str,
@@ -48,6 +48,11 @@ pub struct Explained {
 }
 
 impl Explained {
+    fn is_subject(&self, said: &str) -> bool {
+        let beginning = self.subject.strip_suffix('*');
+        beginning.map_or(said == self.subject, |beginning| said.starts_with(beginning))
+    }
+
     /// What is wrong with a verdict; empty when it is right.
     fn differences(&self, verdict: &Verdict) -> Vec<String> {
         let mut all = Vec::new();
@@ -57,7 +62,9 @@ impl Explained {
             }
         };
         compare("cause", self.cause, &verdict.cause);
-        compare("subject", self.subject, &verdict.subject);
+        if !self.is_subject(&verdict.subject) {
+            compare("subject", self.subject, &verdict.subject);
+        }
         compare("layer", self.layer, &verdict.layer);
         compare("severity", "Blocking", &verdict.severity);
         if !verdict.remedy.text.contains(self.remedy) {

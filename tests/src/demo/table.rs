@@ -126,7 +126,7 @@ pub const SCENARIOS: &[Scenario] = &[
         "full-tmpfs",
         "a full tmpfs",
         |world, name| Ok(app(world, name, &["/bin/fill-disk", "/var/spool/app"]).tmpfs("/var/spool/app", 1 << 20)),
-        ["StorageFull", "/var/spool/app/journal", "bytes", "size="],
+        ["StorageFull", "/var/spool/app*", "bytes", "size="],
     ),
     explained(
         "no-loader",
