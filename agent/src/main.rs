@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -23,8 +24,8 @@ const DRAIN: Duration = Duration::from_secs(3);
 #[derive(Debug, Parser)]
 #[command(version, name = "unready-agent")]
 struct Args {
-    /// Stream verdicts to this collector, for instance http://127.0.0.1:50051
-    #[arg(long, value_name = "URL")]
+    /// Stream verdicts to this collector
+    #[arg(long, value_name = "http://HOST:PORT")]
     collector: Option<String>,
     /// Name of this node [default: its host name]
     #[arg(long, value_name = "NAME")]
@@ -41,7 +42,7 @@ struct Args {
     /// Seconds that system calls stay traced after the last start
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=3600))]
     linger: u64,
-    /// What to log: a level, or a filter such as unready_agent=debug
+    /// What to log: error, warn, info, debug or trace, also by module
     #[arg(long, value_name = "FILTER", default_value = "info")]
     log: String,
     /// Log the eBPF programs' own debug messages (slow)
@@ -72,6 +73,7 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&args.log).with_context(|| format!("--log {:?} is no filter", args.log))?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    make_room();
     let checks = preflight::examine();
     preflight::refusal(&checks)?;
     let node = args.node.clone().unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
@@ -107,6 +109,19 @@ async fn run(args: Args) -> anyhow::Result<()> {
     (&mut running).await.context("the pipeline did not end in peace")??;
     outputs.drain().await;
     Ok(())
+}
+
+/// A process that failed lives for a millisecond: whoever is to look at its root must not wait for a CPU behind the
+/// starts that it watches. And each container held takes some descriptors. Neither is vital.
+fn make_room() {
+    const NICE: i32 = -10;
+    if let Err(error) = setpriority_process(None, NICE) {
+        tracing::debug!("the priority cannot be raised: {error}");
+    }
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!("the limit of open files cannot be raised: {error}");
+    }
 }
 
 /// Where verdicts go.

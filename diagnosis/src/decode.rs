@@ -14,6 +14,7 @@ use thiserror::Error;
 use unready_agent_common::{
     limits::PATH_CAP,
     record::{self as wire, Header, Kind},
+    watch::RepeatKey,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -94,6 +95,19 @@ pub fn decode(bytes: &[u8]) -> Result<(BootNanos, Record), DecodeError> {
         Kind::Listening => listening(&frame.read()?)?,
     };
     Ok((BootNanos(header.at), record))
+}
+
+/// What the kernel counts the repetitions of a failure under; `None` for what is no whole record of a failing call.
+pub fn repeat_key(bytes: &[u8]) -> Option<RepeatKey> {
+    let (header, _) = Header::read_from_prefix(bytes).ok()?;
+    if header.kind != Kind::CallFailed as u32 || bytes.len() < wire::CallFailed::SHORT_SIZE {
+        return None;
+    }
+    let mut whole = [0; size_of::<wire::CallFailed>()];
+    let length = bytes.len().min(whole.len());
+    whole.get_mut(..length)?.copy_from_slice(bytes.get(..length)?);
+    let call: wire::CallFailed = zerocopy::transmute!(whole);
+    Some(RepeatKey { cgroup: call.task.cgroup, hash: call.hash, call: call.call, errno: call.errno, reserved: 0 })
 }
 
 /// Whether a path of [`Record::CgroupCreated`] fills the kernel's buffer and so may be cut: ask the file system for the

@@ -125,6 +125,11 @@ impl Kernel {
         self.watched.get(&cgroup.0, 0).ok().map(|Plain(watch)| watch)
     }
 
+    /// How often one failure has happened; `None`: the kernel does not remember it.
+    pub fn repeat(&self, key: &RepeatKey) -> Option<RepeatValue> {
+        self.repeats.get(&Plain(*key), 0).ok().map(|Plain(value)| value)
+    }
+
     /// The failures that have been repeated since this was last called, with their totals. When nothing was, it costs one
     /// system call; else two for each of the map's entries, at most [`REPEATS_MAX`].
     pub fn repeats(&self) -> Vec<(RepeatKey, RepeatValue)> {

@@ -42,7 +42,11 @@ pub(super) fn load(options: LoadOptions) -> Result<Loaded, LoadError> {
     let tracefs = Tracefs::find().map_err(LoadError::NoTracefs)?;
     let (loader, btf) = std::thread::scope(|scope| {
         // aya reads the kernel's BTF when a loader is made, whether it is used or not: then let it be at the same time.
-        let loader = scope.spawn(EbpfLoader::new);
+        let loader = scope.spawn(|| {
+            let mut loader = EbpfLoader::new();
+            loader.btf(None);
+            loader
+        });
         let btf = Btf::of_kernel();
         (loader.join(), btf)
     });
@@ -85,7 +89,7 @@ fn parse<'a>(
 ) -> Result<Ebpf, LoadError> {
     const OFF: u8 = 0;
     const DEBUG: u8 = aya_log::Level::Debug as u8;
-    loader.btf(None).override_global("OFFSETS", offsets, true).override_global("FIELDS", fields, true);
+    loader.override_global("OFFSETS", offsets, true).override_global("FIELDS", fields, true);
     loader.override_global(aya_log::LEVEL, if options.debug_log { &DEBUG } else { &OFF }, true);
     if !options.debug_log {
         loader.map_max_entries(log::RING, 1); // rounded up to a page

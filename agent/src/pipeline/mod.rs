@@ -94,7 +94,7 @@ const EVENTS: usize = 8192;
 const COMMANDS: usize = 1024;
 
 enum Command {
-    Input(Input),
+    Input(Box<Input>),
     Settle(CgroupId, oneshot::Sender<()>),
 }
 
@@ -108,7 +108,7 @@ pub struct Handle {
 impl Handle {
     /// Gives the engine an input that is not the kernel's.
     pub async fn input(&self, input: Input) {
-        let _ = self.commands.send(Command::Input(input)).await;
+        let _ = self.commands.send(Command::Input(Box::new(input))).await;
     }
 
     /// Waits until what the kernel has told so far is judged.
@@ -135,7 +135,8 @@ pub struct Pipeline {
     attention: Attention,
     counts: KernelCounts,
     commands: mpsc::Receiver<Command>,
-    answers: (mpsc::Sender<(QuestionId, Answer)>, mpsc::Receiver<(QuestionId, Answer)>),
+    answers_in: mpsc::Sender<(QuestionId, Answer)>,
+    answers: mpsc::Receiver<(QuestionId, Answer)>,
     events: mpsc::Sender<Event>,
     settling: Vec<(CgroupId, oneshot::Sender<()>)>,
     dropped_events: u64,
@@ -160,6 +161,7 @@ impl Pipeline {
         let anchor = clock::anchor()?;
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &Header::here(anchor))).transpose()?;
         let (commands_in, commands) = mpsc::channel(COMMANDS);
+        let (answers_in, answers) = mpsc::channel(COMMANDS);
         let (events, events_out) = mpsc::channel(EVENTS);
         let mut pipeline = Self {
             engine: Engine::new(Config { clock: anchor, ..Config::default() }),
@@ -171,12 +173,14 @@ impl Pipeline {
             attention,
             counts: KernelCounts::default(),
             commands,
-            answers: mpsc::channel(COMMANDS),
+            answers_in,
+            answers,
             events,
             settling: Vec::new(),
             dropped_events: 0,
         };
         for record in root.walk() {
+            pipeline.investigator.note(&record);
             pipeline.record(record, clock::now());
         }
         Ok((pipeline, Handle { commands: commands_in, anchor }, events_out))
@@ -192,7 +196,7 @@ impl Pipeline {
                     ready.context("wait for the ring buffer")?;
                     self.drain_ring();
                 }
-                Some((id, answer)) = self.answers.1.recv() => self.feed(Input::Answer { id, answer }, clock::now()),
+                Some((id, answer)) = self.answers.recv() => self.feed(Input::Answer { id, answer }, clock::now()),
                 command = self.commands.recv() => match command {
                     Some(command) => self.command(command),
                     None => break,
@@ -235,10 +239,10 @@ impl Pipeline {
     fn command(&mut self, command: Command) {
         match command {
             Command::Input(input) => {
-                if matches!(input, Input::Run(RunChange::Started { .. })) {
+                if matches!(*input, Input::Run(RunChange::Started { .. })) {
                     self.drain_ring(); // the cgroup's own record must come before what the launcher says of it
                 }
-                self.feed(input, clock::now());
+                self.feed(*input, clock::now());
             }
             Command::Settle(cgroup, done) => {
                 self.drain_ring();
@@ -248,18 +252,22 @@ impl Pipeline {
     }
 
     fn drain_ring(&mut self) {
-        let mut undecodable = 0;
-        let mut batch = Vec::new();
+        let (mut batch, mut undecodable) = (Vec::new(), 0);
+        let (investigator, root, counts) = (&self.investigator, &self.root, &mut self.counts);
         self.reader.drain(|bytes| match decode::decode(bytes) {
-            Ok(record) => batch.push(record),
+            Ok((at, record)) => {
+                let record = with_whole_path(record, root);
+                investigator.note(&record); // at once: a process that failed may be gone within a millisecond
+                if let Some(key) = decode::repeat_key(bytes) {
+                    counts.follow(key);
+                }
+                batch.push((at, record));
+            }
             Err(error) => {
                 undecodable += 1;
                 tracing::debug!("a record could not be decoded: {error}");
             }
         });
-        if batch.iter().any(|(_, record)| matches!(record, Record::Exit { .. })) && self.attention.is_attached() {
-            self.read_counts(clock::now()); // the count belongs into what is said of the exit
-        }
         for (at, record) in batch {
             self.record(record, at);
         }
@@ -268,27 +276,31 @@ impl Pipeline {
         }
     }
 
-    fn record(&mut self, mut record: Record, at: BootNanos) {
-        if let Record::CgroupCreated { id, path, .. } = &mut record
-            && decode::cgroup_path_may_be_cut(path)
-            && let Some(whole) = self.root.path_of(*id)
-        {
-            *path = whole;
-        }
-        self.investigator.note(&record);
+    fn record(&mut self, record: Record, at: BootNanos) {
         self.tell(&record);
-        if let Record::Exit { task, .. } = &record
-            && let Some(loss) = self.counts.suppressed(&self.kernel, task.cgroup)
-        {
-            self.feed(loss, at);
-        } else if let Record::CgroupRemoved { id } = &record {
-            self.counts.forget(*id);
+        match &record {
+            // The counts belong into what is said of the exit.
+            Record::Exit { task, .. } => self.feed_all(at, |counts, kernel| counts.read_one(kernel, task.cgroup)),
+            Record::CgroupRemoved { id } => self.counts.forget(*id),
+            Record::CgroupCreated { .. }
+            | Record::CgroupAttached { .. }
+            | Record::Exec { .. }
+            | Record::OomVictim { .. }
+            | Record::CallFailed(_)
+            | Record::RootChanged { .. }
+            | Record::Listening { .. }
+            | Record::Repeated { .. }
+            | Record::Output { .. } => {}
         }
         self.feed(Input::Record(record), at);
     }
 
     fn read_counts(&mut self, now: BootNanos) {
-        for input in self.counts.read(&self.kernel, now) {
+        self.feed_all(now, |counts, kernel| counts.read(kernel, now));
+    }
+
+    fn feed_all(&mut self, now: BootNanos, read: impl FnOnce(&mut KernelCounts, &Kernel) -> Vec<Input>) {
+        for input in read(&mut self.counts, &self.kernel) {
             self.feed(input, now);
         }
     }
@@ -313,7 +325,7 @@ impl Pipeline {
                 }
             }
             Output::Ask(id, question) => {
-                let (investigator, answers) = (self.investigator.clone(), self.answers.0.clone());
+                let (investigator, answers) = (self.investigator.clone(), self.answers_in.clone());
                 tokio::spawn(async move {
                     let answer = investigator.answer(question).await;
                     let _ = answers.send((id, answer)).await;
@@ -352,15 +364,26 @@ impl Pipeline {
     }
 }
 
+/// A cgroup's path that was too long for its record is looked up in the file system.
+fn with_whole_path(mut record: Record, root: &CgroupRoot) -> Record {
+    if let Record::CgroupCreated { id, path, .. } = &mut record
+        && decode::cgroup_path_may_be_cut(path)
+        && let Some(whole) = root.path_of(*id)
+    {
+        *path = whole;
+    }
+    record
+}
+
 fn report(summary: &Summary) {
     match &summary.failed {
         Some(error) => tracing::warn!("the recording ends early, {} inputs are missing from it: {error}", summary.missing),
         None if summary.missing > 0 => {
-            tracing::warn!("the disk was too slow for the recording: {} inputs are missing from it", summary.missing)
+            tracing::warn!("the disk was too slow for the recording: {} inputs are missing from it", summary.missing);
         }
         None => tracing::debug!("{} inputs recorded", summary.written),
     }
 }
 
 /// How long to sleep when nothing is due.
-const IDLE: Duration = Duration::from_secs(3600);
+const IDLE: Duration = Duration::from_hours(1);
