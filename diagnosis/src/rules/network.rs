@@ -75,15 +75,18 @@ fn taken(found: &mut Finding, failure: &Failure, context: &Context<'_>, port: u1
     let of = match (itself, own, listener.cgroup_path.as_deref()) {
         (true, ..) => "the very process that asked for it".to_owned(),
         (_, true, _) => format!("{who} of this container{since}"),
-        (_, _, Some(path)) => format!("{who} of cgroup {path}{since}"),
-        (_, _, None) => format!("{who}{since}"),
+        (_, _, Some(path)) if path.len() > 1 => format!("{who} of cgroup {path}{since}"),
+        (_, _, Some(_) | None) => format!("{who}{since}"),
     };
-    found.explanation = vec![format!("{} belongs to {of}", listener.address)];
+    found.explanation = vec![format!("port {port} at {} belongs to {of}", listener.address)];
     if itself {
         found.explanation.push("it binds the same port twice; [::] includes 0.0.0.0 unless IPV6_V6ONLY is set".to_owned());
     }
-    found.evidence =
-        vec![Evidence { at: failure.last, kind: EvidenceKind::Socket, text: format!("{} listens on {}", who, listener.address) }];
+    found.evidence = vec![Evidence {
+        at: failure.last,
+        kind: EvidenceKind::Socket,
+        text: format!("{who} listens on port {port} at {}", listener.address),
+    }];
     found.remedy.text = match (Setting::of(context.workload), own) {
         (_, true) => format!(
             "Let only one process of the container listen on port {port}: look for a second server, a second `listen`, or a start script that starts it twice."

@@ -26,7 +26,7 @@ fn nginx(pid: u32) -> Listener {
         pid: Some(pid),
         comm: Some("nginx".into()),
         cgroup_path: Some("/kubepods/podx/abc".into()),
-        address: "0.0.0.0:80".into(),
+        address: "0.0.0.0".into(),
         since: Some(BootNanos(FAILED_AT.0 - 2_000_000_000)),
     }
 }

@@ -103,7 +103,11 @@ fn denied_exec(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Find
         }
         (_, Purpose::Execute) => {
             let who = words::who(&failure.call.creds, &walk.uid_map, &walk.gid_map);
-            let reasons = vec![format!("{who} needs x on {}, which is {}", words::component(&denial.at), words::owner_mode(&denial.at))];
+            let mut reasons =
+                vec![format!("{who} needs x on {}, which is {}", words::component(&denial.at), words::owner_mode(&denial.at))];
+            if denial.at.mode & 0o111 == 0 {
+                reasons.push("nobody has x on it, and then root is no exception".to_owned());
+            }
             about_file(failure, layer::NO_EXECUTE_BIT, path, walk, &denial.at, reasons, context)
         }
         _ => denied::on_paths(failure, context),
@@ -203,7 +207,7 @@ fn not_found(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Findin
     let mut found = finding(Cause::CommandNotFound, layer, (SubjectKind::Command, subject), words::failure(failure));
     let walk = walk_of(context, path);
     found.explanation = if searched {
-        vec![format!("{name} is in none of the directories that were searched: {}", words::list(&directories, 12))]
+        vec![format!("{name} is in none of the directories that were searched: {}", words::list(&directories, 8))]
     } else {
         missing_reasons(path, walk)
     };

@@ -26,7 +26,7 @@ pub(super) fn explain(executable: &Executable, at: BootNanos, summary: String, s
     }
     let mut found = match &executable.format {
         ExecFormat::Elf { machine, host, .. } if machine != host => wrong_machine(executable, machine, host, summary, setting),
-        ExecFormat::Elf { interpreter: Some((loader, false)), .. } => loader_missing(executable, loader, summary),
+        ExecFormat::Elf { interpreter: Some((loader, false)), .. } => loader_missing(executable, loader, summary, setting),
         ExecFormat::Script { interpreter, exists: false, crlf } => interpreter_missing(executable, interpreter, *crlf, summary, setting),
         ExecFormat::Unknown { what } => {
             let reason = format!("{} is neither an ELF file nor a script: {what}", executable.path);
@@ -97,13 +97,17 @@ fn architecture(machine: &str) -> &str {
     }
 }
 
-fn loader_missing(executable: &Executable, loader: &str, summary: String) -> Finding {
+fn loader_missing(executable: &Executable, loader: &str, summary: String, setting: Setting) -> Finding {
     let mut found = finding(Cause::LoaderMissing, layer::LOADER, (SubjectKind::Path, loader), summary);
     found.explanation = vec![
         format!("{} is there; it is dynamically linked and asks for the loader {loader}, which does not exist", executable.path),
         "execve reports the missing loader as if the program itself were missing (ENOENT)".to_owned(),
     ];
-    found.remedy.text = if loader.contains("musl") {
+    found.remedy.text = if setting == Setting::Local {
+        format!(
+            "The program was built for another C library than this machine has: install the one with {loader}, build the program here, or link it statically."
+        )
+    } else if loader.contains("musl") {
         "The program is built for musl (Alpine), and the image is not: build it for glibc, link it statically, or use an Alpine image."
             .to_owned()
     } else if loader.contains("ld-linux") || loader.contains("ld64") {

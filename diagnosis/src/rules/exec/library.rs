@@ -68,11 +68,17 @@ fn missing_library(failure: &Failure, context: &Context<'_>, soname: &str) -> Op
         Some((_, Some(_))) | None => return None, // found in another directory, or an optional plugin
     };
     let searched = directories_searched(context, soname, is_lookup);
+    let searched = searched.iter().filter(|directory| !is_for_a_cpu(directory));
     let mut found = finding(Cause::LibraryMissing, layer::LIBRARY, (SubjectKind::Library, soname), words::failure(failure));
-    found.explanation = vec![reason, format!("it was looked for in {}", words::list(&searched, 8))];
+    found.explanation = vec![reason, format!("it was looked for in {}", words::list(searched, 8))];
     found.remedy.text = library_remedy(soname, setting(context));
     found.proved = matches!(needed, Some((_, None)));
     Some(found)
+}
+
+/// Directories that the loader tries for the CPU's sake before the plain one: they say nothing to a reader.
+fn is_for_a_cpu(directory: &str) -> bool {
+    directory.split('/').any(|part| matches!(part, "glibc-hwcaps" | "tls" | "x86_64" | "haswell" | "avx512_1" | "xeon_phi" | "atomics"))
 }
 
 fn or_the_program(program: &str) -> &str {

@@ -56,7 +56,7 @@ fn denied(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk,
     let setting = Setting::of(context.workload);
     let mut finding = about(Cause::PermissionDenied, &layer_words(&denial.layer), &name_of(path, Some(walk)), failure);
     finding.explanation = denied_words::reasons(failure, walk, denial);
-    finding.explanation.extend(denied_words::whereabouts(walk, &denial.at));
+    finding.explanation.extend(whereabouts(walk, &denial.at, setting));
     if !denial.sure {
         finding.explanation.push("the process has more groups than were captured; one of them may change this".to_owned());
     }
@@ -217,9 +217,13 @@ fn file_server(fstype: &str) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// In which volume something lies, for explanations.
-pub(super) fn volume_words(walk: &Walk, component: &Component) -> Option<String> {
-    let volume = volume::of_walk(walk, &component.mount)?;
-    let fstype = if component.mount.fstype.is_empty() { String::new() } else { format!(", {}", component.mount.fstype) };
-    Some(format!("{} is {}{fstype}", component.mount.point, volume))
+/// In which volume of the pod (or on which mount) something lies, for explanations.
+pub(super) fn whereabouts(walk: &Walk, component: &Component, setting: Setting) -> Option<String> {
+    let mount = &component.mount;
+    if setting != Setting::Pod {
+        let is_own = !matches!(mount.point.as_str(), "" | "/");
+        return is_own.then(|| format!("it lies on {}", words::mount(mount)));
+    }
+    let fstype = if mount.fstype.is_empty() { String::new() } else { format!(", {}", mount.fstype) };
+    volume::of_walk(walk, mount).map(|volume| format!("{} is {volume}{fstype}", mount.point))
 }

@@ -1,6 +1,5 @@
 //! The sentences of a denial: who needs what on which component, and what decided.
 
-use super::denied::volume_words;
 use crate::{
     permission::{Class, Denial, EXEC, Layer, Purpose, Rights, bits},
     question::{Component, FileKind, Walk},
@@ -69,11 +68,6 @@ pub(super) fn reasons(failure: &Failure, walk: &Walk, denial: &Denial) -> Vec<St
             vec![format!("{} is mounted with {flag}", words::mount(&at.mount)), format!("{who} cannot use {what}, there")]
         }
     }
-}
-
-/// Where the component lies, when that helps to find it in the manifest.
-pub(super) fn whereabouts(walk: &Walk, at: &Component) -> Option<String> {
-    volume_words(walk, at)
 }
 
 /// `process uid …`, with the ids that count for the call.

@@ -19,7 +19,7 @@ pub(super) fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Questio
     if let Target::File { fd, device, .. } = failure.call.target {
         return match found_mount(context) {
             None => vec![Question::FindMount { scope, device, fd }],
-            Some((Some(mount), path)) => vec![Question::Usage { scope, path: path.unwrap_or_else(|| words::place(&mount).to_owned()) }],
+            Some((Some(mount), path)) => vec![Question::Usage { scope, path: path.unwrap_or(mount.point) }],
             Some((None, Some(path))) => vec![Question::Usage { scope, path }],
             Some((None, None)) => Vec::new(),
         };
@@ -39,6 +39,7 @@ fn storage(failure: &Failure, context: &Context<'_>) -> Finding {
     let usage = usage(context);
     let found = found_mount(context);
     let mount = usage.map(|usage| usage.mount.clone()).or_else(|| found.as_ref().and_then(|(mount, _)| mount.clone()));
+    let mount = mount.filter(|mount| !mount.point.is_empty());
     let path = found.and_then(|(_, path)| path).or_else(|| paths(failure, context).pop().map(|(_, path)| path.path));
     // A descriptor's file has no path once the process is gone: then what is full is named, not a bare file name.
     let full = mount.as_ref().map(|mount| mount.point.clone()).filter(|point| !point.is_empty());
@@ -95,17 +96,24 @@ fn reasons(failure: &Failure, context: &Context<'_>, name: &str, mount: Option<&
         ),
         (_, None) => format!("{on} had no room for {name}"),
     }];
-    if let Some(volume) = mount.and_then(volume::of_mount) {
-        reasons.push(format!("{} is {volume}", mount.map(words::place).unwrap_or_default()));
+    if let Some(mount) = mount.filter(|_| Setting::of(context.workload) == Setting::Pod)
+        && let Some(volume) = volume::of_mount(mount)
+    {
+        reasons.push(format!("{} is {volume}", mount.point));
     }
     if usage.is_none() {
-        reasons.push(format!("how full it is now is not known: {}", gap(context).unwrap_or("it has not been looked at")));
+        let lost = matches!(found_mount(context), Some((None, None)));
+        let why = if lost { "the file's device is none of the mounts that could be seen" } else { "it has not been looked at" };
+        reasons.push(format!("how full it is now is not known: {}", gap(context).unwrap_or(why)));
     }
     reasons
 }
 
 fn remedy(context: &Context<'_>, mount: Option<&Mount>, layer: &str) -> String {
-    let at = mount.map_or("it", words::place);
+    let Some(mount) = mount else {
+        return "Free space where the program writes (`df -h`, `df -i`), or let it write elsewhere.".to_owned();
+    };
+    let at = &mount.point;
     let setting = Setting::of(context.workload);
     if layer == layer::INODES {
         return format!("Remove files from {at}, or make the file system with more inodes (tmpfs: mount option nr_inodes).");
@@ -113,8 +121,8 @@ fn remedy(context: &Context<'_>, mount: Option<&Mount>, layer: &str) -> String {
     if layer == layer::QUOTA {
         return format!("Raise the quota on {at}, or remove files.");
     }
-    let in_memory = mount.is_some_and(|mount| mount.fstype == "tmpfs");
-    match (setting, mount.and_then(volume::of_mount)) {
+    let in_memory = mount.fstype == "tmpfs";
+    match (setting, volume::of_mount(mount)) {
         (Setting::Pod, Some(_)) if in_memory => {
             format!("Raise sizeLimit of the emptyDir at {at} (and the memory limit: its content counts as memory), or write less.")
         }
@@ -194,7 +202,7 @@ fn raise_limit(limits: Option<Limits>, context: &Context<'_>) -> String {
     let further = match Setting::of(context.workload) {
         Setting::Pod => "Kubernetes has no field for it: the limit comes from the container runtime's service on the node (LimitNOFILE).",
         Setting::Container => "Set it for the container: `--ulimit nofile=…`, process.rlimits.",
-        Setting::Local => "Or raise the hard limit as root (`ulimit -Hn`, /etc/security/limits.conf).",
+        Setting::Local => "Raise the hard limit as root (`ulimit -n`, LimitNOFILE in its systemd unit, /etc/security/limits.conf).",
     };
     format!("{own}{further} If the number of open files grows without end, the program leaks them.")
 }

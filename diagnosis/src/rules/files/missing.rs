@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// How long a missing file is waited for, so that a race can be told from an absence, milliseconds.
 const AWAITED_MILLIS: u64 = 3000;
+/// Names shorter than this resemble others by chance (`app`, `apt`).
+const TELLING_NAME: usize = 5;
 /// A cap of what is waited for at once: failures before this one that were not waited for are searches.
 const SEARCHED_ELSEWHERE: usize = 1;
 
@@ -117,14 +119,15 @@ fn absent(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk,
         return finding;
     }
     let (layer, mut reasons) = classify(&name, walk, stop);
-    reasons.extend(walk.components.last().and_then(|last| super::denied::volume_words(walk, last)));
+    let setting = Setting::of(context.workload);
+    reasons.extend(walk.components.last().and_then(|last| super::denied::whereabouts(walk, last, setting)));
     if failure.call.call == Call::Open && failure.call.arg & CREAT != 0 && layer == layer::MISSING_DIRECTORY {
         reasons.push("O_CREAT makes a file, but not the directories above it".to_owned());
     }
     reasons.extend(not_within(context, &name));
     let mut finding = about(Cause::FileMissing, layer, &name, failure);
     finding.explanation = reasons;
-    finding.remedy.text = remedy(failure, &name, walk, stop, layer, Setting::of(context.workload));
+    finding.remedy.text = remedy(failure, &name, walk, stop, layer, setting);
     finding.evidence =
         vec![Evidence { at: walk.at, kind: EvidenceKind::File, text: format!("{} does not exist ({})", stop.path, stop.errno) }];
     finding.proved = is_live(walk) && stop.errno == crate::record::Errno::ENOENT;
@@ -137,13 +140,12 @@ fn classify(name: &str, walk: &Walk, stop: &Stop) -> (&'static str, Vec<String>)
         let to = link.link.as_deref().unwrap_or_default();
         return (layer::DANGLING_LINK, vec![format!("{} is a symbolic link to {to}, and {} does not exist", link.path, stop.path)]);
     }
-    if !stop.alike.is_empty() {
-        let alike = words::list(&stop.alike, 5);
-        return (layer::MISSPELT, vec![format!("{} does not exist, but {} has {alike}", stop.path, parent_path(&stop.path))]);
+    let (directory, wanted) = (parent_path(&stop.path), base(&stop.path));
+    if !stop.alike.is_empty() && wanted.len() >= TELLING_NAME {
+        return (layer::MISSPELT, vec![format!("{} does not exist, but {directory} has {}", stop.path, words::list(&stop.alike, 5))]);
     }
-    if stop.path == name || base(&stop.path) == base(name) {
-        let directory = parent_path(&stop.path);
-        return (layer::MISSING_FILE, vec![format!("directory {directory} is there and has no {}", base(&stop.path))]);
+    if stop.path == name || wanted == base(name) {
+        return (layer::MISSING_FILE, vec![format!("directory {directory} is there and has no {wanted}")]);
     }
     (layer::MISSING_DIRECTORY, vec![format!("{} does not exist, so that nothing below it can", stop.path)])
 }
@@ -189,7 +191,7 @@ fn remedy(failure: &Failure, name: &str, walk: &Walk, stop: &Stop, layer: &str, 
     match (layer, volume, setting) {
         (layer::MISSPELT, _, _) => {
             let near = stop.alike.first().map(String::as_str).unwrap_or_default();
-            format!("Correct the name: {}.", join(parent_path(&stop.path), near))
+            format!("If {} is meant, correct the name; otherwise provide {name}.", join(parent_path(&stop.path), near))
         }
         (layer::DANGLING_LINK, ..) => format!("Provide {}, or correct the link.", stop.path),
         _ if failure.call.call == Call::Connect => {

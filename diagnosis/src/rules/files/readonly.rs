@@ -28,28 +28,28 @@ fn on_mount(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Wal
     let mount = place(walk).map(|at| at.mount.clone()).unwrap_or_default();
     let name = name_of(path, Some(walk));
     let volume = volume::of_walk(walk, &mount);
-    let is_root = matches!(mount.point.as_str(), "" | "/");
     let layer = match &volume {
         Some(volume) if volume.kind.is_kubelet_written() => layer::READ_ONLY_VOLUME,
-        _ if is_root => layer::READ_ONLY_ROOT,
+        _ if mount.point == "/" => layer::READ_ONLY_ROOT,
         _ => layer::READ_ONLY_MOUNT,
     };
     let mut finding = about(Cause::ReadOnlyFilesystem, layer, &name, failure);
-    finding.explanation = reasons(&name, &mount, volume.as_ref());
-    finding.remedy.text = remedy(&name, walk, &mount, volume.as_ref(), Setting::of(context.workload));
+    let setting = Setting::of(context.workload);
+    finding.explanation = reasons(&name, &mount, volume.as_ref(), setting);
+    finding.remedy.text = remedy(&name, walk, &mount, volume.as_ref(), setting);
     finding.evidence = vec![mount_fact(&mount, walk)];
     finding.proved = mount.read_only && is_live(walk);
     finding
 }
 
-fn reasons(name: &str, mount: &Mount, volume: Option<&volume::Volume>) -> Vec<String> {
+fn reasons(name: &str, mount: &Mount, volume: Option<&volume::Volume>, setting: Setting) -> Vec<String> {
     let state = if mount.read_only {
         "is mounted read-only"
     } else {
         "is not read-only now: it was remounted since, or the kernel made it read-only after an input/output error (`dmesg`)"
     };
     let mut reasons = vec![format!("{name} lies on {}, which {state}", words::mount(mount))];
-    if let Some(volume) = volume {
+    if let Some(volume) = volume.filter(|_| setting == Setting::Pod) {
         reasons.push(format!("{} is {volume}", mount.point));
         if volume.kind.is_kubelet_written() {
             reasons.push("such volumes are written by the kubelet alone and are always read-only".to_owned());
@@ -84,11 +84,13 @@ fn remedy(name: &str, walk: &Walk, mount: &Mount, volume: Option<&volume::Volume
             Some(directory) if mount.point == "/" => {
                 format!("Mount a tmpfs or a volume at {directory} (`--tmpfs {directory}`); the root can stay read-only.")
             }
-            _ => format!("Mount {} without the option ro, or let the program write elsewhere.", words::place(mount)),
+            _ => format!(
+                "Mount {} without the option ro, or let the program write elsewhere.",
+                if mount.point.is_empty() { name } else { &mount.point }
+            ),
         },
-        (Setting::Local, _) => {
-            format!("Let the program write elsewhere, or remount it: `mount -o remount,rw {}`.", words::place(mount))
-        }
+        (Setting::Local, _) if mount.point.is_empty() => "Let the program write elsewhere, or remount it writable (`findmnt`).".to_owned(),
+        (Setting::Local, _) => format!("Let the program write elsewhere, or remount it: `mount -o remount,rw {}`.", mount.point),
     }
 }
 

@@ -36,8 +36,9 @@ fn seen(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk) -
     let name = name_of(path, Some(walk));
     let culprit = culprit(failure, walk);
     let mut finding = about(Cause::WrongFileType, layer_of(failure), &name, failure);
-    finding.explanation = reasons(failure, walk, &name, culprit);
-    finding.remedy.text = remedy(failure, walk, &name, culprit, Setting::of(context.workload));
+    let setting = Setting::of(context.workload);
+    finding.explanation = reasons(failure, walk, &name, culprit, setting);
+    finding.remedy.text = remedy(failure, walk, &name, culprit, setting);
     finding.evidence = culprit.map(|at| file_fact(at, walk)).into_iter().collect();
     finding.proved = is_live(walk) && holds(failure, walk, culprit);
     finding
@@ -69,7 +70,7 @@ fn holds(failure: &Failure, walk: &Walk, culprit: Option<&Component>) -> bool {
     }
 }
 
-fn reasons(failure: &Failure, walk: &Walk, name: &str, culprit: Option<&Component>) -> Vec<String> {
+fn reasons(failure: &Failure, walk: &Walk, name: &str, culprit: Option<&Component>, setting: Setting) -> Vec<String> {
     let Some(at) = culprit else { return vec![format!("{name} was of another type than the program expects")] };
     let is = format!("{} is a {}", at.path, words::kind(at.kind));
     let mut reasons = match failure.call.errno {
@@ -82,7 +83,7 @@ fn reasons(failure: &Failure, walk: &Walk, name: &str, culprit: Option<&Componen
         Errno::ENXIO => vec![no_peer(at, &is)],
         _ => vec![format!("{is} now; at the failure it was something else")],
     };
-    reasons.extend(made_for_mount(walk, at));
+    reasons.extend(made_for_mount(walk, at, setting));
     reasons
 }
 
@@ -103,9 +104,9 @@ fn no_peer(at: &Component, is: &str) -> String {
 }
 
 /// A directory that is itself a mount point was made by whoever mounted it.
-fn made_for_mount(walk: &Walk, at: &Component) -> Option<String> {
+fn made_for_mount(walk: &Walk, at: &Component, setting: Setting) -> Option<String> {
     if at.kind != FileKind::Directory || at.mount.point != at.path {
-        return super::denied::volume_words(walk, at);
+        return super::denied::whereabouts(walk, at, setting);
     }
     let volume = volume::of_walk(walk, &at.mount);
     let maker = match volume {
