@@ -11,9 +11,10 @@ use std::{
 const FILES: [&str; 3] = ["unready/v1/verdict.proto", "unready/v1/ingest.proto", "unready/v1/verdicts.proto"];
 const GENERATED: [&str; 2] = ["unready.v1.rs", "unready.v1.bin"];
 
-/// Messages that have a JSON form, and their time fields.
+/// Messages that have a JSON form, and those of their fields that are times or messages.
 const JSON_MESSAGES: [&str; 6] = ["Verdict", "Completeness", "Workload", "Start", "Remedy", "Evidence"];
 const TIMES: [&str; 4] = ["Verdict.first_seen", "Verdict.last_seen", "Verdict.resolved_at", "Evidence.at"];
+const PARTS: [&str; 4] = ["Verdict.completeness", "Verdict.workload", "Verdict.start", "Verdict.remedy"];
 /// Fields that are left out of JSON when nothing is known.
 const MAY_BE_UNKNOWN: [&str; 10] = [
     "Workload.namespace",
@@ -56,6 +57,9 @@ fn generate(out: &Path) {
     }
     for field in MAY_BE_UNKNOWN {
         builder = builder.field_attribute(format!(".unready.v1.{field}"), "#[serde(skip_serializing_if = \"String::is_empty\")]");
+    }
+    for field in PARTS {
+        builder = builder.field_attribute(format!(".unready.v1.{field}"), "#[serde(skip_serializing_if = \"Option::is_none\")]");
     }
     builder = builder.field_attribute(".unready.v1.Workload.command", "#[serde(skip_serializing_if = \"Vec::is_empty\")]");
     builder.compile_fds(set).unwrap();

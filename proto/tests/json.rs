@@ -82,6 +82,7 @@ fn words_and_lists_are_there_even_when_empty() {
     assert_eq!(value["count"], 0);
     assert_eq!(value["cause"], "");
     assert!(value.get("resolvedAt").is_none(), "not resolved");
+    assert!(value.get("start").is_none(), "nothing is null");
 }
 
 #[test]

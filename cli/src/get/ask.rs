@@ -22,10 +22,14 @@ pub(super) async fn list(args: &GetArgs, show: &mut Show) -> anyhow::Result<()> 
         Err(status) => return Err(anyhow!(peer::explain_status(&args.collector, &status).await)),
     };
     show.all(&answer.verdicts)?;
-    if answer.truncated {
+    note_truncation(answer.truncated, args);
+    Ok(())
+}
+
+fn note_truncation(truncated: bool, args: &GetArgs) {
+    if truncated {
         eprintln!("only the {} that were seen last are shown; see more with --limit, or fewer with -n, POD or --cause", args.limit);
     }
-    Ok(())
 }
 
 pub(super) async fn watch(args: &GetArgs, show: &mut Show) -> anyhow::Result<()> {
@@ -39,12 +43,15 @@ pub(super) async fn watch(args: &GetArgs, show: &mut Show) -> anyhow::Result<()>
         let message = match changes.message().await {
             Ok(Some(message)) => message.message,
             Ok(None) => return Err(anyhow!("the collector at {} ended the watch; run the command again", args.collector)),
-            Err(status) => return Err(anyhow!(peer::explain_status(&args.collector, &status).await)),
+            Err(status) => return Err(anyhow!("the watch ended: {}", peer::explain_status(&args.collector, &status).await)),
         };
         match (message, &mut snapshot) {
             (Some(watch_response::Message::Verdict(verdict)), Some(before)) => before.push(verdict),
             (Some(watch_response::Message::Verdict(verdict)), None) => show.one(&verdict)?,
-            (Some(watch_response::Message::SnapshotComplete(_)), before) => show.all(&before.take().unwrap_or_default())?,
+            (Some(watch_response::Message::SnapshotComplete(mark)), before) => {
+                show.all(&before.take().unwrap_or_default())?;
+                note_truncation(mark.truncated, args);
+            }
             // What a newer collector adds may be ignored.
             (None, _) => {}
         }

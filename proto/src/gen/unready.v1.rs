@@ -24,6 +24,7 @@ pub struct Verdict {
     pub confidence: ::prost::alloc::string::String,
     /// What may be missing from the evidence.
     #[prost(message, optional, tag = "6")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub completeness: ::core::option::Option<Completeness>,
     /// The thing: a path, an address, a library, a limit.
     #[prost(string, tag = "7")]
@@ -33,9 +34,11 @@ pub struct Verdict {
     pub subject_kind: ::prost::alloc::string::String,
     /// Whose start.
     #[prost(message, optional, tag = "9")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub workload: ::core::option::Option<Workload>,
     /// Which start of the container.
     #[prost(message, optional, tag = "10")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub start: ::core::option::Option<Start>,
     /// One sentence.
     #[prost(string, tag = "11")]
@@ -45,6 +48,7 @@ pub struct Verdict {
     pub explanation: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// What to do.
     #[prost(message, optional, tag = "13")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub remedy: ::core::option::Option<Remedy>,
     /// Typed facts.
     #[prost(message, repeated, tag = "14")]
