@@ -169,7 +169,8 @@ pub(in crate::rules) fn explain(failure: &Failure, context: &Context<'_>) -> Opt
     if thing.layer == layer::TEMPORARY_DIRECTORY && walk.is_none_or(is_directory_there) {
         return None; // an ordinary file that is missing below /tmp or /run
     }
-    if thing.optional && !complains(thing, context, &path.path) || alternative_is_there(thing, context) {
+    let blamed = complains(thing, context, &path.path) || is_searched_in_vain(thing, context);
+    if thing.optional && !blamed || alternative_is_there(thing, context) {
         return None;
     }
     Some(lacking(thing, failure, context, path, walk))
@@ -185,6 +186,13 @@ fn complains(thing: &Thing, context: &Context<'_>, path: &str) -> bool {
         let line = line.to_lowercase();
         line.contains(path) || thing.complaints.iter().any(|complaint| line.contains(complaint))
     })
+}
+
+/// Nothing is known of what the program wrote (a container's log is not read), and it looked in several places: then the
+/// search itself is the complaint. That it ended at once without them has been weighed before.
+fn is_searched_in_vain(thing: &Thing, context: &Context<'_>) -> bool {
+    let tried = context.failures.iter().filter_map(weight::path).filter(|p| thing_of(&p.path).is_some_and(|t| t.layer == thing.layer));
+    context.output.is_empty() && !thing.alternatives.is_empty() && tried.count() > 1
 }
 
 fn alternative_is_there(thing: &Thing, context: &Context<'_>) -> bool {
