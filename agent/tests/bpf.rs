@@ -361,6 +361,26 @@ fn the_life_of_a_cgroup_is_told() {
 }
 
 #[test]
+fn cgroups_of_other_hierarchies_are_no_business_of_ours() {
+    let Some(mut lab) = Lab::attached() else { return };
+    let Some(v1) = lab.root.v1_memory().map(Path::to_path_buf) else {
+        eprintln!("not run: this machine has no v1 hierarchy");
+        return;
+    };
+    let directory = v1.join(format!("unready-test-{}", std::process::id()));
+    let filtered = |kernel: &Kernel| kernel.counters().iter().find(|(hook, _)| *hook == Hook::CgroupMkdir).unwrap().1.filtered;
+    let before = filtered(&lab.kernel);
+    fs::create_dir(&directory).unwrap();
+    let id = CgroupId(fs::metadata(&directory).unwrap().ino());
+    fs::remove_dir(&directory).unwrap();
+    assert!(filtered(&lab.kernel) > before);
+    let cgroup = lab.cgroup();
+    let is_next = |record: &Record| matches!(record, Record::CgroupCreated { id, .. } if *id == cgroup.id);
+    let told = lab.until(is_next);
+    assert!(told.iter().all(|record| !matches!(record, Record::CgroupCreated { id: other, path, .. } if *other == id && path.ends_with(&std::process::id().to_string()))));
+}
+
+#[test]
 fn attention_decides_what_is_told() {
     let Some(mut lab) = Lab::attached() else { return };
     let cgroup = lab.cgroup();

@@ -186,9 +186,9 @@ const MACHINE: &[(c_long, Rule)] = &[
     (libc::SYS_stat, Rule::path(Call::Stat, 0, LOOKS)),
     (libc::SYS_lstat, Rule::path(Call::Stat, 0, LOOKS)),
 ];
-/// arm64 was given its table in 2012; of the older forms it has this one.
+/// Of the older forms arm64 has this one (`__ARCH_WANT_RENAMEAT`), which the libc crate does not name.
 #[cfg(target_arch = "aarch64")]
-const MACHINE: &[(c_long, Rule)] = &[(libc::SYS_renameat, Rule::two_at(Call::Rename, FILES))];
+const MACHINE: &[(c_long, Rule)] = &[(38, Rule::two_at(Call::Rename, FILES))];
 
 /// All rows: system call number and rule.
 pub(super) fn rules() -> impl Iterator<Item = (u32, CallRule)> {
