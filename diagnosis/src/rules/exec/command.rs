@@ -81,6 +81,10 @@ fn interpreter_of(file: &Executable) -> Option<&str> {
 /// EACCES: a directory above it, the file's own bits, its mount, or what it is.
 fn denied_exec(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Finding {
     let Some(walk) = walk_of(context, path) else { return not_allowed(failure, context, path) };
+    if walk.stopped.as_ref().is_some_and(|stop| stop.errno == Errno::ENOENT) && searched(failure, context, base(&path.path)).len() > 1 {
+        // One directory of PATH may not be searched, but the command is not there either.
+        return not_found(failure, context, path);
+    }
     let file = walk.components.last().filter(|_| walk.stopped.is_none());
     if let Some(directory) = file.filter(|file| file.kind == FileKind::Directory) {
         return about_file(
@@ -195,13 +199,7 @@ pub(super) fn explain_search(failure: &Failure, context: &Context<'_>) -> Option
 /// The command is not there: all attempts for the same name are one finding.
 fn not_found(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Finding {
     let name = base(&path.path);
-    let pid = failure.call.task.process.pid;
-    let same = |other: &Failure| {
-        other.call.errno == Errno::ENOENT
-            && matches!(other.call.call, Call::Exec | Call::Stat | Call::Access)
-            && (other.call.task.process.pid == pid || other.by_runtime && failure.by_runtime)
-    };
-    let directories = directories_searched(context, name, same);
+    let directories = searched(failure, context, name);
     let searched = directories.len() > 1 || failure.call.call != Call::Exec;
     let (layer, subject) = if searched { (layer::SEARCH_PATH, name) } else { (layer::MISSING_COMMAND, path.path.as_str()) };
     let mut found = finding(Cause::CommandNotFound, layer, (SubjectKind::Command, subject), words::failure(failure));
@@ -220,6 +218,16 @@ fn not_found(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Findin
     }
     found.proved = looked || stopped;
     found
+}
+
+/// The directories in which the same process looked for a command of this name.
+fn searched(failure: &Failure, context: &Context<'_>, name: &str) -> Vec<String> {
+    let pid = failure.call.task.process.pid;
+    directories_searched(context, name, |other| {
+        matches!(other.call.errno, Errno::ENOENT | Errno::EACCES)
+            && matches!(other.call.call, Call::Exec | Call::Stat | Call::Access)
+            && (other.call.task.process.pid == pid || other.by_runtime && failure.by_runtime)
+    })
 }
 
 fn missing_reasons(path: &PathArg, walk: Option<&crate::question::Walk>) -> Vec<String> {

@@ -38,6 +38,9 @@ pub(super) fn explain(failure: &Failure, context: &Context<'_>) -> Option<Findin
     if let Some(module) = node_module(&path.path) {
         return missing_module(failure, context, module);
     }
+    if is_module_directory(&path.path) {
+        return missing_module(failure, context, module_named(context)?);
+    }
     if !weight::is_library(&path.path) {
         return None;
     }
@@ -106,26 +109,38 @@ fn node_module(path: &str) -> Option<&str> {
     (!name.is_empty()).then_some(name)
 }
 
+/// The `node_modules` in which a path looks for a module.
+fn module_directory(path: &str, module: &str) -> Option<String> {
+    let (above, _) = path.rsplit_once("/node_modules/").filter(|_| node_module(path) == Some(module))?;
+    Some(format!("{above}/node_modules"))
+}
+
+/// Directories that Node.js looks for before it looks into them: the last are its global ones.
+pub(in crate::rules) fn is_module_directory(path: &str) -> bool {
+    ["/node_modules", "/.node_modules", "/.node_libraries", "/lib/node"].iter().any(|directory| path.ends_with(directory))
+}
+
+/// The module that the program itself names as missing.
+fn module_named<'a>(context: &Context<'a>) -> Option<&'a str> {
+    let named = |line: &'a String| line.split_once("Cannot find module '")?.1.split_once('\'').map(|(module, _)| module);
+    context.output.iter().find_map(named).filter(|module| !module.starts_with(['/', '.']))
+}
+
 /// Node looks upwards, directory by directory; the success is not seen. So the program must say it, or end badly after
 /// a search that went through several levels.
 fn missing_module(failure: &Failure, context: &Context<'_>, module: &str) -> Option<Finding> {
     let process = weight::process_of(failure, context);
     let failed = process.and_then(|process| process.exited).is_some_and(|(_, status)| !status.is_success());
     let path = weight::path(failure)?;
-    let levels: Vec<&str> = context
-        .failures
-        .iter()
-        .filter(|other| is_lookup(other))
-        .filter_map(weight::path)
-        .filter(|other| node_module(&other.path) == Some(module))
-        .filter_map(|other| other.path.rsplit_once("/node_modules/").map(|(above, _)| above))
-        .collect();
-    let said = context.output.iter().any(|line| line.contains(&format!("'{module}")) && line.contains("Cannot find"));
-    let several = levels.iter().any(|level| *level != levels[0]);
+    let looked_in = |path: &'_ str| if is_module_directory(path) { Some(path.to_owned()) } else { module_directory(path, module) };
+    let lookups = context.failures.iter().filter(|other| is_lookup(other)).filter_map(weight::path);
+    let levels: Vec<String> = lookups.filter_map(|other| looked_in(&other.path)).collect();
+    let said = module_named(context) == Some(module);
+    let several = levels.iter().any(|level| Some(level) != levels.first());
     if !failed || !(said || context.output.is_empty() && several) {
         return None;
     }
-    let searched = words::list(levels.iter().map(|level| format!("{level}/node_modules")), 6);
+    let searched = words::list(&levels, 6);
     let mut found = finding(Cause::LibraryMissing, layer::MODULE, (SubjectKind::Library, module), words::failure(failure));
     found.explanation = vec![format!("the module {module} was looked for in {searched}, and is in none of them")];
     if said {

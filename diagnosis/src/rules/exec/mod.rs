@@ -10,7 +10,7 @@
 
 mod command;
 mod format;
-mod library;
+pub(in crate::rules) mod library;
 #[cfg(test)]
 mod tests;
 mod unstarted;

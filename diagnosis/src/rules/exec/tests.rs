@@ -144,6 +144,19 @@ fn a_search_along_path_is_one_finding_with_its_directories() {
 }
 
 #[test]
+fn a_closed_directory_of_path_hides_nothing_that_is_not_there() {
+    let tries = [exec("/usr/bin/servre", "ENOENT"), exec("/root/bin/servre", "EACCES")];
+    let world = tries.iter().fold(World::pod(), World::failing);
+    let closed = || dir("/root", 0, 0, 0o700);
+    let absent =
+        world.walked("/root/bin/servre", missing("/root/bin/servre", "/root/bin/servre", [closed(), dir("/root/bin", 0, 0, 0o755)]));
+    assert_eq!(told(&tries[1], &absent).cause, Cause::CommandNotFound);
+    let world = tries.iter().fold(World::pod(), World::failing);
+    let there = world.walked("/root/bin/servre", walk([closed(), dir("/root/bin", 0, 0, 0o755), file("/root/bin/servre", 0, 0, 0o755)]));
+    assert_eq!(told(&tries[1], &there).cause, Cause::PermissionDenied, "it is there, and cannot be reached");
+}
+
+#[test]
 fn a_shell_that_looks_and_gives_up() {
     let tries = ["/usr/bin/servre", "/bin/servre"].map(|target| lookup(Call::Stat, target));
     let gave_up = tries.iter().fold(World::pod(), World::failing).running(&["/bin/bash", "-c", "servre"], Some(ExitStatus::Code(127)));
@@ -182,6 +195,10 @@ fn a_module_of_node() {
     assert!(explain(&tries[0], &said(ExitStatus::Code(0)).context()).is_none(), "it went well");
     let other = world(ExitStatus::Code(1)).said("Error: listen EADDRINUSE");
     assert!(explain(&tries[0], &other.context()).is_none(), "it complains of something else");
+    let directory = lookup(Call::Stat, "/usr/lib/node");
+    let named = said(ExitStatus::Code(1)).failing(&directory);
+    assert_eq!(told(&directory, &named).subject.name, "@acme/db", "the directories are searched for the same module");
+    assert!(files::explain(&directory, &world(ExitStatus::Code(1)).context()).is_none(), "a search path is no missing file");
     let silent = world(ExitStatus::Code(1));
     assert!(!told(&tries[0], &silent).proved, "a pod's words are not heard");
 }

@@ -24,7 +24,7 @@ mod tests;
 pub mod volume;
 mod wrong_type;
 
-use super::{Context, Failure, Finding, words};
+use super::{Context, Failure, Finding, exec::library, weight, words};
 use crate::{
     cause::Cause,
     permission::{Role, place},
@@ -60,11 +60,17 @@ pub fn explain(failure: &Failure, context: &Context<'_>) -> Option<Finding> {
     match failure.call.errno {
         Errno::EACCES | Errno::EPERM => denied::explain(failure, context),
         Errno::EROFS => Some(readonly::explain(failure, context)),
+        Errno::ENOENT if is_module_search(failure) => None, // a search path: other rules know what was searched for
         Errno::ENOENT => runtime::explain(failure, context).or_else(|| missing::explain(failure, context)),
         Errno::EISDIR | Errno::ENOTDIR | Errno::ELOOP | Errno::ENXIO => wrong_type::explain(failure, context),
         Errno::ENOSPC | Errno::EDQUOT | Errno::EMFILE | Errno::ENFILE => Some(full::explain(failure, context)),
         _ => None,
     }
+}
+
+fn is_module_search(failure: &Failure) -> bool {
+    let searches = matches!(failure.call.call, Call::Stat | Call::Open | Call::Access);
+    searches && weight::path(failure).is_some_and(|path| library::is_module_directory(&path.path))
 }
 
 fn belongs_elsewhere(failure: &Failure) -> bool {

@@ -5,7 +5,7 @@ use super::{
     volume::{self, Volume, VolumeKind},
 };
 use crate::{
-    permission::{Capability, Class, Denial, EXEC, Layer, Purpose, WRITE},
+    permission::{Capability, Class, Denial, EXEC, Layer, Purpose, WRITE, bits::bits},
     question::{Component, FileKind, Walk},
     record::Call,
     rules::{Failure, words},
@@ -133,8 +133,21 @@ fn on_host(need: &Need<'_>, class: Class, place: &str, user: &str) -> String {
             need.uid, need.gid
         );
     }
-    let or_owner = if need.at.uid == need.uid { String::new() } else { format!(", or run the program as uid {}", need.at.uid) };
+    let foreign = need.at.uid != need.uid && need.at.uid != 0;
+    if foreign && need.at.kind == FileKind::Directory && is_private(need.at) {
+        // A private directory of another user, such as a database's: opening it is not what its owner wants.
+        return format!(
+            "{at} is private to uid {0}: run the program as that user, or give it the directory with all that is in it, `chown -R {1}:{2} {at}`{place}.",
+            need.at.uid, need.uid, need.gid
+        );
+    }
+    let or_owner = if foreign { format!(", or run the program as uid {}", need.at.uid) } else { String::new() };
     format!("Run `{}`{place}{or_owner}.", chmod_command(need, class))
+}
+
+/// Neither its group nor others have any permission.
+const fn is_private(at: &Component) -> bool {
+    bits(at.mode, Class::Group) == 0 && bits(at.mode, Class::Other) == 0
 }
 
 /// The least change of owner, group or mode that gives the right.

@@ -76,6 +76,12 @@ fn a_local_run_is_told_commands() {
         let finding = told(Call::Mkdir, "/d/f", 0o755, "EACCES", &World::local().walked("/d/f", place(directory)));
         assert!(finding.remedy.text.contains(expected), "{}", finding.remedy.text);
     }
+    let private = walk([dir("/d", 999, 999, 0o700), file("/d/f", 999, 999, 0o600)]);
+    let finding = told(Call::Stat, "/d/f", 0, "EACCES", &World::local().walked("/d/f", private));
+    assert!(finding.remedy.text.contains("run the program as that user"), "{}", finding.remedy.text);
+    let key = walk([dir("/d", 0, 0, 0o755), file("/d/f", 0, 0, 0o600)]);
+    let finding = told(Call::Open, "/d/f", 0, "EACCES", &World::local().walked("/d/f", key));
+    assert!(!finding.remedy.text.contains("uid 0"), "nobody is told to become root: {}", finding.remedy.text);
     let home = missing("/root/dump.rdb", "/root/dump.rdb", [dir("/root", 0, 0, 0o700)]);
     let finding = told(Call::Access, "/root/dump.rdb", 2, "EACCES", &World::local().walked("/root/dump.rdb", home));
     assert!(finding.remedy.text.contains("install -d -o 1000"), "the home of root is not to be given away: {}", finding.remedy.text);

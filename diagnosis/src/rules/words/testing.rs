@@ -1,4 +1,5 @@
 //! A small world for the tests of rules: files, processes, answers.
+#![allow(clippy::expect_used, reason = "a test that panics has failed")]
 
 use crate::{
     question::{Answer, Component, ExecFormat, Executable, FileKind, Mount, Question, Stop, Walk},
