@@ -51,7 +51,18 @@ fn decide(rights: &Rights<'_>, inode: &Component, want: Want) -> Decision {
         return decide_by_acl(rights, inode, want);
     }
     let class = if rights.in_group(inode.gid) { Class::Group } else { Class::Other };
-    Decision { class, acl: None, granted: bits(inode.mode, class) }
+    Decision { class, acl: emptied_entry(rights, inode, want), granted: bits(inode.mode, class) }
+}
+
+/// An entry that would give what is wanted, were the mask not empty: what the reader of `getfacl` sees.
+fn emptied_entry(rights: &Rights<'_>, inode: &Component, want: Want) -> Option<(AclTag, Want, Option<Want>)> {
+    let of_process = |entry: &&AclEntry| match entry.tag {
+        AclTag::User(uid) => uid == rights.uid,
+        AclTag::Group(gid) => rights.in_group(gid),
+        AclTag::GroupObj => rights.in_group(inode.gid),
+        AclTag::UserObj | AclTag::Mask | AclTag::Other => false,
+    };
+    inode.acl.iter().filter(of_process).find(|entry| entry.perm & want == want).map(|entry| (entry.tag, entry.perm, Some(0)))
 }
 
 /// `posix_acl_permission` of `fs/posix_acl.c`: a named user first; then any group entry of the process that grants all

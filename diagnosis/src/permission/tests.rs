@@ -214,6 +214,9 @@ fn an_acl_is_not_asked_for_the_owner_nor_with_an_empty_mask() {
     let mut open = with_acl(&[(AclTag::GroupObj, 0), (AclTag::User(1000), 0)], 0);
     open.mode |= 0o004;
     assert_eq!(reading(&creds(1000, 1000), open_dir(), open), None, "fs/namei.c skips the ACL then");
+    let emptied = with_acl(&[(AclTag::GroupObj, 0), (AclTag::User(1000), 4)], 0);
+    let layer = Layer::Acl { tag: AclTag::User(1000), perm: 4, masked_by: Some(0) };
+    assert_eq!(reading(&creds(1000, 1000), open_dir(), emptied), Some(layer), "the mask is the reason");
 }
 
 fn namespaced() -> Creds {

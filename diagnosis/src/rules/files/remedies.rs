@@ -41,8 +41,8 @@ pub(super) fn for_denial(failure: &Failure, walk: &Walk, denial: &Denial, settin
     match &denial.layer {
         Layer::ModeBits(class) => give_right(&need, *class, walk, setting),
         Layer::SupplementaryGroup { gid } => join_group(*gid, setting),
-        Layer::Acl { masked_by: Some(_), .. } => {
-            format!("Widen the ACL's mask: `setfacl -m m::rwx {path}`, or as much of it as is wanted.")
+        Layer::Acl { masked_by: Some(mask), .. } => {
+            format!("Widen the ACL's mask: `setfacl -m m::{} {path}`.", words::permissions(mask | denial.missing))
         }
         Layer::Acl { .. } => format!("Give the process an entry of its own: `setfacl -m u:{}:{} {path}`.", need.uid, need.letters),
         Layer::Ownership => own(&need, walk, setting),
