@@ -91,8 +91,17 @@ pub struct Denial {
     pub missing: Want,
     /// The errno that this rule answers with.
     pub errno: Errno,
-    /// Also true if the groups that were not captured are counted in.
-    pub sure: bool,
+    /// What is not known and could make another rule the reason.
+    pub doubt: Option<Doubt>,
+}
+
+/// What an evaluation lacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// The process has more groups than were captured.
+    Groups,
+    /// The map of its user namespace could not be read any more.
+    IdMap,
 }
 
 /// The rule, with what it was decided by.

@@ -119,13 +119,18 @@ impl<'a> Rights<'a> {
         if self.namespaced { inside(self.gid_map, gid) } else { Some(gid) }
     }
 
-    // A map that could not be read is taken to know everything: the evaluation must not blame what it has not seen.
+    /// The map of its user namespace is not known: a process that is gone has none. Then the capabilities are taken to
+    /// reach nothing, because the call *was* refused; the denial carries the doubt.
+    pub const fn lacks_map(&self) -> bool {
+        self.namespaced && self.uid_map.is_empty()
+    }
+
     fn knows_uid(&self, uid: u32) -> bool {
-        !self.namespaced || self.uid_map.is_empty() || inside(self.uid_map, uid).is_some()
+        self.uid_inside(uid).is_some()
     }
 
     fn knows_gid(&self, gid: u32) -> bool {
-        !self.namespaced || self.gid_map.is_empty() || inside(self.gid_map, gid).is_some()
+        self.gid_inside(gid).is_some()
     }
 }
 

@@ -1,7 +1,7 @@
 //! What each call asks of the components of its path, in the kernel's order.
 
 use super::{
-    Attempt, Capability, Class, Denial, EXEC, Layer, Purpose, READ, Rights, Role, WRITE, Want,
+    Attempt, Capability, Class, Denial, Doubt, EXEC, Layer, Purpose, READ, Rights, Role, WRITE, Want,
     bits::{self, Refusal},
     place::Place,
     rights::Reach,
@@ -203,7 +203,25 @@ struct Found<'a> {
 
 impl Found<'_> {
     fn push(&mut self, layer: Layer, at: &Component, purpose: Purpose, errno: Errno) {
-        self.denials.push(Denial { layer, at: at.clone(), purpose, missing: 0, errno, sure: true });
+        self.deny(Refusal { layer, missing: 0 }, at, purpose, errno);
+    }
+
+    fn deny(&mut self, Refusal { layer, missing }: Refusal, at: &Component, purpose: Purpose, errno: Errno) {
+        let doubt = match &layer {
+            Layer::UserNamespace { .. } => self.rights.lacks_map().then_some(Doubt::IdMap),
+            // A group that was not captured could have let it pass, and then another rule refused.
+            Layer::ModeBits(Class::Group | Class::Other) | Layer::SupplementaryGroup { .. } | Layer::Acl { .. } | Layer::Capability(_) => {
+                (self.rights.groups_cut && missing != 0).then_some(Doubt::Groups)
+            }
+            Layer::ModeBits(Class::Owner)
+            | Layer::Ownership
+            | Layer::Sticky { .. }
+            | Layer::Sysctl(_)
+            | Layer::Immutable
+            | Layer::AppendOnly
+            | Layer::MountFlag(_) => None,
+        };
+        self.denials.push(Denial { layer, at: at.clone(), purpose, missing, errno, doubt });
     }
 
     /// `inode_permission` of `fs/namei.c`: nobody writes to what is immutable, then mode bits and ACL.
@@ -211,10 +229,8 @@ impl Found<'_> {
         if want & WRITE != 0 && at.immutable {
             self.push(Layer::Immutable, at, purpose, Errno::EPERM);
         }
-        if let Err(Refusal { layer, missing }) = bits::check(self.rights, at, want) {
-            // A group that was not captured could have let it pass, and then another rule refused.
-            let sure = !self.rights.groups_cut || matches!(layer, Layer::ModeBits(Class::Owner));
-            self.denials.push(Denial { layer, at: at.clone(), purpose, missing, errno: Errno::EACCES, sure });
+        if let Err(refusal) = bits::check(self.rights, at, want) {
+            self.deny(refusal, at, purpose, Errno::EACCES);
         }
     }
 

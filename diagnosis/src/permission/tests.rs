@@ -71,9 +71,9 @@ fn groups_that_were_not_captured_make_a_denial_unsure() {
     let mut many = with_groups(&creds(1000, 1000), &[2000]);
     many.groups_cut = true;
     let unsure = denial(Call::Open, O_RDONLY, Errno::EACCES, &many, &walk([open_dir(), file("/d/f", 0, 3000, 0o640)]));
-    assert!(!unsure.unwrap().sure);
+    assert_eq!(unsure.unwrap().doubt, Some(Doubt::Groups));
     let sure = denial(Call::Open, O_RDONLY, Errno::EACCES, &many, &walk([open_dir(), file("/d/f", 1000, 3000, 0o040)]));
-    assert!(sure.unwrap().sure, "the owner class asks no group");
+    assert_eq!(sure.unwrap().doubt, None, "the owner class asks no group");
 }
 
 #[test]
@@ -244,9 +244,15 @@ fn root_of_a_namespace_has_no_power_over_unmapped_owners() {
 }
 
 #[test]
-fn a_map_that_is_not_known_blames_nothing() {
+fn a_map_that_is_not_known_leaves_a_doubt() {
     let root = namespaced();
-    assert_eq!(denial(Call::Open, 1, Errno::EACCES, &root, &walk([open_dir(), file("/d/f", 0, 0, 0o600)])), None);
+    let refused = denial(Call::Open, 1, Errno::EACCES, &root, &walk([open_dir(), file("/d/f", 0, 0, 0o600)])).unwrap();
+    assert!(matches!(refused.layer, Layer::UserNamespace { .. }));
+    assert_eq!(refused.doubt, Some(Doubt::IdMap));
+    let known = denial(Call::Open, 1, Errno::EACCES, &root, &in_namespace(walk([open_dir(), file("/d/f", 0, 0, 0o600)])));
+    assert_eq!(known.unwrap().doubt, None);
+    let own = walk([open_dir(), file("/d/f", 100_000, 0, 0o600)]);
+    assert_eq!(denial(Call::Open, 1, Errno::EACCES, &root, &own), None, "the owner needs no capability");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     cause::Cause,
-    permission::{Attempt, Denial, Judgement, Layer, Role, judge},
+    permission::{Attempt, Denial, Doubt, Judgement, Layer, Role, judge},
     question::{Component, FileKind, Question, Walk},
     record::{Call, Errno, PathArg},
     rules::{Context, Failure, Finding, words, words::layer},
@@ -57,12 +57,13 @@ fn denied(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk,
     let mut finding = about(Cause::PermissionDenied, &layer_words(&denial.layer), &name_of(path, Some(walk)), failure);
     finding.explanation = denied_words::reasons(failure, walk, denial);
     finding.explanation.extend(whereabouts(walk, &denial.at, setting));
-    if !denial.sure {
-        finding.explanation.push("the process has more groups than were captured; one of them may change this".to_owned());
-    }
+    finding.explanation.extend(denial.doubt.map(|doubt| match doubt {
+        Doubt::Groups => "the process has more groups than were captured; one of them may change this".to_owned(),
+        Doubt::IdMap => "the map of its user namespace could not be read any more: this is what remains, not what was seen".to_owned(),
+    }));
     finding.remedy.text = remedies::for_denial(failure, walk, denial, setting);
     finding.evidence = vec![file_fact(&denial.at, walk), mount_fact(&denial.at.mount, walk)];
-    finding.proved = denial.sure && is_live(walk) && !matches!(denial.layer, Layer::Sysctl(_));
+    finding.proved = denial.doubt.is_none() && is_live(walk) && !matches!(denial.layer, Layer::Sysctl(_));
     finding
 }
 

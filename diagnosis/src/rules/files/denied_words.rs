@@ -1,7 +1,7 @@
 //! The sentences of a denial: who needs what on which component, and what decided.
 
 use crate::{
-    permission::{Class, Denial, EXEC, Layer, Purpose, Rights, bits},
+    permission::{Class, Denial, Doubt, EXEC, Layer, Purpose, Rights, bits},
     question::{Component, FileKind, Walk},
     record::Call,
     rules::{Failure, words},
@@ -61,7 +61,7 @@ pub(super) fn reasons(failure: &Failure, walk: &Walk, denial: &Denial) -> Vec<St
                 "{who} {} {what}",
                 if denial.missing == 0 { "may not change".to_owned() } else { format!("needs {} on", needed(denial)) }
             ),
-            unmapped(at, *uid_inside, *gid_inside),
+            unmapped(at, *uid_inside, *gid_inside, denial.doubt),
             format!("{capability} of a user namespace reaches only files whose owner and group the namespace knows"),
         ],
         Layer::MountFlag(flag) => {
@@ -133,7 +133,10 @@ fn missing_capability(capability: crate::permission::Capability) -> String {
     format!("the process has not {capability}{dropped}")
 }
 
-fn unmapped(at: &Component, uid: Option<u32>, gid: Option<u32>) -> String {
+fn unmapped(at: &Component, uid: Option<u32>, gid: Option<u32>, doubt: Option<Doubt>) -> String {
+    if doubt == Some(Doubt::IdMap) {
+        return format!("its owner {} or group {} is probably not mapped into the process's user namespace", at.uid, at.gid);
+    }
     match (uid, gid) {
         (None, None) => format!("its owner {} and group {} are not mapped into the process's user namespace", at.uid, at.gid),
         (None, Some(_)) => format!("its owner {} is not mapped into the process's user namespace", at.uid),

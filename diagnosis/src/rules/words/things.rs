@@ -28,7 +28,11 @@ fn who_with(creds: &Creds, (uid, gid): (u32, u32), uid_map: &[IdRange], gid_map:
         (many, false) => format!("groups {}", many.join(", ")),
         (many, true) => format!("groups {} and more", many.join(", ")),
     };
-    let outside = if namespaced { format!(", {uid}:{gid} outside its user namespace") } else { String::new() };
+    let outside = match (namespaced, is_namespaced(creds, uid_map)) {
+        (true, _) => format!(", {uid}:{gid} outside its user namespace"),
+        (false, true) => ", as seen from outside its user namespace".to_owned(),
+        (false, false) => String::new(),
+    };
     format!("process uid {} gid {} ({groups}{outside})", see(uid_map, uid), see(gid_map, gid))
 }
 
@@ -162,7 +166,7 @@ mod tests {
         let map = [IdRange { inside: 0, outside: 100_000, count: 65_536 }];
         let mapped = Creds { user_ns: 4_026_532_000, ..creds(100_000, 100_033) };
         assert_eq!(who(&mapped, &map, &map), "process uid 0 gid 33 (no groups, 100000:100033 outside its user namespace)");
-        assert_eq!(who(&mapped, &[], &[]), "process uid 100000 gid 100033 (no groups)");
+        assert_eq!(who(&mapped, &[], &[]), "process uid 100000 gid 100033 (no groups, as seen from outside its user namespace)");
     }
 
     #[test]
