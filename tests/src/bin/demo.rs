@@ -62,7 +62,8 @@ fn demo(arguments: Arguments) -> Result<bool> {
     let lab = world.lab();
     let collector = Collector::start(lab.binaries(), lab.directory())?;
     println!("collector on {}", collector.url());
-    let agent = lab.agent(AgentOptions { collector: Some(collector.url()), record: arguments.record.as_deref(), ..AgentOptions::default() })?;
+    let agent =
+        lab.agent(AgentOptions { collector: Some(collector.url()), record: arguments.record.as_deref(), ..AgentOptions::default() })?;
     println!("agent ready after {:.1} s; starting {} containers", begin.elapsed().as_secs_f64(), SCENARIOS.len());
 
     let stage = Stage { world: &world, agent: &agent, collector: &collector };

@@ -7,7 +7,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableS
 /// Width of the whole table, in columns.
 const WIDTH: u16 = 160;
 /// Most characters of a remedy that are shown; `unready get -o json` has all of them.
-const REMEDY_CHARS: usize = 110;
+const REMEDY_CHARS: usize = 112;
 
 /// Only a line below the header: rows of two lines are many already.
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
@@ -32,7 +32,7 @@ fn rows(acts: &[Act], outcome: &Outcome) -> Table {
             table.add_row(row(scenario.name, scenario.about, verdict));
         }
     }
-    for (column, width) in [(0, 17), (1, 34), (2, 26), (3, 28), (4, 22)] {
+    for (column, width) in [(0, 17), (1, 28), (2, 26), (3, 29), (4, 21)] {
         if let Some(column) = table.column_mut(column) {
             column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(width)));
         }

@@ -19,7 +19,7 @@ use std::{
 };
 
 /// Containers that are started at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 /// How long a container may take to end, or a server to listen.
 const ENDS_WITHIN: Duration = Duration::from_secs(15);
 /// How long the right verdict may take after that.
