@@ -4,25 +4,25 @@
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 wire_enum! {
-    /// The hooks, each with its own row of counters.
+    /// The hooks, named after their tracepoints, each with its own row of counters.
     pub enum Hook: u32 {
-        /// `cgroup/cgroup_mkdir`
+        /// `cgroup_mkdir`
         CgroupMkdir = 0,
-        /// `cgroup/cgroup_rmdir`
+        /// `cgroup_rmdir`
         CgroupRmdir = 1,
-        /// `cgroup/cgroup_attach_task`
+        /// `cgroup_attach_task`
         CgroupAttach = 2,
-        /// `sched/sched_process_exec`
+        /// `sched_process_exec`
         Exec = 3,
-        /// `sched/sched_process_exit`
+        /// `sched_process_exit`
         Exit = 4,
-        /// `oom/mark_victim`
+        /// `mark_victim`
         OomVictim = 5,
-        /// raw tracepoint `sys_exit`; what succeeded is not counted, it costs nothing
+        /// `sys_exit`, calls that failed
         CallFailed = 6,
-        /// `syscalls/sys_exit_pivot_root`, `sys_exit_chroot`
+        /// `sys_exit`, `pivot_root` and `chroot` that succeeded; what else succeeds is not counted, it leaves at once
         RootChanged = 7,
-        /// `sock/inet_sock_set_state`, transitions to and from LISTEN
+        /// `inet_sock_set_state`, transitions to and from LISTEN
         Listen = 8,
     }
 }

@@ -1,5 +1,5 @@
-//! Where the running kernel keeps what the programs read: the members of its structures, looked up in its BTF at load
-//! (Rust emits no CO-RE relocations), and the fields of its tracepoints, looked up in tracefs.
+//! Where the running kernel keeps what the programs read, and how its tracepoints speak: looked up in its BTF at load (Rust
+//! emits no CO-RE relocations).
 
 #[cfg(feature = "user")]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -28,6 +28,8 @@ pub struct Offsets {
     pub task_start: u16,
     pub task_real_parent: u16,
     pub task_tgid: u16,
+    pub task_pid: u16,
+    pub task_comm: u16,
     pub task_signal: u16,
     pub task_exit_code: u16,
     pub task_mm: u16,
@@ -57,6 +59,19 @@ pub struct Offsets {
     pub inode_ino: u16,
     pub inode_sb: u16,
     pub super_block_dev: u16,
+    pub cgroup_node: u16,
+    pub cgroup_root: u16,
+    pub cgroup_level: u16,
+    /// `kernfs_node.id`: what `bpf_get_current_cgroup_id` returns and the directory's inode number is.
+    pub node_id: u16,
+    pub cgroup_root_hierarchy: u16,
+    pub binprm_filename: u16,
+    pub sock_family: u16,
+    /// `inet_sport`, network byte order: unlike `skc_num` it outlives the end of listening.
+    pub sock_port: u16,
+    pub sock_protocol: u16,
+    pub sock_address: u16,
+    pub sock_address_v6: u16,
 }
 
 impl Offsets {
@@ -71,6 +86,8 @@ impl Offsets {
         task_start: ABSENT,
         task_real_parent: ABSENT,
         task_tgid: ABSENT,
+        task_pid: ABSENT,
+        task_comm: ABSENT,
         task_signal: ABSENT,
         task_exit_code: ABSENT,
         task_mm: ABSENT,
@@ -99,64 +116,27 @@ impl Offsets {
         inode_ino: ABSENT,
         inode_sb: ABSENT,
         super_block_dev: ABSENT,
-    };
-}
-
-/// Byte offsets of the tracepoints' fields, from `events/GROUP/NAME/format`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "user", derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
-#[allow(missing_docs, reason = "each field is named `tracepoint_field` after the kernel's own names")]
-pub struct Fields {
-    pub mkdir_root: u16,
-    pub mkdir_level: u16,
-    pub mkdir_id: u16,
-    pub mkdir_path: u16,
-    pub rmdir_root: u16,
-    pub rmdir_id: u16,
-    pub attach_root: u16,
-    pub attach_id: u16,
-    pub attach_pid: u16,
-    pub attach_comm: u16,
-    pub exec_filename: u16,
-    /// Whether the last thread ends; kernels before 6.16 do not tell.
-    pub exit_group_dead: u16,
-    pub victim_pid: u16,
-    pub pivot_root_ret: u16,
-    pub chroot_ret: u16,
-    pub sock_oldstate: u16,
-    pub sock_newstate: u16,
-    pub sock_sport: u16,
-    pub sock_family: u16,
-    pub sock_protocol: u16,
-    pub sock_saddr: u16,
-    pub sock_saddr_v6: u16,
-}
-
-impl Fields {
-    /// Nothing known.
-    pub const NONE: Self = Self {
-        mkdir_root: ABSENT,
-        mkdir_level: ABSENT,
-        mkdir_id: ABSENT,
-        mkdir_path: ABSENT,
-        rmdir_root: ABSENT,
-        rmdir_id: ABSENT,
-        attach_root: ABSENT,
-        attach_id: ABSENT,
-        attach_pid: ABSENT,
-        attach_comm: ABSENT,
-        exec_filename: ABSENT,
-        exit_group_dead: ABSENT,
-        victim_pid: ABSENT,
-        pivot_root_ret: ABSENT,
-        chroot_ret: ABSENT,
-        sock_oldstate: ABSENT,
-        sock_newstate: ABSENT,
-        sock_sport: ABSENT,
+        cgroup_node: ABSENT,
+        cgroup_root: ABSENT,
+        cgroup_level: ABSENT,
+        node_id: ABSENT,
+        cgroup_root_hierarchy: ABSENT,
+        binprm_filename: ABSENT,
         sock_family: ABSENT,
+        sock_port: ABSENT,
         sock_protocol: ABSENT,
-        sock_saddr: ABSENT,
-        sock_saddr_v6: ABSENT,
+        sock_address: ABSENT,
+        sock_address_v6: ABSENT,
     };
+}
+
+/// In which of their forms this kernel's tracepoints hand over their arguments. Each is 0 or 1.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "user", derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
+pub struct Dialect {
+    /// `sched_process_exit` says as its second argument whether the last thread ends (since 6.16).
+    pub exit_tells_group_dead: u32,
+    /// `mark_victim` hands over the task (newer kernels), not its process id.
+    pub victim_is_task: u32,
 }

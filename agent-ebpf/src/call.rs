@@ -1,7 +1,7 @@
 //! Failing system calls. Level 1.
 //!
 //! One program on the exit of every system call, for what it costs is the same as one on a single call: the kernel's slow
-//! path. Nearly all calls succeed, and leave in the first instruction. A failing one goes through these states:
+//! path. Nearly all calls succeed, and leave in the first instructions. A failing one goes through these states:
 //!
 //! ```text
 //!   failed ─► its cgroup is starting? ─► a rule and an errno of interest? ─► what was it about ─► known? ─┬─► counted
@@ -18,6 +18,7 @@ use crate::{
     maps::{CALLS, RECORDS, REPEATS, SCRATCH, WATCHED},
     peek::Kernel,
     record::{current_cgroup, current_ids, current_task, now},
+    root,
     tally::{Outcome, Unreadable, Verdict, tally},
     target::{self, Arguments},
     zero,
@@ -32,27 +33,29 @@ use unready_agent_common::{
     watch::{Level, RepeatKey, RepeatValue, Watch},
 };
 
+/// `MAX_ERRNO` of `include/linux/err.h`; a result below its negative is a large address, of a successful mmap.
+const MAX_ERRNO: i64 = 4095;
 /// Highest errno that is of interest: a rule has 128 bits.
 const ERRNO_MAX: u64 = 127;
 
-/// raw tracepoint `sys_exit`: `pt_regs` and the result
+/// `sys_exit`: `pt_regs` and the result
 #[raw_tracepoint(tracepoint = "sys_exit")]
-pub(crate) fn call_failed(ctx: RawTracePointContext) -> i32 {
+pub(crate) fn call_failed(ctx: RawTracePointContext) {
     let result: i64 = ctx.arg(1);
-    // `MAX_ERRNO` of include/linux/err.h; what is below is a large address of a successful mmap.
-    if (-4095..0).contains(&result) {
-        tally(Hook::CallFailed, failed(&ctx, result.unsigned_abs()));
+    let regs = Kernel::argument(&ctx, 0);
+    if result == 0 {
+        root::look(regs);
+    } else if (-MAX_ERRNO..0).contains(&result) {
+        tally(Hook::CallFailed, failed(&ctx, regs, result.unsigned_abs()));
     }
-    0
 }
 
 #[inline(always)]
-fn failed(ctx: &RawTracePointContext, errno: u64) -> Verdict {
+fn failed(ctx: &RawTracePointContext, regs: Kernel, errno: u64) -> Verdict {
     let cgroup = current_cgroup();
     let Some(watch) = starting(cgroup) else {
         return Ok(Outcome::Filtered);
     };
-    let regs = Kernel::from_raw(ctx.arg(0));
     if errno > ERRNO_MAX || is_compat() {
         return Ok(Outcome::Filtered);
     }

@@ -6,14 +6,14 @@
 
 use crate::{
     debug::debug,
-    globals::{UNIFIED_ROOT, field, read},
+    globals::{UNIFIED_ROOT, member, read},
     maps::WATCHED,
-    peek::{Kernel, data_loc},
+    peek::Kernel,
     record::{header, send, send_in_place},
     tally::{Outcome, Unreadable, Verdict, tally},
     zero,
 };
-use aya_ebpf::{bindings::BPF_NOEXIST, macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{bindings::BPF_NOEXIST, macros::raw_tracepoint, programs::RawTracePointContext};
 use core::mem::MaybeUninit;
 use unready_agent_common::{
     counters::Hook,
@@ -22,26 +22,31 @@ use unready_agent_common::{
     watch::{Level, Watch},
 };
 
-/// Whether the event is of the unified hierarchy.
+/// The cgroup that all three tracepoints hand over first, if it is of the unified hierarchy.
 #[inline(always)]
-fn unified(context: Kernel, root_field: u16) -> Result<bool, Unreadable> {
-    Ok(context.get::<u32>(root_field)? == read!(UNIFIED_ROOT))
+fn unified(ctx: &RawTracePointContext) -> Result<Option<Kernel>, Unreadable> {
+    let cgroup = Kernel::argument(ctx, 0);
+    let hierarchy: u32 = cgroup.follow(member!(cgroup_root))?.get(member!(cgroup_root_hierarchy))?;
+    Ok((hierarchy == read!(UNIFIED_ROOT)).then_some(cgroup))
 }
 
-/// `cgroup/cgroup_mkdir`
-#[tracepoint]
-pub(crate) fn cgroup_mkdir(ctx: TracePointContext) -> u32 {
+#[inline(always)]
+fn id_of(cgroup: Kernel) -> Result<u64, Unreadable> {
+    cgroup.follow(member!(cgroup_node))?.get(member!(node_id))
+}
+
+/// `cgroup_mkdir`: the cgroup and its path
+#[raw_tracepoint(tracepoint = "cgroup_mkdir")]
+pub(crate) fn cgroup_mkdir(ctx: RawTracePointContext) {
     tally(Hook::CgroupMkdir, created(&ctx));
-    0
 }
 
 #[inline(always)]
-fn created(ctx: &TracePointContext) -> Verdict {
-    let context = Kernel::context(ctx);
-    if !unified(context, field!(mkdir_root))? {
+fn created(ctx: &RawTracePointContext) -> Verdict {
+    let Some(cgroup) = unified(ctx)? else {
         return Ok(Outcome::Filtered);
-    }
-    let id: u64 = context.get(field!(mkdir_id))?;
+    };
+    let id = id_of(cgroup)?;
     if !watch(id) {
         debug!(ctx, "cgroup {}: no room on the map of attention", id);
     }
@@ -50,9 +55,9 @@ fn created(ctx: &TracePointContext) -> Verdict {
         let record = unsafe { &mut *record };
         record.header = header::<CgroupCreated>(Kind::CgroupCreated);
         record.id = id;
-        record.level = context.get(field!(mkdir_level))?;
-        let length = data_loc::<PATH_CAP>(context, field!(mkdir_path), &raw mut record.path)?;
-        // The string is never longer than what was read but for a full buffer, which is taken as cut.
+        record.level = cgroup.get(member!(cgroup_level))?;
+        let length = Kernel::argument(ctx, 1).string::<PATH_CAP>(&raw mut record.path)?;
+        // A full buffer is taken as cut.
         record.path_len = if length == PATH_CAP - 1 { PATH_CAP as u32 } else { length as u32 };
         Ok(())
     })
@@ -71,45 +76,40 @@ fn watch(id: u64) -> bool {
     WATCHED.insert(id, *watch, BPF_NOEXIST.into()).is_ok()
 }
 
-/// `cgroup/cgroup_rmdir`
-#[tracepoint]
-pub(crate) fn cgroup_rmdir(ctx: TracePointContext) -> u32 {
+/// `cgroup_rmdir`: the cgroup and its path
+#[raw_tracepoint(tracepoint = "cgroup_rmdir")]
+pub(crate) fn cgroup_rmdir(ctx: RawTracePointContext) {
     tally(Hook::CgroupRmdir, removed(&ctx));
-    0
 }
 
 #[inline(always)]
-fn removed(ctx: &TracePointContext) -> Verdict {
-    let context = Kernel::context(ctx);
-    if !unified(context, field!(rmdir_root))? {
+fn removed(ctx: &RawTracePointContext) -> Verdict {
+    let Some(cgroup) = unified(ctx)? else {
         return Ok(Outcome::Filtered);
-    }
-    let id: u64 = context.get(field!(rmdir_id))?;
+    };
+    let id = id_of(cgroup)?;
     // It may have been taken away before; then there is nothing to remove.
     let _ = WATCHED.remove(id);
     Ok(send(CgroupRemoved { header: header::<CgroupRemoved>(Kind::CgroupRemoved), id }))
 }
 
-/// `cgroup/cgroup_attach_task`
-#[tracepoint]
-pub(crate) fn cgroup_attach(ctx: TracePointContext) -> u32 {
+/// `cgroup_attach_task`: the destination, its path, the task, whether its whole thread group moves
+#[raw_tracepoint(tracepoint = "cgroup_attach_task")]
+pub(crate) fn cgroup_attach(ctx: RawTracePointContext) {
     tally(Hook::CgroupAttach, attached(&ctx));
-    0
 }
 
 #[inline(always)]
-fn attached(ctx: &TracePointContext) -> Verdict {
-    let context = Kernel::context(ctx);
-    if !unified(context, field!(attach_root))? {
+fn attached(ctx: &RawTracePointContext) -> Verdict {
+    let Some(cgroup) = unified(ctx)? else {
         return Ok(Outcome::Filtered);
-    }
-    send_in_place(|record: *mut CgroupAttached| {
-        // SAFETY: `send_in_place` hands out a writable, zeroed record.
-        let record = unsafe { &mut *record };
-        record.header = header::<CgroupAttached>(Kind::CgroupAttached);
-        record.id = context.get(field!(attach_id))?;
-        record.pid = context.get(field!(attach_pid))?;
-        data_loc::<COMM_CAP>(context, field!(attach_comm), &raw mut record.comm)?;
-        Ok(())
-    })
+    };
+    let task = Kernel::argument(ctx, 2);
+    Ok(send(CgroupAttached {
+        header: header::<CgroupAttached>(Kind::CgroupAttached),
+        id: id_of(cgroup)?,
+        pid: task.get(member!(task_pid))?,
+        reserved: 0,
+        comm: task.get::<[u8; COMM_CAP]>(member!(task_comm))?,
+    }))
 }

@@ -1,15 +1,19 @@
 //! What the agent tells the programs at load: read-only to the programs, and frozen, so that the verifier knows every
 //! value and removes what it switches off.
 
-use unready_agent_common::offsets::{Fields, Offsets};
+use unready_agent_common::offsets::{Dialect, Offsets};
 
 /// Members of the kernel's structures.
 #[unsafe(no_mangle)]
 pub(crate) static OFFSETS: Offsets = Offsets::NONE;
 
-/// Fields of the tracepoints.
+/// Forms of the tracepoints.
 #[unsafe(no_mangle)]
-pub(crate) static FIELDS: Fields = Fields::NONE;
+pub(crate) static DIALECT: Dialect = Dialect { exit_tells_group_dead: 0, victim_is_task: 0 };
+
+/// Numbers of the two system calls that change a process's root.
+#[unsafe(no_mangle)]
+pub(crate) static ROOT_CALLS: [u32; 2] = [u32::MAX; 2];
 
 /// The number that the cgroup tracepoints call the unified hierarchy by (`cgroup_root.hierarchy_id`).
 #[unsafe(no_mangle)]
@@ -31,11 +35,4 @@ macro_rules! member {
     };
 }
 
-/// The offset of a tracepoint's field.
-macro_rules! field {
-    ($name:ident) => {
-        $crate::globals::read!($crate::globals::FIELDS.$name)
-    };
-}
-
-pub(crate) use {field, member, read};
+pub(crate) use {member, read};

@@ -1,13 +1,13 @@
 //! A TCP socket of a cgroup under attention begins or ceases to listen. Level 1.
 
 use crate::{
-    globals::field,
+    globals::member,
     maps::WATCHED,
     peek::Kernel,
     record::{current_cgroup, current_task, header, send},
-    tally::{Outcome, Verdict, tally},
+    tally::{Outcome, Unreadable, Verdict, tally},
 };
-use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use unready_agent_common::{
     counters::Hook,
     record::{Kind, Listening},
@@ -19,40 +19,36 @@ const TCP_LISTEN: u32 = 10;
 const STREAMS: [u16; 2] = [6, 262];
 const AF_INET: u16 = 2;
 
-/// `sock/inet_sock_set_state`
-#[tracepoint]
-pub(crate) fn listen_changed(ctx: TracePointContext) -> u32 {
-    tally(Hook::Listen, changed(&ctx));
-    0
+/// `inet_sock_set_state`: the socket, its old and its new state
+#[raw_tracepoint(tracepoint = "inet_sock_set_state")]
+pub(crate) fn listen_changed(ctx: RawTracePointContext) {
+    let (old, new) = (ctx.arg::<u32>(1), ctx.arg::<u32>(2));
+    // Only these changes are made by the process itself; a connection's states come with packets, in anyone's context.
+    if old == TCP_LISTEN || new == TCP_LISTEN {
+        tally(Hook::Listen, changed(Kernel::argument(&ctx, 0), new == TCP_LISTEN));
+    }
 }
 
 #[inline(always)]
-fn changed(ctx: &TracePointContext) -> Verdict {
-    let context = Kernel::context(ctx);
-    let old: u32 = context.get(field!(sock_oldstate))?;
-    let new: u32 = context.get(field!(sock_newstate))?;
-    // Only these two states change in the context of the process; a connection's come with packets, in anyone's.
-    if old != TCP_LISTEN && new != TCP_LISTEN {
-        return Ok(Outcome::Filtered);
-    }
+fn changed(sock: Kernel, open: bool) -> Verdict {
     let cgroup = current_cgroup();
-    if WATCHED.get_ptr(cgroup).is_none() || !STREAMS.contains(&context.get(field!(sock_protocol))?) {
+    if WATCHED.get_ptr(cgroup).is_none() || !STREAMS.contains(&sock.get(member!(sock_protocol))?) {
         return Ok(Outcome::Filtered);
     }
-    let family: u16 = context.get(field!(sock_family))?;
+    let family: u16 = sock.get(member!(sock_family))?;
     Ok(send(Listening {
         header: header::<Listening>(Kind::Listening),
         task: current_task(cgroup),
         family,
-        port: context.get(field!(sock_sport))?,
-        open: u32::from(new == TCP_LISTEN),
-        address: if family == AF_INET { ipv4(context.get(field!(sock_saddr))?) } else { context.get(field!(sock_saddr_v6))? },
+        port: u16::from_be(sock.get(member!(sock_port))?),
+        open: u32::from(open),
+        address: if family == AF_INET { ipv4(sock)? } else { sock.get(member!(sock_address_v6))? },
     }))
 }
 
 /// Four bytes, then zeros.
 #[inline(always)]
-fn ipv4(address: [u8; 4]) -> [u8; 16] {
-    let [a, b, c, d] = address;
-    [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+fn ipv4(sock: Kernel) -> Result<[u8; 16], Unreadable> {
+    let [a, b, c, d]: [u8; 4] = sock.get(member!(sock_address))?;
+    Ok([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
 }

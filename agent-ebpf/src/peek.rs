@@ -3,12 +3,12 @@
 
 use crate::{globals::member, tally::Unreadable};
 use aya_ebpf::{
-    EbpfContext,
     helpers::{
         bpf_probe_read_kernel, bpf_probe_read_user,
         generated::{bpf_get_current_task, bpf_probe_read_kernel as read_kernel, bpf_probe_read_user as read_user},
         generated::{bpf_probe_read_kernel_str, bpf_probe_read_user_str},
     },
+    programs::RawTracePointContext,
 };
 use unready_agent_common::offsets::ABSENT;
 
@@ -24,16 +24,10 @@ impl Kernel {
         Self(unsafe { bpf_get_current_task() })
     }
 
-    /// An address that the kernel handed to the program.
+    /// An address that the tracepoint hands over as argument `index`.
     #[inline(always)]
-    pub(crate) fn from_raw(address: u64) -> Self {
-        Self(address)
-    }
-
-    /// The context of a tracepoint, whose fields lie at offsets that `format` tells.
-    #[inline(always)]
-    pub(crate) fn context(context: &impl EbpfContext) -> Self {
-        Self(context.as_ptr() as u64)
+    pub(crate) fn argument(ctx: &RawTracePointContext, index: usize) -> Self {
+        Self(ctx.arg(index))
     }
 
     /// The value at an offset.
@@ -82,13 +76,6 @@ impl Kernel {
         let status = unsafe { read_kernel(into.cast(), bytes.min(N) as u32, self.0 as *const _) };
         if status == 0 { Ok(()) } else { Err(Unreadable) }
     }
-}
-
-/// The string of a tracepoint's `__data_loc` field: offset in the low, length in the high half of one word.
-#[inline(always)]
-pub(crate) fn data_loc<const N: usize>(context: Kernel, field: u16, into: *mut [u8; N]) -> Result<usize, Unreadable> {
-    let location: u32 = context.get(field)?;
-    context.at((location & 0xffff) as u16)?.string(into)
 }
 
 /// An address in the memory of the running process.

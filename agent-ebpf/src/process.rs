@@ -1,22 +1,21 @@
 //! Programs start and processes end, in cgroups under attention; the kernel ends one for lack of memory. Level 0.
 //!
-//! A process has ended when its last thread has. Kernels from 6.16 say so in the tracepoint (`group_dead`). Before, the
+//! A process has ended when its last thread has. Kernels from 6.16 say so (`group_dead`, the second argument). Before, the
 //! count of living threads (`signal_struct.live`) is 0, which two threads that end at the same time may both see: then
 //! the first one to put the process on the map `ENDED` tells it.
 
 use crate::{
     debug::debug,
-    globals::{field, member},
+    globals::{DIALECT, member, read},
     maps::{ENDED, WATCHED},
-    peek::{Kernel, User, data_loc},
+    peek::{Kernel, User},
     record::{current_cgroup, current_ids, current_task, header, send, send_in_place, start_of},
     tally::{Outcome, Unreadable, Verdict, tally},
 };
-use aya_ebpf::{bindings::BPF_ANY, helpers::bpf_get_current_uid_gid, macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{bindings::BPF_ANY, helpers::bpf_get_current_uid_gid, macros::raw_tracepoint, programs::RawTracePointContext};
 use unready_agent_common::{
     counters::Hook,
     limits::{ARGS_CAP, PATH_CAP},
-    offsets::ABSENT,
     record::{Exec, Exit, Kind, OomVictim},
 };
 
@@ -26,15 +25,14 @@ fn known(cgroup: u64) -> bool {
     WATCHED.get_ptr(cgroup).is_some()
 }
 
-/// `sched/sched_process_exec`
-#[tracepoint]
-pub(crate) fn process_exec(ctx: TracePointContext) -> u32 {
+/// `sched_process_exec`: the task, its former thread id, the `linux_binprm`
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub(crate) fn process_exec(ctx: RawTracePointContext) {
     tally(Hook::Exec, executed(&ctx));
-    0
 }
 
 #[inline(always)]
-fn executed(ctx: &TracePointContext) -> Verdict {
+fn executed(ctx: &RawTracePointContext) -> Verdict {
     let cgroup = current_cgroup();
     if !known(cgroup) {
         return Ok(Outcome::Filtered);
@@ -47,7 +45,8 @@ fn executed(ctx: &TracePointContext) -> Verdict {
         let ids = bpf_get_current_uid_gid();
         record.uid = ids as u32;
         record.gid = (ids >> 32) as u32;
-        record.path_len = data_loc::<PATH_CAP>(Kernel::context(ctx), field!(exec_filename), &raw mut record.path)? as u16;
+        let path = Kernel::argument(ctx, 2).follow(member!(binprm_filename))?;
+        record.path_len = path.string::<PATH_CAP>(&raw mut record.path)? as u16;
         // Arguments that cannot be read leave the rest worth telling.
         record.args_len = arguments(&raw mut record.args).unwrap_or(0);
         Ok(())
@@ -65,17 +64,16 @@ fn arguments(into: *mut [u8; ARGS_CAP]) -> Result<u16, Unreadable> {
     Ok(length as u16)
 }
 
-/// `sched/sched_process_exit`
-#[tracepoint]
-pub(crate) fn process_exit(ctx: TracePointContext) -> u32 {
+/// `sched_process_exit`: the task, and since 6.16 whether it is the last of its group
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub(crate) fn process_exit(ctx: RawTracePointContext) {
     tally(Hook::Exit, ended(&ctx));
-    0
 }
 
 #[inline(always)]
-fn ended(ctx: &TracePointContext) -> Verdict {
+fn ended(ctx: &RawTracePointContext) -> Verdict {
     let cgroup = current_cgroup();
-    if !known(cgroup) || !last_thread(Kernel::context(ctx))? {
+    if !known(cgroup) || !last_thread(ctx)? {
         return Ok(Outcome::Filtered);
     }
     let code = Kernel::current_task().get::<u32>(member!(task_exit_code))?;
@@ -86,9 +84,10 @@ fn ended(ctx: &TracePointContext) -> Verdict {
 
 /// Whether the process ends with the running thread; see the module's head.
 #[inline(always)]
-fn last_thread(context: Kernel) -> Result<bool, Unreadable> {
-    if field!(exit_group_dead) != ABSENT {
-        return Ok(context.get::<u8>(field!(exit_group_dead))? != 0);
+fn last_thread(ctx: &RawTracePointContext) -> Result<bool, Unreadable> {
+    // Where there is no second argument the verifier does not see this branch: the global is a constant to it.
+    if read!(DIALECT.exit_tells_group_dead) != 0 {
+        return Ok(ctx.arg::<u8>(1) != 0);
     }
     let task = Kernel::current_task();
     let living: u32 = task.follow(member!(task_signal))?.get(member!(signal_live))?;
@@ -110,19 +109,18 @@ fn first_to_tell(start: u64) -> bool {
     true
 }
 
-/// `oom/mark_victim`
-#[tracepoint]
-pub(crate) fn oom_victim(ctx: TracePointContext) -> u32 {
+/// `mark_victim`: the process id; on newer kernels the task and its uid
+#[raw_tracepoint(tracepoint = "mark_victim")]
+pub(crate) fn oom_victim(ctx: RawTracePointContext) {
     tally(Hook::OomVictim, chosen(&ctx));
-    0
 }
 
 #[inline(always)]
-fn chosen(ctx: &TracePointContext) -> Verdict {
+fn chosen(ctx: &RawTracePointContext) -> Verdict {
     Ok(send(OomVictim {
         header: header::<OomVictim>(Kind::OomVictim),
         asker_cgroup: current_cgroup(),
-        pid: Kernel::context(ctx).get(field!(victim_pid))?,
+        pid: if read!(DIALECT.victim_is_task) != 0 { Kernel::argument(ctx, 0).get(member!(task_pid))? } else { ctx.arg(0) },
         reserved: 0,
     }))
 }

@@ -1,37 +1,36 @@
 //! A runtime enters the container's file system: `pivot_root` and `chroot` that succeeded. Level 1.
+//!
+//! Not programs of their own: [`crate::call`] sees every call that returns 0 and asks here. A tracepoint on each of the two
+//! would make every system call of the node dearer a second time.
 
 use crate::{
-    globals::field,
+    globals::{ROOT_CALLS, member, read},
     maps::WATCHED,
     peek::Kernel,
     record::{current_cgroup, current_task, header, send},
-    tally::{Outcome, Verdict, tally},
+    tally::{Outcome, tally},
 };
-use aya_ebpf::{macros::tracepoint, programs::TracePointContext};
 use unready_agent_common::{
     counters::Hook,
     record::{Kind, RootChanged},
 };
 
-/// `syscalls/sys_exit_pivot_root`
-#[tracepoint]
-pub(crate) fn pivot_root_done(ctx: TracePointContext) -> u32 {
-    tally(Hook::RootChanged, changed(&ctx, field!(pivot_root_ret)));
-    0
-}
-
-/// `syscalls/sys_exit_chroot`
-#[tracepoint]
-pub(crate) fn chroot_done(ctx: TracePointContext) -> u32 {
-    tally(Hook::RootChanged, changed(&ctx, field!(chroot_ret)));
-    0
+/// Tells it, if the call that returned 0 is one of the two.
+#[inline(always)]
+pub(crate) fn look(regs: Kernel) {
+    let Ok(number) = regs.get::<u32>(member!(regs_nr)) else {
+        return;
+    };
+    if number == read!(ROOT_CALLS[0]) || number == read!(ROOT_CALLS[1]) {
+        tally(Hook::RootChanged, Ok(changed()));
+    }
 }
 
 #[inline(always)]
-fn changed(ctx: &TracePointContext, result_field: u16) -> Verdict {
+fn changed() -> Outcome {
     let cgroup = current_cgroup();
-    if WATCHED.get_ptr(cgroup).is_none() || Kernel::context(ctx).get::<i64>(result_field)? != 0 {
-        return Ok(Outcome::Filtered);
+    if WATCHED.get_ptr(cgroup).is_none() {
+        return Outcome::Filtered;
     }
-    Ok(send(RootChanged { header: header::<RootChanged>(Kind::RootChanged), task: current_task(cgroup) }))
+    send(RootChanged { header: header::<RootChanged>(Kind::RootChanged), task: current_task(cgroup) })
 }

@@ -56,7 +56,7 @@ impl Lab {
         let loaded = Kernel::load(&LoadOptions::default());
         let mut kernel = match loaded {
             Ok(kernel) => kernel,
-            Err(error @ (LoadError::NoObject | LoadError::NoBtf(_) | LoadError::NoTracefs(_) | LoadError::NotPermitted(_))) => {
+            Err(error @ (LoadError::NoObject | LoadError::NoBtf(_) | LoadError::NotPermitted(_))) => {
                 assert!(env::var("CI").as_deref() != Ok("true"), "the kernel half cannot be tested here: {error}");
                 eprintln!("not run: {error}");
                 return None;
@@ -444,7 +444,7 @@ fn at_rest_no_system_call_is_traced() {
     let Some(mut lab) = Lab::open() else { return };
     assert_eq!(links().len(), 0, "loading attaches nothing");
     lab.kernel.attach_lifecycle().unwrap();
-    let is_system_call = |text: &String| text.contains("sys_exit") || text.contains("sys_enter") || text.contains("raw_tracepoint");
+    let is_system_call = |text: &String| text.contains("sys_");
     assert_eq!(links().iter().filter(|text| is_system_call(text)).count(), 0, "{:#?}", links());
     lab.kernel.attach_starting().unwrap();
     lab.kernel.attach_starting().unwrap();

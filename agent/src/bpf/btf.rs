@@ -16,8 +16,12 @@ const MEMBER_BYTES: usize = 12;
 /// Anonymous structures inside each other, and typedefs of typedefs: the kernel has not more than four.
 const DEPTH_MAX: usize = 16;
 
+const PARAMETER_BYTES: usize = 8;
+
+const KIND_POINTER: u32 = 2;
 const KIND_STRUCT: u32 = 4;
 const KIND_UNION: u32 = 5;
+const KIND_FUNCTION_PROTOTYPE: u32 = 13;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +40,24 @@ pub(super) struct Btf {
     types: Vec<u32>,
 }
 
-/// A structure of one [`Btf`].
+/// A type of one [`Btf`].
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Structure(u32);
+pub(super) struct TypeId(u32);
+
+/// What can be looked for by name.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub(super) enum Kind {
+    Structure = KIND_STRUCT,
+    Typedef = 8,
+}
+
+/// What a tracepoint hands over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Prototype {
+    pub(super) arguments: usize,
+    pub(super) first_is_pointer: bool,
+}
 
 /// One member of a structure.
 struct Member<'a> {
@@ -75,27 +94,44 @@ impl Btf {
         Ok(Self { data, strings, types })
     }
 
-    /// The structures with these names, in one walk: there are a hundred thousand types, and starting must be quick.
-    pub(super) fn structures<const N: usize>(&self, names: [&str; N]) -> [Option<Structure>; N] {
+    /// The types of a kind with these names, in one walk: there are a hundred thousand types, and starting must be quick.
+    pub(super) fn find<const N: usize>(&self, wanted: Kind, names: [&str; N]) -> [Option<TypeId>; N] {
         let mut found = [None; N];
         for id in 1..u32::try_from(self.types.len()).unwrap_or(u32::MAX) {
             let Some((name_at, info, _)) = self.head(id) else {
                 continue;
             };
-            if kind(info) != KIND_STRUCT {
+            if kind(info) != wanted as u32 {
                 continue;
             }
             for (name, found) in names.iter().zip(&mut found) {
                 if found.is_none() && self.is_named(name_at, name) {
-                    *found = Some(Structure(id));
+                    *found = Some(TypeId(id));
                 }
             }
         }
         found
     }
 
+    /// What a tracepoint hands over, from the type of its probe functions, `btf_trace_NAME`.
+    pub(super) fn prototype(&self, TypeId(probe): TypeId) -> Option<Prototype> {
+        let (_, info, function) = self.head(self.resolved(probe))?;
+        if kind(info) != KIND_POINTER {
+            return None;
+        }
+        let (_, info, _) = self.head(function)?;
+        if kind(info) != KIND_FUNCTION_PROTOTYPE {
+            return None;
+        }
+        // The first parameter of a probe is its own data.
+        let arguments = (info & 0xffff).checked_sub(1)? as usize;
+        let first = *self.types.get(function as usize)? as usize + TYPE_BYTES + PARAMETER_BYTES;
+        let of_first = if arguments == 0 { None } else { self.head(self.resolved(u32_at(&self.data, first + 4)?)) };
+        Some(Prototype { arguments, first_is_pointer: of_first.is_some_and(|(_, info, _)| kind(info) == KIND_POINTER) })
+    }
+
     /// Byte offset of a member, named as in C: `thread_info.status`.
-    pub(super) fn offset(&self, Structure(structure): Structure, member: &str) -> Option<u32> {
+    pub(super) fn offset(&self, TypeId(structure): TypeId, member: &str) -> Option<u32> {
         let mut type_id = structure;
         let mut bits = 0_u32;
         for name in member.split('.') {
@@ -202,10 +238,10 @@ fn index(data: &[u8], section: Range<usize>) -> Result<Vec<u32>, BtfError> {
 const fn tail_bytes(kind: u32, parts: usize) -> Option<usize> {
     Some(match kind {
         1 | 14 | 17 => 4,                                 // integer, variable, declaration tag
-        2 | 7..=12 | 16 | 18 => 0,                        // pointer, forward, typedef, qualifiers, function, float, type tag
+        KIND_POINTER | 7..=12 | 16 | 18 => 0,             // pointer, forward, typedef, qualifiers, function, float, type tag
         3 => 12,                                          // array
         KIND_STRUCT | KIND_UNION | 15 | 19 => parts * 12, // members, sections, 64-bit enumerators
-        6 | 13 => parts * 8,                              // enumerators, parameters
+        6 | KIND_FUNCTION_PROTOTYPE => parts * 8,         // enumerators, parameters
         _ => return None,
     })
 }
@@ -281,7 +317,7 @@ mod tests {
     }
 
     fn offset(btf: &Btf, structure: &str, member: &str) -> Option<u32> {
-        let [structure] = btf.structures([structure]);
+        let [structure] = btf.find(Kind::Structure, [structure]);
         btf.offset(structure?, member)
     }
 
@@ -292,6 +328,21 @@ mod tests {
         assert_eq!(offset(&btf, "outer", "x"), Some(8 + 4), "through an anonymous union and an anonymous structure");
         assert_eq!(offset(&btf, "outer", "named.x"), Some(16 + 4), "through a typedef");
         assert_eq!(offset(&btf, "inner", "x"), Some(4));
+    }
+
+    /// 6: pointer to 7, 7: function(data, pointer, u32), 8: pointer to it, 9: its typedef.
+    #[test]
+    fn tracepoints_tell_their_arguments() {
+        let mut builder = sample();
+        let alias = builder.name("btf_trace_x");
+        builder.words(&[0, KIND_POINTER << 24, 1]);
+        builder.words(&[0, KIND_FUNCTION_PROTOTYPE << 24 | 3, 0, 0, 6, 0, 6, 0, 1]);
+        builder.words(&[0, KIND_POINTER << 24, 7]);
+        builder.words(&[alias, 8 << 24, 8]);
+        let btf = Btf::parse(builder.bytes()).unwrap();
+        let [probe, missing, other] = btf.find(Kind::Typedef, ["btf_trace_x", "btf_trace_y", "inner_t"]);
+        assert_eq!(btf.prototype(probe.unwrap()), Some(Prototype { arguments: 2, first_is_pointer: true }));
+        assert!(missing.is_none() && btf.prototype(other.unwrap()).is_none());
     }
 
     #[test]

@@ -27,6 +27,9 @@ const CONNECTS: &[c_int] = &[EACCES, EPERM, ENOENT, ENOTDIR, ELOOP];
 const DESCRIPTORS: &[c_int] = &[EMFILE, ENFILE];
 const SOCKETS: &[c_int] = &[EMFILE, ENFILE, EPERM, EACCES];
 
+/// Calls that change a process's root. `u32` is what the programs compare with; every number fits.
+pub(super) const ROOT_CALLS: [u32; 2] = [libc::SYS_pivot_root.cast_unsigned() as u32, libc::SYS_chroot.cast_unsigned() as u32];
+
 /// A rule in the making.
 #[derive(Clone, Copy)]
 struct Rule(CallRule);

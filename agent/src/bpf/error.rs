@@ -14,9 +14,6 @@ pub enum LoadError {
     /// The kernel does not describe its structures.
     #[error("{0}; Unready needs a kernel with CONFIG_DEBUG_INFO_BTF=y, as the distributions' kernels from 5.10 on have it")]
     NoBtf(String),
-    /// tracefs is not mounted, or hidden.
-    #[error("the kernel's tracepoints cannot be read ({0}): as root, `mount -t tracefs none /sys/kernel/tracing`")]
-    NoTracefs(io::Error),
     /// The kernel said no to the caller, not to the program.
     #[error("{0}")]
     NotPermitted(String),
@@ -29,7 +26,9 @@ pub enum LoadError {
         log: String,
     },
     /// A program that nothing works without has no place to sit in this kernel.
-    #[error("the program {program} cannot be attached: {reason}; Unready needs kernel 5.10 or later with CONFIG_FTRACE_SYSCALLS=y")]
+    #[error(
+        "the program {program} cannot be attached: {reason}; Unready needs kernel 5.10 or later with tracepoints of system calls (CONFIG_HAVE_SYSCALL_TRACEPOINTS, CONFIG_TRACEPOINTS)"
+    )]
     Attach {
         /// Which one.
         program: &'static str,

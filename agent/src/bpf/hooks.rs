@@ -1,15 +1,9 @@
 //! Which program sits where: the one table that kernel differences are written into.
+//!
+//! All are raw tracepoints. Ordinary ones need a perf event each, whose end the kernel waits for some 80 ms, in the ending
+//! process too, and they need tracefs; raw ones need neither, and BTF tells what they hand over.
 
 use unready_agent_common::counters::Hook;
-
-/// Where a program is attached.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Place {
-    /// A tracepoint, `GROUP` and `NAME` in tracefs.
-    Tracepoint(&'static str, &'static str),
-    /// A raw tracepoint.
-    Raw(&'static str),
-}
 
 /// When it is attached (design §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,61 +19,42 @@ pub(super) enum Stage {
 pub(super) struct Row {
     /// Its function in `agent-ebpf`.
     pub(super) program: &'static str,
-    pub(super) place: Place,
+    /// The tracepoint that it sits on, as a raw one.
+    pub(super) tracepoint: &'static str,
     pub(super) stage: Stage,
-    /// Whose counters it keeps.
+    /// Whose counters it keeps; `call_failed` keeps those of [`Hook::RootChanged`] too.
     pub(super) hook: Hook,
     /// What is lost without it; `None`: nothing works without it.
     pub(super) lost: Option<&'static str>,
 }
 
-const fn row(program: &'static str, place: Place, stage: Stage, hook: Hook) -> Row {
-    Row { program, place, stage, hook, lost: None }
+const fn row(program: &'static str, tracepoint: &'static str, stage: Stage, hook: Hook) -> Row {
+    Row { program, tracepoint, stage, hook, lost: None }
 }
 
-const fn optional(program: &'static str, place: Place, stage: Stage, hook: Hook, lost: &'static str) -> Row {
-    Row { program, place, stage, hook, lost: Some(lost) }
+const fn optional(program: &'static str, tracepoint: &'static str, stage: Stage, hook: Hook, lost: &'static str) -> Row {
+    Row { program, tracepoint, stage, hook, lost: Some(lost) }
 }
 
-use Place::{Raw, Tracepoint};
 use Stage::{Lifecycle, Starting};
 
-/// All programs. `call_failed` comes first of its stage: nothing may fail unseen while the others are attached.
-pub(super) static HOOKS: [Row; 10] = [
-    row("cgroup_mkdir", Tracepoint("cgroup", "cgroup_mkdir"), Lifecycle, Hook::CgroupMkdir),
-    row("cgroup_rmdir", Tracepoint("cgroup", "cgroup_rmdir"), Lifecycle, Hook::CgroupRmdir),
-    row("cgroup_attach", Tracepoint("cgroup", "cgroup_attach_task"), Lifecycle, Hook::CgroupAttach),
-    row("process_exec", Tracepoint("sched", "sched_process_exec"), Lifecycle, Hook::Exec),
-    row("process_exit", Tracepoint("sched", "sched_process_exit"), Lifecycle, Hook::Exit),
+/// All programs. `call_failed` comes first of its stage, so that nothing fails unseen while the other is attached, and is the
+/// last to be let go of.
+pub(super) static HOOKS: [Row; 8] = [
+    row("cgroup_mkdir", "cgroup_mkdir", Lifecycle, Hook::CgroupMkdir),
+    row("cgroup_rmdir", "cgroup_rmdir", Lifecycle, Hook::CgroupRmdir),
+    row("cgroup_attach", "cgroup_attach_task", Lifecycle, Hook::CgroupAttach),
+    row("process_exec", "sched_process_exec", Lifecycle, Hook::Exec),
+    row("process_exit", "sched_process_exit", Lifecycle, Hook::Exit),
     optional(
         "oom_victim",
-        Tracepoint("oom", "mark_victim"),
+        "mark_victim",
         Lifecycle,
         Hook::OomVictim,
         "a process that is ended for lack of memory looks like one ended by SIGKILL",
     ),
-    row("call_failed", Raw("sys_exit"), Starting, Hook::CallFailed),
-    optional(
-        "pivot_root_done",
-        Tracepoint("syscalls", "sys_exit_pivot_root"),
-        Starting,
-        Hook::RootChanged,
-        "files of a container that ended at once cannot be examined",
-    ),
-    optional(
-        "chroot_done",
-        Tracepoint("syscalls", "sys_exit_chroot"),
-        Starting,
-        Hook::RootChanged,
-        "files of a container that ended at once and whose runtime uses chroot cannot be examined",
-    ),
-    optional(
-        "listen_changed",
-        Tracepoint("sock", "inet_sock_set_state"),
-        Starting,
-        Hook::Listen,
-        "it is not seen when a program begins to listen",
-    ),
+    row("call_failed", "sys_exit", Starting, Hook::CallFailed),
+    optional("listen_changed", "inet_sock_set_state", Starting, Hook::Listen, "it is not seen when a program begins to listen"),
 ];
 
 #[cfg(test)]
@@ -89,10 +64,7 @@ mod tests {
     #[test]
     fn nothing_at_rest_slows_system_calls_down() {
         for row in HOOKS.iter().filter(|row| row.stage == Lifecycle) {
-            let slows = match row.place {
-                Tracepoint(group, _) => group == "syscalls" || group == "raw_syscalls",
-                Raw(name) => name.starts_with("sys_"),
-            };
+            let slows = row.tracepoint.starts_with("sys_");
             assert!(!slows, "{row:?}");
         }
     }
@@ -100,7 +72,8 @@ mod tests {
     #[test]
     fn every_hook_has_a_program() {
         for hook in Hook::ALL {
-            assert!(HOOKS.iter().any(|row| row.hook == *hook), "{hook:?}");
+            let program = if *hook == Hook::RootChanged { Hook::CallFailed } else { *hook };
+            assert!(HOOKS.iter().any(|row| row.hook == program), "{hook:?}");
         }
     }
 }

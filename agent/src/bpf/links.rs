@@ -1,12 +1,9 @@
 //! What keeps programs attached, and letting go of them without making anyone wait.
 
-use super::{
-    error::LoadError,
-    hooks::{Place, Row},
-};
+use super::{error::LoadError, hooks::Row};
 use aya::{
     Ebpf,
-    programs::{Program, ProgramError, raw_trace_point::RawTracePointLink, trace_point::TracePointLink},
+    programs::{Program, ProgramError, raw_trace_point::RawTracePointLink},
 };
 use std::{
     error::Error as StdError,
@@ -16,17 +13,13 @@ use std::{
 };
 
 /// A program stays attached as long as this lives.
-#[expect(dead_code, reason = "held to be dropped")]
-pub(super) enum Link {
-    Tracepoint(TracePointLink),
-    Raw(RawTracePointLink),
-}
+pub(super) type Link = RawTracePointLink;
 
 /// A link that is on its way out, with the program that it held.
 type Leaving = (&'static Row, Link);
 
-/// Lets go of links, in a thread: the kernel waits for its CPUs at each, some 60 ms. What has not been let go of when it is
-/// wanted again is taken back.
+/// Lets go of links, in a thread: with the last tracer of system calls the kernel goes through all tasks. What has not been let
+/// go of when it is wanted again is taken back.
 #[derive(Default)]
 pub(super) struct Detacher {
     leaving: Arc<Mutex<Vec<Leaving>>>,
@@ -93,17 +86,11 @@ fn queue(leaving: &Mutex<Vec<Leaving>>) -> MutexGuard<'_, Vec<Leaving>> {
 }
 
 fn attach(ebpf: &mut Ebpf, row: &Row) -> Result<Link, ProgramError> {
-    match (ebpf.program_mut(row.program), row.place) {
-        (Some(Program::TracePoint(program)), Place::Tracepoint(group, name)) => {
-            let id = program.attach(group, name)?;
-            program.take_link(id).map(Link::Tracepoint)
-        }
-        (Some(Program::RawTracePoint(program)), Place::Raw(name)) => {
-            let id = program.attach(name)?;
-            program.take_link(id).map(Link::Raw)
-        }
-        _ => Err(ProgramError::UnexpectedProgramType),
-    }
+    let Some(Program::RawTracePoint(program)) = ebpf.program_mut(row.program) else {
+        return Err(ProgramError::UnexpectedProgramType);
+    };
+    let id = program.attach(row.tracepoint)?;
+    program.take_link(id)
 }
 
 /// Whether a system call's errno is behind an error.

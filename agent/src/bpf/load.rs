@@ -4,11 +4,11 @@ use super::{
     btf::Btf,
     calls,
     error::LoadError,
-    hooks::{HOOKS, Place, Row},
+    hooks::{HOOKS, Row},
     kernel::LoadOptions,
     log, offsets,
     pod::Plain,
-    tracefs::Tracefs,
+    tracepoints::Tracepoints,
 };
 use aya::{
     Ebpf, EbpfLoader,
@@ -18,7 +18,7 @@ use aya::{
 use rustix::process::{Resource, Rlimit, setrlimit};
 use unready_agent_common::{
     call::CallRule,
-    offsets::{Fields, Offsets},
+    offsets::{Dialect, Offsets},
 };
 
 /// The programs, compiled by the build script; empty if it could not.
@@ -39,7 +39,6 @@ pub(super) fn load(options: LoadOptions) -> Result<Loaded, LoadError> {
         return Err(LoadError::NoObject);
     }
     lift_memlock();
-    let tracefs = Tracefs::find().map_err(LoadError::NoTracefs)?;
     let (loader, btf) = std::thread::scope(|scope| {
         // aya reads the kernel's BTF when a loader is made, whether it is used or not: then let it be at the same time.
         let loader = scope.spawn(|| {
@@ -51,11 +50,13 @@ pub(super) fn load(options: LoadOptions) -> Result<Loaded, LoadError> {
         (loader.join(), btf)
     });
     let loader = loader.map_err(|_| LoadError::Object("the loader panicked".to_owned()))?;
-    let (offsets, mut degraded) = offsets::of_kernel(&btf.map_err(|error| LoadError::NoBtf(error.to_string()))?);
-    let (fields, missing) = tracefs.fields();
-    degraded.extend(missing.iter().map(|(event, field)| format!("the tracepoint {event} has no field {field}: its program is of no use")));
-    let mut ebpf = parse(loader, options, &Plain(offsets), &Plain(fields))?;
-    let usable = load_programs(&mut ebpf, &tracefs, &mut degraded)?;
+    let btf = btf.map_err(|error| LoadError::NoBtf(error.to_string()))?;
+    let (offsets, mut degraded) = offsets::of_kernel(&btf);
+    let tracepoints = Tracepoints::of_kernel(&btf);
+    let globals =
+        Globals { offsets: Plain(offsets), dialect: Plain(tracepoints.dialect()), level: if options.debug_log { DEBUG } else { OFF } };
+    let mut ebpf = parse(loader, &globals)?;
+    let usable = load_programs(&mut ebpf, &tracepoints, &mut degraded)?;
     Ok(Loaded { ebpf, usable, degraded })
 }
 
@@ -80,32 +81,36 @@ fn lift_memlock() {
     let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
 }
 
+/// What the programs are told at load.
+struct Globals {
+    offsets: Plain<Offsets>,
+    dialect: Plain<Dialect>,
+    /// The most talkative level of messages that is on.
+    level: u8,
+}
+
+const OFF: u8 = 0;
+const DEBUG: u8 = aya_log::Level::Debug as u8;
+
 /// Reads the object with the globals of this kernel in it, and makes the maps.
-fn parse<'a>(
-    mut loader: EbpfLoader<'a>,
-    options: LoadOptions,
-    offsets: &'a Plain<Offsets>,
-    fields: &'a Plain<Fields>,
-) -> Result<Ebpf, LoadError> {
-    const OFF: u8 = 0;
-    const DEBUG: u8 = aya_log::Level::Debug as u8;
-    loader.override_global("OFFSETS", offsets, true).override_global("FIELDS", fields, true);
-    loader.override_global(aya_log::LEVEL, if options.debug_log { &DEBUG } else { &OFF }, true);
-    if !options.debug_log {
+fn parse<'a>(mut loader: EbpfLoader<'a>, globals: &'a Globals) -> Result<Ebpf, LoadError> {
+    const ROOT_CALLS: [u32; 2] = calls::ROOT_CALLS;
+    loader.override_global("OFFSETS", &globals.offsets, true).override_global("DIALECT", &globals.dialect, true);
+    loader.override_global("ROOT_CALLS", &ROOT_CALLS, true).override_global(aya_log::LEVEL, &globals.level, true);
+    if globals.level == OFF {
         loader.map_max_entries(log::RING, 1); // rounded up to a page
     }
     loader.load(OBJECT).map_err(|error| LoadError::of_object(&error))
 }
 
 /// Loads what the kernel has a place for; says what is lost without the rest.
-fn load_programs(ebpf: &mut Ebpf, tracefs: &Tracefs, degraded: &mut Vec<String>) -> Result<Vec<&'static Row>, LoadError> {
+fn load_programs(ebpf: &mut Ebpf, tracepoints: &Tracepoints, degraded: &mut Vec<String>) -> Result<Vec<&'static Row>, LoadError> {
     let mut usable = Vec::new();
     for row in &HOOKS {
-        let loaded = match row.place {
-            Place::Tracepoint(group, name) if !tracefs.has(&format!("{group}/{name}")) => {
-                Err(LoadError::Attach { program: row.program, reason: format!("this kernel has no tracepoint {group}:{name}") })
-            }
-            Place::Tracepoint(..) | Place::Raw(_) => load_program(ebpf, row.program),
+        let loaded = if tracepoints.has(row.tracepoint) {
+            load_program(ebpf, row.program)
+        } else {
+            Err(LoadError::Attach { program: row.program, reason: format!("this kernel has no tracepoint {}", row.tracepoint) })
         };
         match (loaded, row.lost) {
             (Ok(()), _) => usable.push(row),
@@ -118,7 +123,6 @@ fn load_programs(ebpf: &mut Ebpf, tracefs: &Tracefs, degraded: &mut Vec<String>)
 
 fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {
     let result = match ebpf.program_mut(name) {
-        Some(Program::TracePoint(program)) => program.load(),
         Some(Program::RawTracePoint(program)) => program.load(),
         _ => return Err(LoadError::Object(format!("it has no program {name}"))),
     };

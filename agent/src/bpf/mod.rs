@@ -3,7 +3,7 @@
 //! - [`kernel`](Kernel): the one handle; its states are *loaded* → *lifecycle attached* ⇄ *starting attached*.
 //! - [`hooks`]: which program sits where, at which level, and what is lost without it.
 //! - [`calls`]: which failing system calls are of interest.
-//! - [`offsets`], [`btf`], [`tracefs`]: where this kernel keeps what the programs read.
+//! - [`offsets`], [`tracepoints`], [`btf`]: where this kernel keeps what the programs read, and how its tracepoints speak.
 //! - [`reader`](Reader): the ring buffer, asynchronously and in batches.
 //!
 //! This is the only module of the agent with `unsafe`: a trait of aya that vouches for plain data ([`pod`]), and a function of
@@ -24,7 +24,7 @@ mod log;
 mod offsets;
 mod pod;
 mod reader;
-mod tracefs;
+mod tracepoints;
 
 pub use error::LoadError;
 pub use kernel::{Kernel, LoadOptions};

@@ -2,13 +2,15 @@
 //!
 //! The rows are the table: structure, member, where it goes, and what is lost when a kernel has none.
 
-use super::btf::{Btf, Structure};
+use super::btf::{Btf, Kind, TypeId};
 use unready_agent_common::offsets::{ABSENT, Offsets};
 
 const CALLS: &str = "failing calls cannot be seen";
 const RIGHTS: &str = "the rights at the moment of a failure are incomplete";
 const PROCESS: &str = "processes are told apart by their number only";
 const DESCRIPTOR: &str = "the file of a failing call on a descriptor is not named";
+const CGROUPS: &str = "new cgroups, and with them all starts, are not seen";
+const LISTENERS: &str = "it is not seen when a program begins to listen";
 const EXIT: &str = "the end of a process cannot be told on kernels without group_dead";
 
 struct Row {
@@ -32,6 +34,8 @@ const COMMON: &[Row] = rows! {
     "task_struct" "group_leader" => task_group_leader, PROCESS;
     "task_struct" "start_boottime" => task_start, PROCESS;
     "task_struct" "real_parent" => task_real_parent, "the parent of a process is unknown";
+    "task_struct" "pid" => task_pid, "processes that enter a cgroup cannot be told";
+    "task_struct" "comm" => task_comm, "processes that enter a cgroup cannot be told";
     "task_struct" "tgid" => task_tgid, "the parent of a process is unknown";
     "task_struct" "signal" => task_signal, EXIT;
     "task_struct" "exit_code" => task_exit_code, "the end of a process cannot be told";
@@ -61,6 +65,17 @@ const COMMON: &[Row] = rows! {
     "inode" "i_ino" => inode_ino, DESCRIPTOR;
     "inode" "i_sb" => inode_sb, DESCRIPTOR;
     "super_block" "s_dev" => super_block_dev, DESCRIPTOR;
+    "cgroup" "kn" => cgroup_node, CGROUPS;
+    "cgroup" "root" => cgroup_root, CGROUPS;
+    "cgroup" "level" => cgroup_level, CGROUPS;
+    "kernfs_node" "id" => node_id, CGROUPS;
+    "cgroup_root" "hierarchy_id" => cgroup_root_hierarchy, CGROUPS;
+    "linux_binprm" "filename" => binprm_filename, "the start of a program cannot be told";
+    "sock" "__sk_common.skc_family" => sock_family, LISTENERS;
+    "inet_sock" "inet_sport" => sock_port, LISTENERS;
+    "sock" "__sk_common.skc_rcv_saddr" => sock_address, LISTENERS;
+    "sock" "__sk_common.skc_v6_rcv_saddr" => sock_address_v6, LISTENERS;
+    "sock" "sk_protocol" => sock_protocol, LISTENERS;
 };
 
 /// `TS_COMPAT` of `arch/x86/include/asm/thread_info.h` is bit 1 of the status.
@@ -98,17 +113,23 @@ const MACHINE: &[Row] = rows! {
 compile_error!("the saved registers of this architecture are not described: add its rows here");
 
 /// The structures that the rows name.
-const STRUCTURES: [&str; 13] = [
+const STRUCTURES: [&str; 19] = [
+    "cgroup",
+    "cgroup_root",
     "cred",
     "dentry",
     "fdtable",
     "file",
     "files_struct",
     "group_info",
+    "inet_sock",
     "inode",
+    "kernfs_node",
+    "linux_binprm",
     "mm_struct",
     "pt_regs",
     "signal_struct",
+    "sock",
     "super_block",
     "task_struct",
     "user_namespace",
@@ -118,7 +139,7 @@ const STRUCTURES: [&str; 13] = [
 pub(super) fn of_kernel(btf: &Btf) -> (Offsets, Vec<String>) {
     let mut offsets = Offsets { compat_bit: COMPAT_BIT, ..Offsets::NONE };
     let mut degraded = Vec::new();
-    let structures = btf.structures(STRUCTURES);
+    let structures = btf.find(Kind::Structure, STRUCTURES);
     for row in COMMON.iter().chain(MACHINE) {
         let structure = STRUCTURES.iter().position(|name| *name == row.structure).and_then(|index| structures[index]);
         match structure.and_then(|structure| offset(btf, structure, row)) {
@@ -129,7 +150,7 @@ pub(super) fn of_kernel(btf: &Btf) -> (Offsets, Vec<String>) {
     (offsets, degraded)
 }
 
-fn offset(btf: &Btf, structure: Structure, row: &Row) -> Option<u16> {
+fn offset(btf: &Btf, structure: TypeId, row: &Row) -> Option<u16> {
     let offset = u16::try_from(btf.offset(structure, row.member)?).ok()?.checked_add(row.plus)?;
     (offset != ABSENT).then_some(offset)
 }

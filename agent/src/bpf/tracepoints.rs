@@ -1,0 +1,60 @@
+//! Which of the tracepoints that the programs sit on this kernel has, and in which form.
+//!
+//! BTF has a type for the probe functions of each (`btf_trace_NAME`), whose parameters are what a raw tracepoint hands over.
+
+use super::{
+    btf::{Btf, Kind, Prototype},
+    hooks::HOOKS,
+};
+use unready_agent_common::offsets::Dialect;
+
+/// The tracepoints that were found.
+pub(super) struct Tracepoints(Vec<(&'static str, Prototype)>);
+
+impl Tracepoints {
+    /// Looks for those of the table.
+    pub(super) fn of_kernel(btf: &Btf) -> Self {
+        let types = HOOKS.each_ref().map(|row| format!("btf_trace_{}", row.tracepoint));
+        let found = btf.find(Kind::Typedef, types.each_ref().map(String::as_str));
+        let known = HOOKS.iter().zip(found).filter_map(|(row, id)| Some((row.tracepoint, btf.prototype(id?)?)));
+        Self(known.collect())
+    }
+
+    /// Whether there is one of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// In which form those speak that have changed.
+    pub(super) fn dialect(&self) -> Dialect {
+        let is = |name, form: fn(Prototype) -> bool| u32::from(self.get(name).is_some_and(form));
+        Dialect {
+            exit_tells_group_dead: is("sched_process_exit", |prototype| prototype.arguments > 1),
+            victim_is_task: is("mark_victim", |prototype| prototype.first_is_pointer),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<Prototype> {
+        self.0.iter().find(|(known, _)| *known == name).map(|(_, prototype)| *prototype)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_are_told_apart() {
+        let old = [
+            ("sched_process_exit", Prototype { arguments: 1, first_is_pointer: true }),
+            ("mark_victim", Prototype { arguments: 1, first_is_pointer: false }),
+        ];
+        assert_eq!(Tracepoints(old.to_vec()).dialect(), Dialect { exit_tells_group_dead: 0, victim_is_task: 0 });
+        let new = [
+            ("sched_process_exit", Prototype { arguments: 2, first_is_pointer: true }),
+            ("mark_victim", Prototype { arguments: 2, first_is_pointer: true }),
+        ];
+        assert_eq!(Tracepoints(new.to_vec()).dialect(), Dialect { exit_tells_group_dead: 1, victim_is_task: 1 });
+        assert_eq!(Tracepoints(Vec::new()).dialect(), Dialect::default());
+    }
+}
