@@ -7,7 +7,6 @@ use crate::{
 };
 use anyhow::Context;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets::NOTHING};
-use std::io::{self, Write};
 use unready_agent::{
     bpf::{Kernel, LoadOptions},
     preflight::{self, Check, State},
@@ -35,14 +34,14 @@ fn programs() -> Vec<Check> {
 }
 
 fn print(checks: &[Check], format: Format) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match format {
-        Format::Text => writeln!(stdout, "{}", table(checks)).context("cannot write to stdout"),
-        Format::Json => checks.iter().try_for_each(|check| {
-            let line = serde_json::to_string(check).context("cannot write a check as JSON")?;
-            writeln!(stdout, "{line}").context("cannot write to stdout")
-        }),
-    }
+    let text = match format {
+        Format::Text => table(checks).trim_fmt() + "\n",
+        Format::Json => {
+            let lines = checks.iter().map(|check| Ok(serde_json::to_string(check)? + "\n"));
+            lines.collect::<Result<String, serde_json::Error>>().context("cannot write a check as JSON")?
+        }
+    };
+    output::stdout(text.as_bytes())
 }
 
 fn table(checks: &[Check]) -> Table {

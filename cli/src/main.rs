@@ -23,7 +23,12 @@ use anyhow::Context;
 use args::{Cli, Command};
 use clap::{CommandFactory, FromArgMatches};
 use status::Status;
-use std::{ffi::OsString, io, path::Path, process::ExitCode};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+    path::Path,
+    process::ExitCode,
+};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
@@ -78,8 +83,9 @@ fn execute(subcommand: Command, mut definition: clap::Command) -> anyhow::Result
         Command::Launch(args) => run::launcher::launch(&args),
         Command::Completions(args) => {
             let name = definition.get_bin_name().unwrap_or("unready").replace(' ', "-");
-            clap_complete::generate(args.shell, &mut definition, name, &mut io::stdout());
-            Ok(ExitCode::SUCCESS)
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut definition, name, &mut script);
+            output::stdout(&script).map(|()| ExitCode::SUCCESS)
         }
     }
 }
@@ -95,7 +101,13 @@ fn sentence(error: &anyhow::Error) -> String {
 /// Our own log goes to stderr; warnings only, unless `UNREADY_LOG` says otherwise (e.g. `debug`).
 fn start_log() {
     let filter = EnvFilter::try_from_env("UNREADY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .without_time()
+        .with_target(false)
+        .init();
 }
 
 #[cfg(test)]

@@ -14,14 +14,22 @@ pub(crate) fn note(text: &str) {
 /// Prints all findings.
 pub(crate) fn findings(findings: &Findings, anchor: ClockAnchor, node: &str, format: Format) -> anyhow::Result<()> {
     let style = render::Style::stdout();
-    let mut stdout = io::stdout().lock();
+    let mut text = String::new();
     for verdict in findings.sorted() {
         let verdict = wire::verdict(verdict, anchor, node);
-        let text = match format {
-            Format::Json => render::json(&verdict),
+        text.push_str(&match format {
+            Format::Json => render::json(&verdict) + "\n",
             Format::Text => render::block(&verdict, style),
-        };
-        writeln!(stdout, "{}", text.trim_end()).context("cannot write to stdout")?;
+        });
     }
-    stdout.flush().context("cannot write to stdout")
+    stdout(text.as_bytes())
+}
+
+/// Writes to stdout. A reader that has seen enough (`| head`) is no failure.
+pub(crate) fn stdout(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to stdout"),
+        _ => Ok(()),
+    }
 }

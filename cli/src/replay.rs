@@ -11,6 +11,7 @@ use crate::{
     output,
     status::{Findings, Outcome, Status},
 };
+use std::time::Duration;
 use unready_agent::recording::Reader;
 use unready_diagnosis::{
     Engine, Input, Output,
@@ -34,8 +35,9 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Status> {
     for warning in reader.warnings() {
         output::note(&warning);
     }
+    let status = replay.conclude();
     output::findings(&replay.findings, header.anchor, &header.node, args.output)?;
-    Ok(replay.status())
+    Ok(status)
 }
 
 /// The engine, and what a recorded `unready run` was about.
@@ -52,6 +54,12 @@ struct Run {
     /// The first process that was executed there: CMD.
     pid: Option<u32>,
     outcome: Option<Outcome>,
+    /// When CMD ended.
+    exited: Option<BootNanos>,
+    /// The launcher had said its last word: what followed was its own doing.
+    concluded: bool,
+    /// CMD ended of the Ctrl-C that made the launcher give up.
+    ended_by_user: bool,
 }
 
 impl Replay {
@@ -60,13 +68,14 @@ impl Replay {
     }
 
     fn feed(&mut self, input: Input, at: BootNanos) {
-        self.follow(&input);
         self.now = at;
+        self.follow(&input);
+        let concluded = self.run.as_ref().is_some_and(|run| run.concluded);
         self.engine.handle(input, at);
         while let Some(output) = self.engine.poll_output() {
             match output {
-                Output::Verdict(verdict) => self.findings.add(*verdict),
-                Output::Ask(..) | Output::Attention(..) | Output::Release(_) => {}
+                Output::Verdict(verdict) if !concluded => self.findings.add(*verdict),
+                Output::Verdict(_) | Output::Ask(..) | Output::Attention(..) | Output::Release(_) => {}
             }
         }
     }
@@ -83,47 +92,67 @@ impl Replay {
     fn follow(&mut self, input: &Input) {
         match (input, &mut self.run) {
             (Input::Run(RunChange::Started { cgroup, probe, .. }), run) => {
-                *run = Some(Run { cgroup: *cgroup, has_probe: probe.is_some(), pid: None, outcome: None });
+                *run = Some(Run {
+                    cgroup: *cgroup,
+                    has_probe: probe.is_some(),
+                    pid: None,
+                    outcome: None,
+                    exited: None,
+                    concluded: false,
+                    ended_by_user: false,
+                });
             }
-            (Input::Run(change), Some(run)) => run.change(change),
-            (Input::Record(record), Some(run)) => run.record(record),
+            (Input::Run(change), Some(run)) => run.change(change, self.now),
+            (Input::Record(record), Some(run)) => run.record(record, self.now),
             _ => {}
         }
     }
 
     /// As `run` would have ended; a recording of an agent has findings, or has not.
-    fn status(&mut self) -> Status {
+    fn conclude(&mut self) -> Status {
         let Some(run) = &self.run else {
             return Outcome::GaveUp.status(false, self.findings.iter());
         };
         let cgroup = run.cgroup;
         self.findings.retain(|verdict| verdict.cgroup == cgroup);
+        if run.ended_by_user {
+            self.findings.forget_the_end();
+        }
         run.outcome.unwrap_or(Outcome::GaveUp).status(run.has_probe, self.findings.iter())
     }
 }
 
 impl Run {
     /// The launcher's word comes last: it knows whether the probe was answered.
-    fn change(&mut self, change: &RunChange) {
+    fn change(&mut self, change: &RunChange, now: BootNanos) {
+        /// A launcher that gives up so soon after CMD's end was interrupted together with it.
+        const TOGETHER: Duration = Duration::from_millis(200);
         match change {
             RunChange::Ready { cgroup } if *cgroup == self.cgroup => self.outcome = Some(Outcome::Ready),
-            RunChange::GiveUp { cgroup } if *cgroup == self.cgroup => self.outcome = Some(Outcome::GaveUp),
+            RunChange::GiveUp { cgroup } if *cgroup == self.cgroup => {
+                self.outcome = Some(Outcome::GaveUp);
+                self.ended_by_user = self.exited.is_some_and(|exited| now.since(exited) < TOGETHER);
+            }
             RunChange::Started { .. } | RunChange::Ready { .. } | RunChange::GiveUp { .. } => {}
         }
     }
 
-    fn record(&mut self, record: &Record) {
+    fn record(&mut self, record: &Record, now: BootNanos) {
         if let Record::Exec { task, .. } = record
             && task.cgroup == self.cgroup
         {
             self.pid.get_or_insert(task.process.pid);
         }
-        // A launcher that found nothing to execute has no exec record.
         if let Record::Exit { task, status } = record
             && task.cgroup == self.cgroup
-            && self.pid.is_none_or(|pid| pid == task.process.pid)
         {
-            self.outcome.get_or_insert(Outcome::Exited(*status));
+            self.concluded |= matches!(self.outcome, Some(Outcome::Ready | Outcome::GaveUp));
+            // A launcher that found nothing to execute has no exec record.
+            if self.pid.is_none_or(|pid| pid == task.process.pid) {
+                self.outcome.get_or_insert(Outcome::Exited(*status));
+                self.exited.get_or_insert(now);
+            }
         }
+        self.concluded |= matches!(record, Record::CgroupRemoved { id } if *id == self.cgroup);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 use unready_diagnosis::{
+    cause::Cause,
     record::ExitStatus,
     verdict::{Severity, Verdict},
 };
@@ -91,6 +92,11 @@ impl Findings {
         self.0.iter()
     }
 
+    /// Forgets what was said of CMD's end, for the user brought it about.
+    pub(crate) fn forget_the_end(&mut self) {
+        self.0.retain(|verdict| !matches!(verdict.cause, Cause::Crashed | Cause::ExitedEarly));
+    }
+
     /// Forgets those that do not hold.
     pub(crate) fn retain(&mut self, keep: impl FnMut(&Verdict) -> bool) {
         self.0.retain(keep);
@@ -101,7 +107,6 @@ impl Findings {
 pub(crate) mod tests {
     use super::*;
     use unready_diagnosis::{
-        cause::Cause,
         units::{BootNanos, CgroupId},
         verdict::{Completeness, Confidence, Remedy, Subject, SubjectKind, Workload},
     };
@@ -152,6 +157,16 @@ pub(crate) mod tests {
         ] {
             assert_eq!(outcome.status(probe, verdicts), expected, "{outcome:?} {probe} {verdicts:?}");
         }
+    }
+
+    #[test]
+    fn an_end_by_the_user_explains_nothing() {
+        let mut findings = Findings::default();
+        findings.add(Verdict { cause: Cause::Crashed, ..verdict("a", Severity::Blocking) });
+        findings.add(verdict("b", Severity::Slowing));
+        findings.forget_the_end();
+        assert_eq!(findings.sorted()[0].id, "b");
+        assert_eq!(findings.iter().count(), 1);
     }
 
     #[test]

@@ -4,6 +4,10 @@
 //! `CI=true`, where that is a failure. CMD is `/bin/sh`, or this test binary again in a role ([`role`]).
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -140,9 +144,13 @@ fn is_alive(pid: &str) -> bool {
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
 }
 
-fn signal(pid: u32, name: &str) {
-    let kill = ["-c", &format!("kill -{name} {pid}")].map(str::to_owned);
-    assert!(Command::new("/bin/sh").args(kill).status().unwrap().success());
+/// To a process, or with a negative number to its group.
+fn signal(pid: i32, signal: Signal) {
+    kill(Pid::from_raw(pid), signal).unwrap();
+}
+
+fn number(child: &Child) -> i32 {
+    i32::try_from(child.id()).unwrap()
 }
 
 #[test]
@@ -392,7 +400,7 @@ fn what_runs_on_without_fault_is_healthy_and_said_to_be() {
 #[test]
 fn an_interrupt_ends_all_and_leaves_no_cgroup() {
     needs_kernel!();
-    for name in ["INT", "TERM"] {
+    for name in [Signal::SIGINT, Signal::SIGTERM] {
         let directory = tempfile::tempdir().unwrap();
         let flag = directory.path().join("flag");
         let script = format!("sleep 300 & echo $! >{0}.new; mv {0}.new {0}; trap '' INT; wait; sleep 300", flag.display());
@@ -400,12 +408,46 @@ fn an_interrupt_ends_all_and_leaves_no_cgroup() {
         wait_until("CMD runs", || flag.exists());
         let sleeper = fs::read_to_string(&flag).unwrap().trim().to_owned();
         assert_eq!(cgroups_of(child.id()).len(), 1);
-        signal(child.id(), name);
+        signal(number(&child), name);
         let status = wait(&mut child);
         assert!(matches!(status.code(), Some(0 | 4)), "{name}: {status}");
         assert_eq!(cgroups_of(child.id()), Vec::<PathBuf>::new(), "{name}");
         assert!(!is_alive(&sleeper), "{name}: a child was left behind");
     }
+}
+
+#[test]
+fn an_interrupt_of_the_terminal_reaches_cmd_too_and_is_no_crash() {
+    use std::os::unix::process::CommandExt;
+    needs_kernel!();
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let (flag, recording) = (path("flag"), path("recording"));
+    for script in ["exec sleep 300", "trap 'exit 130' INT; sleep 300"] {
+        let script = format!("touch {flag}; {script}");
+        let mut command = unready();
+        command.args(["run", "--record", &recording, "-o", "json", "--", "/bin/sh", "-c", &script]).process_group(0);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        wait_until("CMD runs", || Path::new(&flag).exists());
+        std::thread::sleep(Duration::from_millis(200)); // the shell has gone on to what is interrupted
+        signal(-number(&child), Signal::SIGINT);
+        let output = child.wait_with_output().unwrap();
+        expect(&output, 0);
+        assert_eq!(text(&output.stdout), "", "{script}");
+        assert!(text(&output.stderr).contains("interrupted"), "{}", text(&output.stderr));
+        let replayed = unready().args(["replay", "-o", "json", &recording]).output().unwrap();
+        assert_eq!((replayed.status.code(), text(&replayed.stdout)), (output.status.code(), String::new()), "{script}");
+        fs::remove_file(&flag).unwrap();
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_failure() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = unready().args(["completions", "bash"]).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+    expect(&output, 0);
+    assert_eq!(text(&output.stderr), "");
 }
 
 #[test]

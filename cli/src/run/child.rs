@@ -157,7 +157,7 @@ struct Shared {
 struct State {
     lines: VecDeque<String>,
     ended: bool,
-    /// How to take a progress line away before CMD's output comes.
+    /// The words of [`super::progress`] have to go before CMD's come.
     erase: bool,
 }
 
@@ -209,7 +209,7 @@ impl Output {
         self.shared.changed.notify_one();
     }
 
-    /// A progress line stands on the terminal.
+    /// Words stand on the terminal that are not CMD's.
     pub(crate) fn progress_shown(&self) {
         self.state().erase = true;
     }

@@ -116,19 +116,12 @@ async fn finish(
     interrupts: &mut mpsc::Receiver<()>,
 ) -> anyhow::Result<Status> {
     let outcome = session.watch(interrupts).await?;
-    let ended = tokio::select! {
-        biased;
-        _ = interrupts.recv() => None,
-        status = session.conclude(outcome) => Some(status?),
-    };
-    let Some(status) = ended else {
-        return Ok(Status::Unexplained); // a second Ctrl-C: everything ends now
-    };
+    let status = session.conclude(outcome).await?;
     if args.keep && outcome == Outcome::Ready {
         session.keep(interrupts).await;
     }
     tokio::select! {
-        _ = interrupts.recv() => {}
+        _ = interrupts.recv() => {} // once more: everything ends now
         () = cgroup.end(GRACE) => {}
     }
     Ok(status)

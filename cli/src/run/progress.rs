@@ -1,7 +1,7 @@
-//! One line on the terminal while we wait, taken away before anything else is written. Nothing if stderr is no terminal.
+//! A few dim words at the terminal's right edge while we wait. Nothing if stderr is no terminal.
 //!
-//! CMD may write to the same terminal at any moment. The cursor therefore always stands at the line's beginning, so
-//! that CMD's words come in place of ours, and the line is short.
+//! CMD may write to the same terminal at any moment, and we do not see its stdout. So the cursor is put back to where it
+//! was, and what CMD writes begins where it would have begun without us; the words stand where its lines seldom reach.
 
 use super::child::Output;
 use std::{
@@ -9,38 +9,48 @@ use std::{
     time::Duration,
 };
 
-/// Goes to the line's beginning and clears it (ECMA-48 EL).
-pub(crate) const ERASE: &[u8] = b"\r\x1b[K";
+/// Columns that the words may take.
+const WIDTH: usize = 48;
+/// Saves the cursor, goes [`WIDTH`] columns before the right edge, clears from there (DECSC, ECMA-48 CUF, CUB, EL).
+const GO: &str = "\x1b7\x1b[999C\x1b[48D\x1b[K";
+/// Puts the cursor back (DECRC).
+const BACK: &str = "\x1b8";
+/// Takes the words away.
+pub(crate) const ERASE: &[u8] = b"\x1b7\x1b[999C\x1b[48D\x1b[K\x1b8";
 
-/// The line.
+/// The words.
 #[derive(Debug)]
 pub(crate) struct Progress {
     output: Option<Output>,
-    shown: bool,
+    /// What stands there; empty: nothing.
+    shown: String,
 }
 
 impl Progress {
     /// Shown on a terminal that can move its cursor.
     pub(crate) fn new(output: Output) -> Self {
         let able = io::stderr().is_terminal() && std::env::var_os("TERM").is_some_and(|term| term != "dumb");
-        Self { output: able.then_some(output), shown: false }
+        Self { output: able.then_some(output), shown: String::new() }
     }
 
-    /// Shows how long it has taken, and what is waited for.
+    /// Shows how long it has taken, and what is waited for. A start of less than a second needs no words.
     pub(crate) fn show(&mut self, elapsed: Duration, waiting_for: &str) {
         let Some(output) = &self.output else { return };
-        let text = format!("unready: {} s, {waiting_for}", elapsed.as_secs());
-        let mut stderr = io::stderr().lock();
-        let _ = stderr.write_all(&[ERASE, b"\x1b[2m", text.as_bytes(), b"\x1b[0m\r"].concat());
-        let _ = stderr.flush();
-        drop(stderr);
+        if elapsed < Duration::from_secs(1) {
+            return;
+        }
+        let words = format!("unready, {} s: {waiting_for}", elapsed.as_secs());
+        if words == self.shown {
+            return;
+        }
+        write(&format!("{GO}\x1b[2m{}\x1b[0m{BACK}", fit(&words)));
         output.progress_shown();
-        self.shown = true;
+        self.shown = words;
     }
 
-    /// Takes it away.
+    /// Takes them away.
     pub(crate) fn clear(&mut self) {
-        if std::mem::take(&mut self.shown) {
+        if !std::mem::take(&mut self.shown).is_empty() {
             let _ = io::stderr().lock().write_all(ERASE);
         }
     }
@@ -49,5 +59,33 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+fn write(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// Right-aligned, cut, and one column short: a character in the last one would make some terminals wrap.
+fn fit(words: &str) -> String {
+    let cut: String = words.chars().take(WIDTH - 1).collect();
+    format!("{cut:>width$}", width = WIDTH - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_fit() {
+        assert_eq!(fit("short").len(), WIDTH - 1);
+        assert!(fit("short").ends_with(" short"));
+        assert_eq!(fit(&"ü".repeat(200)).chars().count(), WIDTH - 1);
+    }
+
+    #[test]
+    fn erasing_takes_what_showing_wrote() {
+        assert_eq!(ERASE, format!("{GO}{BACK}").as_bytes());
+        assert!(GO.contains(&format!("[{WIDTH}D")));
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     status::{Findings, Outcome, Status},
 };
 use anyhow::Context;
+use nix::sys::signal::Signal;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -36,7 +37,6 @@ use tokio::{
 };
 use unready_agent::pipeline::{Event, Handle};
 use unready_diagnosis::{
-    cause::Cause,
     input::{Input, RunChange},
     record::{ExitStatus, Record},
     units::CgroupId,
@@ -48,6 +48,10 @@ const LIVES_ON: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_millis(150);
 /// The same when we gave up: nobody has waited for an exit.
 const LAST_WORDS_OF_A_LIVING: Duration = Duration::from_secs(1);
+/// How much later than CMD's end we may learn of the Ctrl-C that caused it, on a busy machine.
+const OUR_SIGNAL: Duration = Duration::from_millis(100);
+/// The same for an end that does not look like it.
+const OUR_SIGNAL_UNLIKELY: Duration = Duration::from_millis(10);
 const TICK: Duration = Duration::from_millis(100);
 
 /// A run from CMD's exec on.
@@ -63,6 +67,8 @@ pub(crate) struct Session<'a> {
     listening: BTreeMap<(String, u16), Instant>,
     exited: Option<ExitStatus>,
     interrupted: bool,
+    /// CMD ended of the same Ctrl-C.
+    ended_by_us: bool,
     /// What the last attempt of the probe came to.
     attempt: Option<Seen>,
     /// The answer that made it ready.
@@ -91,6 +97,7 @@ impl<'a> Session<'a> {
             listening: BTreeMap::new(),
             exited: None,
             interrupted: false,
+            ended_by_us: false,
             attempt: None,
             answer: String::new(),
             findings: Findings::default(),
@@ -112,7 +119,12 @@ impl<'a> Session<'a> {
                 event = self.events.recv() => self.note_event(event.context("the watching ended before CMD did")?),
                 () = output.changed() => self.pass_lines_on().await,
                 status = self.running.wait(), if self.exited.is_none() => {
-                    self.exited = Some(exit_status(status.context("cannot wait for CMD")?));
+                    let status = exit_status(status.context("cannot wait for CMD")?);
+                    self.exited = Some(status);
+                    // Ctrl-C on a terminal reaches CMD too, and its end may be known before our own signal.
+                    let patience = if looks_interrupted(status) { OUR_SIGNAL } else { OUR_SIGNAL_UNLIKELY };
+                    self.interrupted |= time::timeout(patience, interrupts.recv()).await.is_ok();
+                    self.ended_by_us = self.interrupted;
                 }
                 Some(attempt) = attempts.recv() => self.note_attempt(attempt),
                 _ = ticks.tick() => self.show_progress(),
@@ -189,6 +201,7 @@ impl<'a> Session<'a> {
 
     fn show_progress(&mut self) {
         let waiting_for = match &self.attempt {
+            Some(Seen::Failed(reason)) => reason.clone(),
             Some(seen) => seen.sentence(),
             None if self.args.probe.is_some() => "the first probe".into(),
             None if self.listening.is_empty() => "no listener yet".into(),
@@ -227,8 +240,8 @@ impl<'a> Session<'a> {
         for event in waiting_events(&mut self.events) {
             self.note_event(event);
         }
-        if self.interrupted {
-            self.findings.retain(|verdict| !matches!(verdict.cause, Cause::Crashed | Cause::ExitedEarly));
+        if self.interrupted && (self.ended_by_us || self.exited.is_none()) {
+            self.findings.forget_the_end();
         }
         let status = outcome.status(self.args.probe.is_some(), self.findings.iter());
         let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -275,9 +288,10 @@ impl<'a> Session<'a> {
     fn what_was_seen(&self) -> Vec<String> {
         let command = child::display(&self.args.command);
         let mut facts = vec![match self.exited {
+            Some(_) if self.ended_by_us => format!("{command} was running"),
             Some(ExitStatus::Code(code)) => format!("{command} exited with status {code}"),
             Some(ExitStatus::Signal(signal)) => format!("{command} was ended by {}", signal_name(signal)),
-            None => format!("{command} is running"),
+            None => format!("{command} was running"),
         }];
         facts.push(if self.listening.is_empty() {
             "nothing of it listens on a TCP port".into()
@@ -325,6 +339,16 @@ impl Seen {
     }
 }
 
+/// Ended by a signal that users send, or exited as shells report one: 128 and its number.
+fn looks_interrupted(status: ExitStatus) -> bool {
+    const SIGNALS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
+    let number = match status {
+        ExitStatus::Signal(signal) => signal,
+        ExitStatus::Code(code) => code.wrapping_sub(128),
+    };
+    SIGNALS.into_iter().any(|signal| signal as i32 == i32::from(number))
+}
+
 /// `340 ms`, `1.23 s`.
 fn seconds(elapsed: Duration) -> String {
     match elapsed.as_millis() {
@@ -338,7 +362,7 @@ fn exit_status(status: std::process::ExitStatus) -> ExitStatus {
 }
 
 fn signal_name(signal: u8) -> String {
-    nix::sys::signal::Signal::try_from(i32::from(signal)).map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string())
+    Signal::try_from(i32::from(signal)).map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string())
 }
 
 /// Waits until the engine has judged what it has heard, but no longer than that.
