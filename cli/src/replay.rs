@@ -9,6 +9,7 @@
 use crate::{
     args::ReplayArgs,
     output,
+    run::session,
     status::{Findings, Outcome, Status},
 };
 use std::time::Duration;
@@ -58,8 +59,8 @@ struct Run {
     exited: Option<BootNanos>,
     /// The launcher had said its last word: what followed was its own doing.
     concluded: bool,
-    /// CMD ended of the Ctrl-C that made the launcher give up.
-    ended_by_user: bool,
+    /// CMD ended of the Ctrl-C that made the launcher give up then.
+    ended_by_user: Option<BootNanos>,
 }
 
 impl Replay {
@@ -99,7 +100,7 @@ impl Replay {
                     outcome: None,
                     exited: None,
                     concluded: false,
-                    ended_by_user: false,
+                    ended_by_user: None,
                 });
             }
             (Input::Run(change), Some(run)) => run.change(change, self.now),
@@ -115,8 +116,8 @@ impl Replay {
         };
         let cgroup = run.cgroup;
         self.findings.retain(|verdict| verdict.cgroup == cgroup);
-        if run.ended_by_user {
-            self.findings.forget_the_end();
+        if let Some(at) = run.ended_by_user {
+            self.findings.forget_the_end(session::before(at));
         }
         run.outcome.unwrap_or(Outcome::GaveUp).status(run.has_probe, self.findings.iter())
     }
@@ -131,7 +132,7 @@ impl Run {
             RunChange::Ready { cgroup } if *cgroup == self.cgroup => self.outcome = Some(Outcome::Ready),
             RunChange::GiveUp { cgroup } if *cgroup == self.cgroup => {
                 self.outcome = Some(Outcome::GaveUp);
-                self.ended_by_user = self.exited.is_some_and(|exited| now.since(exited) < TOGETHER);
+                self.ended_by_user = self.exited.filter(|exited| now.since(*exited) < TOGETHER).map(|_| now);
             }
             RunChange::Started { .. } | RunChange::Ready { .. } | RunChange::GiveUp { .. } => {}
         }

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 use unready_diagnosis::{
-    cause::Cause,
     record::ExitStatus,
-    verdict::{Severity, Verdict},
+    units::BootNanos,
+    verdict::{EvidenceKind, Severity, Verdict},
 };
 
 /// The exit status of the process.
@@ -67,39 +67,48 @@ impl Outcome {
     }
 }
 
-/// Findings in the order in which they first came; a later word on the same finding replaces the earlier.
+/// Findings in the order in which they first came. A later word on the same finding replaces the earlier, which is kept
+/// in case the later does not hold.
 #[derive(Debug, Default)]
-pub(crate) struct Findings(Vec<Verdict>);
+pub(crate) struct Findings(Vec<Vec<Verdict>>);
 
 impl Findings {
-    /// Adds one, or replaces what was said before.
+    /// Adds one, or a later word on one.
     pub(crate) fn add(&mut self, verdict: Verdict) {
-        match self.0.iter_mut().find(|known| known.id == verdict.id) {
-            Some(known) => *known = verdict,
-            None => self.0.push(verdict),
+        /// Words kept of one finding.
+        const WORDS: usize = 8;
+        let Some(words) = self.0.iter_mut().find(|words| words.iter().any(|known| known.id == verdict.id)) else {
+            return self.0.push(vec![verdict]);
+        };
+        if words.len() == WORDS {
+            words.remove(0);
         }
+        words.push(verdict);
     }
 
     /// The heaviest first, then the earliest.
     pub(crate) fn sorted(&self) -> Vec<&Verdict> {
-        let mut all: Vec<&Verdict> = self.0.iter().collect();
+        let mut all: Vec<&Verdict> = self.iter().collect();
         all.sort_by_key(|verdict| (std::cmp::Reverse(verdict.severity), verdict.first_seen));
         all
     }
 
     /// All.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Verdict> {
-        self.0.iter()
+        self.0.iter().filter_map(|words| words.last())
     }
 
-    /// Forgets what was said of CMD's end, for the user brought it about.
-    pub(crate) fn forget_the_end(&mut self) {
-        self.0.retain(|verdict| !matches!(verdict.cause, Cause::Crashed | Cause::ExitedEarly));
+    /// Forgets what was said because a process ended since then: the user brought that about.
+    pub(crate) fn forget_the_end(&mut self, since: BootNanos) {
+        let of_the_end = |verdict: &Verdict| verdict.evidence.iter().any(|fact| fact.kind == EvidenceKind::Exit && fact.at >= since);
+        for words in &mut self.0 {
+            words.retain(|verdict| !of_the_end(verdict));
+        }
     }
 
-    /// Forgets those that do not hold.
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&Verdict) -> bool) {
-        self.0.retain(keep);
+    /// Forgets those that are of no concern.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Verdict) -> bool) {
+        self.0.retain(|words| words.last().is_some_and(&keep));
     }
 }
 
@@ -107,8 +116,9 @@ impl Findings {
 pub(crate) mod tests {
     use super::*;
     use unready_diagnosis::{
-        units::{BootNanos, CgroupId},
-        verdict::{Completeness, Confidence, Remedy, Subject, SubjectKind, Workload},
+        cause::Cause,
+        units::CgroupId,
+        verdict::{Completeness, Confidence, Evidence, Remedy, Subject, SubjectKind, Workload},
     };
 
     pub(crate) fn verdict(id: &str, severity: Severity) -> Verdict {
@@ -161,12 +171,28 @@ pub(crate) mod tests {
 
     #[test]
     fn an_end_by_the_user_explains_nothing() {
+        let ended = |verdict: Verdict, at: u64| {
+            let exit = Evidence { at: BootNanos(at), kind: EvidenceKind::Exit, text: String::new() };
+            Verdict { evidence: vec![exit], ..verdict }
+        };
         let mut findings = Findings::default();
-        findings.add(Verdict { cause: Cause::Crashed, ..verdict("a", Severity::Blocking) });
-        findings.add(verdict("b", Severity::Slowing));
-        findings.forget_the_end();
-        assert_eq!(findings.sorted()[0].id, "b");
-        assert_eq!(findings.iter().count(), 1);
+        findings.add(ended(verdict("by the user", Severity::Blocking), 50));
+        findings.add(ended(verdict("before", Severity::Blocking), 40));
+        findings.add(verdict("while it lived", Severity::Slowing));
+        findings.add(ended(verdict("while it lived", Severity::Blocking), 50));
+        findings.forget_the_end(BootNanos(50));
+        let left: Vec<_> = findings.sorted().iter().map(|verdict| (verdict.id.clone(), verdict.severity)).collect();
+        assert_eq!(left, [("before".into(), Severity::Blocking), ("while it lived".into(), Severity::Slowing)]);
+    }
+
+    #[test]
+    fn words_on_one_finding_are_bounded() {
+        let mut findings = Findings::default();
+        for count in 0..100 {
+            findings.add(Verdict { count, ..verdict("a", Severity::Advisory) });
+        }
+        assert_eq!(findings.0[0].len(), 8);
+        assert_eq!(findings.sorted()[0].count, 99);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     os::unix::process::ExitStatusExt,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -39,7 +39,7 @@ use unready_agent::pipeline::{Event, Handle};
 use unready_diagnosis::{
     input::{Input, RunChange},
     record::{ExitStatus, Record},
-    units::CgroupId,
+    units::{BootNanos, CgroupId, ClockAnchor},
 };
 
 /// How long a program that listens has to live on to be ready, without a probe.
@@ -220,6 +220,7 @@ impl<'a> Session<'a> {
     /// Tells the engine, waits for its last words, prints.
     pub(crate) async fn conclude(&mut self, outcome: Outcome) -> anyhow::Result<Status> {
         let elapsed = self.started.elapsed();
+        let interrupted_at = now(self.handle.anchor());
         let id = self.cgroup.id();
         let patience = match outcome {
             Outcome::Ready => {
@@ -240,8 +241,8 @@ impl<'a> Session<'a> {
         for event in waiting_events(&mut self.events) {
             self.note_event(event);
         }
-        if self.interrupted && (self.ended_by_us || self.exited.is_none()) {
-            self.findings.forget_the_end();
+        if self.interrupted {
+            self.findings.forget_the_end(before(interrupted_at));
         }
         let status = outcome.status(self.args.probe.is_some(), self.findings.iter());
         let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -337,6 +338,17 @@ impl Seen {
             Self::Failed(reason) => format!("the probe fails: {reason}"),
         }
     }
+}
+
+/// An end so shortly before an interrupt was noticed comes from it.
+pub(crate) fn before(interrupted_at: BootNanos) -> BootNanos {
+    const SHORTLY: Duration = Duration::from_millis(300);
+    BootNanos(interrupted_at.0.saturating_sub(SHORTLY.as_nanos() as u64))
+}
+
+fn now(anchor: ClockAnchor) -> BootNanos {
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    anchor.boot.after(wall.saturating_sub(Duration::from_nanos(anchor.wall)))
 }
 
 /// Ended by a signal that users send, or exited as shells report one: 128 and its number.
