@@ -1,4 +1,5 @@
 //! `unready-agent`: follows every container that starts on this machine, and says why one does not become ready.
+#![forbid(unsafe_code)]
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};

@@ -14,12 +14,13 @@
 //! - [`decode`]: bytes of the kernel to [`record`]s; unknown kinds and truncation are errors.
 //! - [`attribution`]: a cgroup's path to the container and pod that it belongs to.
 //! - [`engine`]: one state machine a container, bounded; asks, waits, judges.
-//! - [`question`]: what the engine may ask, and the answers.
+//! - [`question`]: what the engine may ask, and [`answer`]: what it may hear.
 //! - [`permission`]: which component of a path and which rule denied it.
 //! - [`rules`]: from a container's state to candidates for a verdict; which failures are noise.
 //! - [`cause`], [`verdict`]: the catalogue, and what a verdict is.
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod attribution;
 pub mod cause;
 pub mod decode;

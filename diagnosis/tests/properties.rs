@@ -33,15 +33,17 @@ const SMALL: Config = Config {
     answer_within: Duration::from_millis(150),
     containers: 8,
     failures: 6,
-    processes: 128,
     questions: 10,
 };
 
 /// What a container may hold beside what [`Config`] bounds: lines of stderr, helpers of the runtime, itself.
 const BESIDE: usize = 64;
 
+/// Processes that the engine keeps a container.
+const PROCESSES: usize = 128;
+
 fn most(config: &Config) -> usize {
-    let container = config.failures * 2 + config.processes + config.questions * 2 + BESIDE;
+    let container = config.failures * 2 + PROCESSES + config.questions * 2 + BESIDE;
     (config.containers + 1) * (container + 4) + 64
 }
 

@@ -8,6 +8,7 @@ use super::{
     verdicts,
 };
 use crate::{
+    cause::Cause,
     input::Output,
     record::ExitStatus,
     rules::{self, Context, Finding, Symptom, weight},
@@ -123,6 +124,7 @@ fn speak(container: &mut Container, candidates: &[(SymptomKey, i32)], config: &C
         .collect();
     let best = now_known.iter().max_by_key(|(_, score, finding)| score + if finding.proved { 5 } else { 0 });
     let Some((key, score, finding)) = best else { return false };
+    let score = &standing(container, *key, finding).unwrap_or(*score);
     let rival = now_known
         .iter()
         .any(|(other, rival, found)| other != key && rival + weight::RIVAL > *score && found.proved && !same_thing(found, finding));
@@ -134,6 +136,13 @@ fn speak(container: &mut Container, candidates: &[(SymptomKey, i32)], config: &C
     container.outputs.push(Output::Verdict(Box::new(verdict.clone())));
     container.spoken.push(Spoken { symptom: *key, score: *score, rival, verdict });
     true
+}
+
+/// How sure a finding from an exit is. It ranks last whatever its rule found; that done, an exit 0 that should not have been
+/// is proved by itself, while behind a crash there is always a reason that is not known.
+fn standing(container: &Container, key: SymptomKey, finding: &Finding) -> Option<i32> {
+    let whole = finding.cause != Cause::Crashed && container.asked.unanswered(key) == 0;
+    (key == SymptomKey::Exit).then_some(if whole { weight::CERTAIN } else { weight::LIKELY })
 }
 
 /// Whether two findings are one: of an address, the port alone counts (a program tries both families).

@@ -1,4 +1,4 @@
-//! Queries.
+//! Reading verdicts: lists by filter, pages, and what changed since.
 
 use super::writer::signed;
 use crate::store::{Page, Selection};
