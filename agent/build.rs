@@ -11,7 +11,7 @@ use std::{
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
     let programs = root.join("agent-ebpf");
-    for input in ["agent-ebpf/src", "agent-ebpf/Cargo.toml", "agent-common/src"] {
+    for input in ["agent-ebpf/src", "agent-ebpf/Cargo.toml", "agent-common/src", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
     let out = PathBuf::from(env::var("OUT_DIR")?);

@@ -8,7 +8,7 @@ use std::{
     os::{fd::OwnedFd, unix::fs::FileExt},
     path::{Path, PathBuf},
 };
-use unready_diagnosis::question::Mount;
+use unready_diagnosis::question::{IdRange, Mount};
 
 /// Longest `config.json` or `state.json` that is read, bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -75,6 +75,26 @@ struct MountConfig {
 #[serde(default)]
 struct LinuxConfig {
     seccomp: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "uidMappings")]
+    uid_mappings: Vec<Mapping>,
+    #[serde(rename = "gidMappings")]
+    gid_mappings: Vec<Mapping>,
+}
+
+/// A range of ids of the container's user namespace.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Mapping {
+    #[serde(rename = "containerID")]
+    inside: u32,
+    #[serde(rename = "hostID")]
+    outside: u32,
+    size: u32,
+}
+
+impl From<Mapping> for IdRange {
+    fn from(mapping: Mapping) -> Self {
+        Self { inside: mapping.inside, outside: mapping.outside, count: mapping.size }
+    }
 }
 
 /// What matters of runc's and crun's `state.json` and `status`.
@@ -116,6 +136,8 @@ pub(super) struct Spec {
     is_read_only: bool,
     seccomp: bool,
     lsm: Option<String>,
+    /// Maps of user and group ids, when it has a user namespace of its own.
+    pub(super) id_maps: (Vec<IdRange>, Vec<IdRange>),
 }
 
 impl Spec {
@@ -149,6 +171,7 @@ impl Spec {
             is_read_only: config.root.readonly,
             seccomp: config.linux.seccomp.is_some(),
             lsm,
+            id_maps: (ranges(config.linux.uid_mappings), ranges(config.linux.gid_mappings)),
         }
     }
 
@@ -176,8 +199,13 @@ impl Spec {
         if !self.rootfs.starts_with('/') {
             return None;
         }
-        View::of_bundle(&self.rootfs, &self.cwd, Volumes { mounts: self.mounts.clone(), is_read_only: self.is_read_only })
+        let volumes = Volumes { mounts: self.mounts.clone(), is_read_only: self.is_read_only, id_maps: self.id_maps.clone() };
+        View::of_bundle(&self.rootfs, &self.cwd, volumes)
     }
+}
+
+fn ranges(mappings: Vec<Mapping>) -> Vec<IdRange> {
+    mappings.into_iter().map(IdRange::from).collect()
 }
 
 /// Mounts that a container would have, by its description.
@@ -185,6 +213,7 @@ impl Spec {
 pub(super) struct Volumes {
     mounts: Vec<MountConfig>,
     is_read_only: bool,
+    pub(super) id_maps: (Vec<IdRange>, Vec<IdRange>),
 }
 
 /// What lies at a path that is a mount point by the description.

@@ -140,7 +140,7 @@ impl View {
         match (self.neighbour, &self.held) {
             (Some(pid), _) => (proc::id_map(pid, "uid_map"), proc::id_map(pid, "gid_map")),
             (None, Some(held)) => (held.place.uid_map.to_vec(), held.place.gid_map.to_vec()),
-            (None, None) => (Vec::new(), Vec::new()),
+            (None, None) => self.volumes.as_ref().map(|volumes| volumes.id_maps.clone()).unwrap_or_default(),
         }
     }
 

@@ -143,7 +143,7 @@ fn alike(directory: &OwnedFd, wanted: &str) -> Vec<String> {
 }
 
 /// How far two names are apart, if they are much alike: up to two letters of at least six differ, only the case, or only
-/// the extension.
+/// the extension, between those of configuration files: `tls.crt` beside a missing `tls.key` is no misspelling.
 fn distance(wanted: &str, name: &str) -> Option<usize> {
     if name.starts_with("..") || name == "." {
         return None; // also the kubelet's `..data`
@@ -151,13 +151,17 @@ fn distance(wanted: &str, name: &str) -> Option<usize> {
     let (wanted, name) = (wanted.to_lowercase(), name.to_lowercase());
     let letters = strsim::osa_distance(&wanted, &name);
     let allowed = (wanted.chars().count() / 3).min(2);
-    let same_stem = stem(&wanted).is_some_and(|stem_of| stem(&name) == Some(stem_of) || name == stem_of) || stem(&name) == Some(&wanted);
+    let same_stem = stem(&wanted).is_some() && stem(&wanted) == stem(&name);
     (letters <= allowed || same_stem).then_some(letters)
 }
 
-/// The name without its extension.
+/// The name of a configuration file without its extension, if it has any; `None` for names with other extensions.
 fn stem(name: &str) -> Option<&str> {
-    name.rsplit_once('.').map(|(stem, _)| stem).filter(|stem| !stem.is_empty())
+    const CONFIGURATION: [&str; 9] = ["yaml", "yml", "json", "toml", "conf", "cfg", "ini", "properties", "xml"];
+    match name.rsplit_once('.') {
+        None => Some(name),
+        Some((stem, extension)) => (!stem.is_empty() && CONFIGURATION.contains(&extension)).then_some(stem),
+    }
 }
 
 #[cfg(test)]
@@ -170,6 +174,7 @@ mod tests {
         assert!(distance("Config.yaml", "config.yaml").is_some());
         assert!(distance("config.yaml", "config.yml").is_some());
         assert!(distance("config", "config.json").is_some());
+        assert!(distance("tls.key", "tls.crt").is_none());
         assert!(distance("app", "api").is_some());
         assert!(distance("app", "bin").is_none());
         assert!(distance("a", "b").is_none());
