@@ -67,13 +67,19 @@ fn arguments(into: *mut [u8; ARGS_CAP]) -> Result<u16, Unreadable> {
 /// `sched_process_exit`: the task, and since 6.16 whether it is the last of its group
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn process_exit(ctx: RawTracePointContext) {
+    // Where there is no second argument the verifier does not see this branch: the global is a constant to it. The many
+    // threads that are not the last leave at once, before they count: while one is preempted in here (from 7.0 on), the
+    // kernel does not run the program for another.
+    if read!(DIALECT.exit_tells_group_dead) != 0 && ctx.arg::<u8>(1) == 0 {
+        return;
+    }
     tally(Hook::Exit, ended(&ctx));
 }
 
 #[inline(always)]
 fn ended(ctx: &RawTracePointContext) -> Verdict {
     let cgroup = current_cgroup();
-    if !known(cgroup) || !last_thread(ctx)? {
+    if !known(cgroup) || !last_thread()? {
         return Ok(Outcome::Filtered);
     }
     let code = Kernel::current_task().get::<u32>(member!(task_exit_code))?;
@@ -84,10 +90,9 @@ fn ended(ctx: &RawTracePointContext) -> Verdict {
 
 /// Whether the process ends with the running thread; see the module's head.
 #[inline(always)]
-fn last_thread(ctx: &RawTracePointContext) -> Result<bool, Unreadable> {
-    // Where there is no second argument the verifier does not see this branch: the global is a constant to it.
+fn last_thread() -> Result<bool, Unreadable> {
     if read!(DIALECT.exit_tells_group_dead) != 0 {
-        return Ok(ctx.arg::<u8>(1) != 0);
+        return Ok(true);
     }
     let task = Kernel::current_task();
     let living: u32 = task.follow(member!(task_signal))?.get(member!(signal_live))?;

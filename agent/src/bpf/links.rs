@@ -7,7 +7,8 @@ use aya::{
 };
 use std::{
     error::Error as StdError,
-    io,
+    fs, io,
+    os::fd::{AsFd as _, AsRawFd as _},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
 };
@@ -91,6 +92,16 @@ fn attach(ebpf: &mut Ebpf, row: &Row) -> Result<Link, ProgramError> {
     };
     let id = program.attach(row.tracepoint)?;
     program.take_link(id)
+}
+
+/// How often the kernel did not run a program, as it tells in `fdinfo`.
+pub(super) fn missed(ebpf: &Ebpf, row: &Row) -> Option<u64> {
+    let Some(Program::RawTracePoint(program)) = ebpf.program(row.program) else {
+        return None;
+    };
+    let descriptor = program.fd().ok()?.as_fd().as_raw_fd();
+    let text = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
 }
 
 /// Whether a system call's errno is behind an error.

@@ -84,7 +84,11 @@ pub(crate) fn run() -> Result<Vec<Outcome>> {
     for sentence in watcher.kernel.degraded() {
         println!("NOTE {sentence}");
     }
-    Ok(CHECKS.iter().map(|(name, check)| Outcome { name, kind: judge(check(&mut watcher)) }).collect())
+    let outcomes = CHECKS.iter().map(|(name, check)| Outcome { name, kind: judge(check(&mut watcher)) }).collect();
+    for (hook, missed) in watcher.kernel.missed().into_iter().filter(|(_, missed)| *missed > 0) {
+        println!("NOTE {hook:?} was not shown {missed} events");
+    }
+    Ok(outcomes)
 }
 
 fn judge(result: Result<()>) -> Kind {
