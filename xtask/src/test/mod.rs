@@ -32,7 +32,7 @@ const PROGRESS: Progress = Progress::new("test");
 /// Packages whose tests need no root and no kernel of a certain kind.
 const HOST: &[&str] = &["unready-agent-common", "unready-diagnosis", "unready-proto", "unready-ebpf-build", "xtask"];
 /// Packages whose tests load eBPF programs, start containers, or both.
-const KERNEL: &[&str] = &["unready-collector", "unready-agent", "unready-workloads", "unready", "unready-tests"];
+const KERNEL: &[&str] = &["unready-collector", "unready-agent", "unready", "unready-tests"];
 
 /// A group of tests with the same needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
