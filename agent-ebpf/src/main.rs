@@ -7,8 +7,9 @@
 //! | 1, while something starts | `call_failed` | [`call`], with [`target`] for what the call was about, and [`root`] |
 //! | | `listen_changed` | [`listen`] |
 //!
-//! All sit on raw tracepoints: they attach in 0.1 ms and detach in a few, where the perf events that ordinary tracepoints need
-//! make whoever closes them, at the latest the ending process, wait some 80 ms each.
+//! They sit on raw tracepoints, which attach in 0.1 ms and detach in a few, where the perf events that ordinary tracepoints need
+//! make whoever closes them, at the latest the ending process, wait some 80 ms each. From 6.19 on raw tracepoints can be
+//! preempted; there the three programs whose events come in crowds have an ordinary form, `…_steady`, that sees all of them.
 //!
 //! A program does three things: it decides whether the event is of interest (the cgroup first, for that is what most
 //! events fail on), makes one record of it, and says to [`tally`] what became of it. Nothing here fails loudly: what

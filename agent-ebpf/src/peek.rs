@@ -3,12 +3,16 @@
 
 use crate::{globals::member, tally::Unreadable};
 use aya_ebpf::{
+    EbpfContext,
     helpers::{
         bpf_probe_read_kernel, bpf_probe_read_user,
-        generated::{bpf_get_current_task, bpf_probe_read_kernel as read_kernel, bpf_probe_read_user as read_user},
+        generated::{
+            bpf_get_current_task, bpf_get_current_task_btf, bpf_probe_read_kernel as read_kernel, bpf_probe_read_user as read_user,
+            bpf_task_pt_regs,
+        },
         generated::{bpf_probe_read_kernel_str, bpf_probe_read_user_str},
     },
-    programs::RawTracePointContext,
+    programs::{RawTracePointContext, TracePointContext},
 };
 use unready_agent_common::offsets::ABSENT;
 
@@ -22,6 +26,21 @@ impl Kernel {
     pub(crate) fn current_task() -> Self {
         // SAFETY: the helper has no preconditions.
         Self(unsafe { bpf_get_current_task() })
+    }
+
+    /// The registers that the running thread's system call saved. Linux 5.15.
+    #[inline(always)]
+    pub(crate) fn current_registers() -> Self {
+        // SAFETY: the helpers have no preconditions; the second takes what the first returns.
+        Self(unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) }.cast_unsigned())
+    }
+
+    /// The string of an ordinary tracepoint's first field, `__data_loc char[]` at byte 8 after the common ones: one word with the
+    /// offset in its low half.
+    #[inline(always)]
+    pub(crate) fn first_string(ctx: &TracePointContext) -> Result<Self, Unreadable> {
+        let event = Self(ctx.as_ptr() as u64);
+        event.at((event.get::<u32>(8)? & 0xffff) as u16)
     }
 
     /// An address that the tracepoint hands over as argument `index`.

@@ -12,7 +12,13 @@ use crate::{
     record::{current_cgroup, current_ids, current_task, header, send, send_in_place, start_of},
     tally::{Outcome, Unreadable, Verdict, tally},
 };
-use aya_ebpf::{bindings::BPF_ANY, helpers::bpf_get_current_uid_gid, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{
+    EbpfContext,
+    bindings::BPF_ANY,
+    helpers::bpf_get_current_uid_gid,
+    macros::{raw_tracepoint, tracepoint},
+    programs::{RawTracePointContext, TracePointContext},
+};
 use unready_agent_common::{
     counters::Hook,
     limits::{ARGS_CAP, PATH_CAP},
@@ -28,11 +34,18 @@ fn known(cgroup: u64) -> bool {
 /// `sched_process_exec`: the task, its former thread id, the `linux_binprm`
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub(crate) fn process_exec(ctx: RawTracePointContext) {
-    tally(Hook::Exec, executed(&ctx));
+    let path = || Kernel::argument(&ctx, 2).follow(member!(binprm_filename));
+    tally(Hook::Exec, executed(path));
+}
+
+/// `sched/sched_process_exec`, for kernels whose raw tracepoints can be preempted: see [`crate::call::call_failed_steady`].
+#[tracepoint]
+pub(crate) fn process_exec_steady(ctx: TracePointContext) {
+    tally(Hook::Exec, executed(|| Kernel::first_string(&ctx)));
 }
 
 #[inline(always)]
-fn executed(ctx: &RawTracePointContext) -> Verdict {
+fn executed(path: impl FnOnce() -> Result<Kernel, Unreadable>) -> Verdict {
     let cgroup = current_cgroup();
     if !known(cgroup) {
         return Ok(Outcome::Filtered);
@@ -45,8 +58,7 @@ fn executed(ctx: &RawTracePointContext) -> Verdict {
         let ids = bpf_get_current_uid_gid();
         record.uid = ids as u32;
         record.gid = (ids >> 32) as u32;
-        let path = Kernel::argument(ctx, 2).follow(member!(binprm_filename))?;
-        record.path_len = path.string::<PATH_CAP>(&raw mut record.path)? as u16;
+        record.path_len = path()?.string::<PATH_CAP>(&raw mut record.path)? as u16;
         // Arguments that cannot be read leave the rest worth telling.
         record.args_len = arguments(&raw mut record.args).unwrap_or(0);
         Ok(())
@@ -67,19 +79,24 @@ fn arguments(into: *mut [u8; ARGS_CAP]) -> Result<u16, Unreadable> {
 /// `sched_process_exit`: the task, and since 6.16 whether it is the last of its group
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn process_exit(ctx: RawTracePointContext) {
-    // Where there is no second argument the verifier does not see this branch: the global is a constant to it. The many
-    // threads that are not the last leave at once, before they count: while one is preempted in here (from 7.0 on), the
-    // kernel does not run the program for another.
-    if read!(DIALECT.exit_tells_group_dead) != 0 && ctx.arg::<u8>(1) == 0 {
-        return;
+    // Where there is no second argument the verifier does not see this branch: the global is a constant to it.
+    if read!(DIALECT.exit_tells_group_dead) == 0 {
+        tally(Hook::Exit, ended(&ctx, last_thread));
+    } else if ctx.arg::<u8>(1) != 0 {
+        tally(Hook::Exit, ended(&ctx, || Ok(true)));
     }
-    tally(Hook::Exit, ended(&ctx));
+}
+
+/// `sched/sched_process_exit`, for kernels whose raw tracepoints can be preempted: see [`crate::call::call_failed_steady`].
+#[tracepoint]
+pub(crate) fn process_exit_steady(ctx: TracePointContext) {
+    tally(Hook::Exit, ended(&ctx, last_thread));
 }
 
 #[inline(always)]
-fn ended(ctx: &RawTracePointContext) -> Verdict {
+fn ended(ctx: &impl EbpfContext, is_last: impl FnOnce() -> Result<bool, Unreadable>) -> Verdict {
     let cgroup = current_cgroup();
-    if !known(cgroup) || !last_thread()? {
+    if !known(cgroup) || !is_last()? {
         return Ok(Outcome::Filtered);
     }
     let code = Kernel::current_task().get::<u32>(member!(task_exit_code))?;
@@ -88,12 +105,9 @@ fn ended(ctx: &RawTracePointContext) -> Verdict {
     Ok(send(Exit { header: header::<Exit>(Kind::Exit), task, code, reserved: 0 }))
 }
 
-/// Whether the process ends with the running thread; see the module's head.
+/// Whether the process ends with the running thread, as far as its group tells; see the module's head.
 #[inline(always)]
 fn last_thread() -> Result<bool, Unreadable> {
-    if read!(DIALECT.exit_tells_group_dead) != 0 {
-        return Ok(true);
-    }
     let task = Kernel::current_task();
     let living: u32 = task.follow(member!(task_signal))?.get(member!(signal_live))?;
     Ok(living == 0 && first_to_tell(start_of(task)?))

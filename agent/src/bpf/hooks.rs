@@ -1,6 +1,6 @@
 //! Which program sits where: the one table that kernel differences are written into.
 //!
-//! All are raw tracepoints. Ordinary ones need a perf event each, whose end the kernel waits for some 80 ms, in the ending
+//! Nearly all are raw tracepoints. Ordinary ones need a perf event each, whose end the kernel waits for some 80 ms, in the ending
 //! process too, and they need tracefs; raw ones need neither, and BTF tells what they hand over.
 
 use unready_agent_common::counters::Hook;
@@ -19,8 +19,10 @@ pub(super) enum Stage {
 pub(super) struct Row {
     /// Its function in `agent-ebpf`.
     pub(super) program: &'static str,
-    /// The tracepoint that it sits on, as a raw one.
+    /// The tracepoint that it sits on.
     pub(super) tracepoint: &'static str,
+    /// Its group in tracefs, for the one that is no raw tracepoint.
+    pub(super) group: Option<&'static str>,
     pub(super) stage: Stage,
     /// Whose counters it keeps; `call_failed` keeps those of [`Hook::RootChanged`] too.
     pub(super) hook: Hook,
@@ -29,11 +31,11 @@ pub(super) struct Row {
 }
 
 const fn row(program: &'static str, tracepoint: &'static str, stage: Stage, hook: Hook) -> Row {
-    Row { program, tracepoint, stage, hook, lost: None }
+    Row { program, tracepoint, stage, hook, lost: None, group: None }
 }
 
 const fn optional(program: &'static str, tracepoint: &'static str, stage: Stage, hook: Hook, lost: &'static str) -> Row {
-    Row { program, tracepoint, stage, hook, lost: Some(lost) }
+    Row { program, tracepoint, stage, hook, lost: Some(lost), group: None }
 }
 
 use Stage::{Lifecycle, Starting};
@@ -57,6 +59,18 @@ pub(super) static HOOKS: [Row; 8] = [
     optional("listen_changed", "inet_sock_set_state", Starting, Hook::Listen, "it is not seen when a program begins to listen"),
 ];
 
+/// What takes the place of which program where raw tracepoints can be preempted: the events that come in crowds. The others
+/// come one at a time, under a lock of the kernel.
+pub(super) static STEADY: [(&str, Row); 3] = [
+    ("call_failed", steady("call_failed_steady", "raw_syscalls", "sys_exit", Starting, Hook::CallFailed)),
+    ("process_exec", steady("process_exec_steady", "sched", "sched_process_exec", Lifecycle, Hook::Exec)),
+    ("process_exit", steady("process_exit_steady", "sched", "sched_process_exit", Lifecycle, Hook::Exit)),
+];
+
+const fn steady(program: &'static str, group: &'static str, tracepoint: &'static str, stage: Stage, hook: Hook) -> Row {
+    Row { group: Some(group), ..row(program, tracepoint, stage, hook) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,6 +80,14 @@ mod tests {
         for row in HOOKS.iter().filter(|row| row.stage == Lifecycle) {
             let slows = row.tracepoint.starts_with("sys_");
             assert!(!slows, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn each_steady_program_replaces_one_of_the_same_hook_and_stage() {
+        for (replaced, steady) in &STEADY {
+            let row = HOOKS.iter().find(|row| row.program == *replaced);
+            assert!(row.is_some_and(|row| row.hook == steady.hook && row.stage == steady.stage), "{steady:?}");
         }
     }
 

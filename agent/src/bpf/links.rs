@@ -3,18 +3,23 @@
 use super::{error::LoadError, hooks::Row};
 use aya::{
     Ebpf,
-    programs::{Program, ProgramError, raw_trace_point::RawTracePointLink},
+    programs::{Program, ProgramError, raw_trace_point::RawTracePointLink, trace_point::TracePointLink},
 };
 use std::{
     error::Error as StdError,
     fs, io,
     os::fd::{AsFd as _, AsRawFd as _},
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
 };
 
 /// A program stays attached as long as this lives.
-pub(super) type Link = RawTracePointLink;
+#[expect(dead_code, reason = "held to be dropped")]
+pub(super) enum Link {
+    Raw(RawTracePointLink),
+    Tracepoint(TracePointLink),
+}
 
 /// A link that is on its way out, with the program that it held.
 type Leaving = (&'static Row, Link);
@@ -87,19 +92,31 @@ fn queue(leaving: &Mutex<Vec<Leaving>>) -> MutexGuard<'_, Vec<Leaving>> {
 }
 
 fn attach(ebpf: &mut Ebpf, row: &Row) -> Result<Link, ProgramError> {
-    let Some(Program::RawTracePoint(program)) = ebpf.program_mut(row.program) else {
-        return Err(ProgramError::UnexpectedProgramType);
-    };
-    let id = program.attach(row.tracepoint)?;
-    program.take_link(id)
+    match (ebpf.program_mut(row.program), row.group) {
+        (Some(Program::RawTracePoint(program)), None) => {
+            let id = program.attach(row.tracepoint)?;
+            program.take_link(id).map(Link::Raw)
+        }
+        (Some(Program::TracePoint(program)), Some(group)) => {
+            let id = program.attach(group, row.tracepoint)?;
+            program.take_link(id).map(Link::Tracepoint)
+        }
+        _ => Err(ProgramError::UnexpectedProgramType),
+    }
+}
+
+/// Whether tracefs shows the tracepoint of a program that needs it; else what to do.
+pub(super) fn probe(row: &Row) -> Result<(), String> {
+    let event = format!("events/{}/{}/id", row.group.unwrap_or_default(), row.tracepoint);
+    let is_there = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"].iter().any(|place| Path::new(place).join(&event).exists());
+    let missing = || "tracefs is not mounted: as root, `mount -t tracefs none /sys/kernel/tracing`".to_owned();
+    is_there.then_some(()).ok_or_else(missing)
 }
 
 /// How often the kernel did not run a program, as it tells in `fdinfo`.
 pub(super) fn missed(ebpf: &Ebpf, row: &Row) -> Option<u64> {
-    let Some(Program::RawTracePoint(program)) = ebpf.program(row.program) else {
-        return None;
-    };
-    let descriptor = program.fd().ok()?.as_fd().as_raw_fd();
+    let program = ebpf.program(row.program)?.fd().ok()?;
+    let descriptor = program.as_fd().as_raw_fd();
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()
 }

@@ -4,9 +4,9 @@ use super::{
     btf::Btf,
     calls,
     error::LoadError,
-    hooks::{HOOKS, Row},
+    hooks::{HOOKS, Row, STEADY},
     kernel::LoadOptions,
-    log, offsets,
+    links, log, offsets,
     pod::Plain,
     tracepoints::Tracepoints,
 };
@@ -106,7 +106,17 @@ fn parse<'a>(mut loader: EbpfLoader<'a>, globals: &'a Globals) -> Result<Ebpf, L
 /// Loads what the kernel has a place for; says what is lost without the rest.
 fn load_programs(ebpf: &mut Ebpf, tracepoints: &Tracepoints, degraded: &mut Vec<String>) -> Result<Vec<&'static Row>, LoadError> {
     let mut usable = Vec::new();
+    let preemptible = Tracepoints::are_preemptible();
     for row in &HOOKS {
+        if preemptible && let Some((_, steady)) = STEADY.iter().find(|(replaced, _)| *replaced == row.program) {
+            match links::probe(steady).and_then(|()| load_program(ebpf, steady.program).map_err(|error| error.to_string())) {
+                Ok(()) => {
+                    usable.push(steady);
+                    continue;
+                }
+                Err(reason) => degraded.push(format!("on a busy CPU of this kernel events of {} may go unseen: {reason}", row.program)),
+            }
+        }
         let loaded = if tracepoints.has(row.tracepoint) {
             load_program(ebpf, row.program)
         } else {
@@ -124,6 +134,7 @@ fn load_programs(ebpf: &mut Ebpf, tracepoints: &Tracepoints, degraded: &mut Vec<
 fn load_program(ebpf: &mut Ebpf, name: &'static str) -> Result<(), LoadError> {
     let result = match ebpf.program_mut(name) {
         Some(Program::RawTracePoint(program)) => program.load(),
+        Some(Program::TracePoint(program)) => program.load(),
         _ => return Err(LoadError::Object(format!("it has no program {name}"))),
     };
     result.map_err(|error| LoadError::of_program(name, &error))

@@ -34,14 +34,38 @@ impl Tracepoints {
         }
     }
 
+    /// Whether a program on a raw one can be preempted, so that the kernel does not run it for another task meanwhile: from
+    /// 6.19 on at the earliest, when they came under SRCU instead of disabled preemption. BTF does not show it; the release does.
+    pub(super) fn are_preemptible() -> bool {
+        is_preemptible(&rustix::system::uname().release().to_string_lossy())
+    }
+
     fn get(&self, name: &str) -> Option<Prototype> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, prototype)| *prototype)
+    }
+}
+
+/// A release that cannot be read is taken for a new one.
+fn is_preemptible(release: &str) -> bool {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (6, 19),
+        _ => true,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn releases_are_told_apart() {
+        let releases =
+            [("5.10.0-46-cloud-amd64", false), ("6.18.15+deb13", false), ("6.19.14", true), ("7.3.4+deb13-cloud-amd64", true), ("", true)];
+        for (release, expected) in releases {
+            assert_eq!(is_preemptible(release), expected, "{release}");
+        }
+    }
 
     #[test]
     fn both_forms_are_told_apart() {

@@ -14,6 +14,8 @@ use std::{
 pub(crate) const MISSING: &str = "/tmp/unready/no/such/file";
 /// How often [`MISSING`] is opened by "repeat".
 pub(crate) const REPETITIONS: u64 = 50;
+/// How often by "storm", of which several run at once.
+pub(crate) const STORM: u64 = 2_000;
 /// Exit status of "exit".
 pub(crate) const STATUS: u8 = 37;
 /// Who "denied" is; the groups are supplementary ones.
@@ -33,6 +35,7 @@ pub(crate) fn run(what: &str, cgroup: &str) -> ExitCode {
     match what {
         "open" => drop(File::open(MISSING)),
         "repeat" => (0..REPETITIONS).for_each(|_| drop(File::open(MISSING))),
+        "storm" => (0..STORM).for_each(|_| drop(File::open(MISSING))),
         "denied" => denied(),
         "descriptor" => drop(rustix::process::fchdir(own_file())),
         "exec" => drop(Command::new("/proc/self/exe").arg("exec-has-happened").output()),

@@ -66,6 +66,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("exit-once", exit_once),
     ("call-failed", call_failed),
     ("repeats", repeats),
+    ("storm", storm),
+    ("crowd", crowd),
     ("credentials", credentials),
     ("descriptor", descriptor),
     ("root-changed", root_changed),
@@ -230,6 +232,43 @@ fn repeats(watcher: &mut Watcher) -> Result<()> {
     ensure!(value.count == REPETITIONS && value.tgid == scene.pid, "{value:?}");
     ensure!(watcher.kernel.repeats().iter().all(|(key, _)| key.cgroup != scene.cgroup.id.0), "the same is told again");
     Ok(())
+}
+
+/// Many at once on few CPUs: on kernels whose tracepoints can be preempted a program is not run for everyone. None may be
+/// missed, none counted twice.
+fn storm(watcher: &mut Watcher) -> Result<()> {
+    const ACTORS: usize = 6;
+    watcher.kernel.repeats();
+    let cgroup = watcher.cgroup()?;
+    at_once("storm", ACTORS, &cgroup)?;
+    let all = watcher.kernel.repeats();
+    let of_cgroup = all.iter().filter(|(key, _)| key.cgroup == cgroup.id.0);
+    let seen = of_cgroup.map(|(_, value)| value.count).max().unwrap_or(0);
+    let done = ACTORS as u64 * act::STORM;
+    ensure!(seen == done, "{seen} of {done} failing calls were seen");
+    Ok(())
+}
+
+/// The same with processes that come and go.
+fn crowd(watcher: &mut Watcher) -> Result<()> {
+    const ACTORS: usize = 40;
+    let cgroup = watcher.cgroup()?;
+    let pids = at_once("exit", ACTORS, &cgroup)?;
+    let last = pids.last().copied().unwrap_or_default();
+    let records = watcher.records(|record| matches!(record, Record::Exit { task, .. } if task.process.pid == last));
+    let ends = records.iter().filter(|record| matches!(record, Record::Exit { task, .. } if pids.contains(&task.process.pid))).count();
+    ensure!(ends == ACTORS, "the end of {ends} of {ACTORS} processes was told");
+    Ok(())
+}
+
+/// Lets several do the same at the same time; their process ids.
+fn at_once(what: &str, actors: usize, cgroup: &Cgroup) -> Result<Vec<u32>> {
+    let actors: Vec<_> = (0..actors).map(|_| Watcher::start_act(what, cgroup)).collect::<Result<_>>()?;
+    let pids = actors.iter().map(std::process::Child::id).collect();
+    for mut actor in actors {
+        actor.wait().context("wait for a process")?;
+    }
+    Ok(pids)
 }
 
 fn credentials(watcher: &mut Watcher) -> Result<()> {

@@ -8,8 +8,14 @@ use rustix::{
 use std::{fs, thread, time::Duration};
 
 /// Type and place, in the order in which they hold each other.
-const MOUNTS: [(&str, &str); 5] =
-    [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev"), ("tmpfs", "/tmp"), ("cgroup2", "/sys/fs/cgroup")];
+const MOUNTS: [(&str, &str); 6] = [
+    ("proc", "/proc"),
+    ("sysfs", "/sys"),
+    ("devtmpfs", "/dev"),
+    ("tmpfs", "/tmp"),
+    ("tracefs", "/sys/kernel/tracing"),
+    ("cgroup2", "/sys/fs/cgroup"),
+];
 
 /// Mounts what the agent expects of a machine.
 pub(crate) fn mount_all() -> Result<()> {

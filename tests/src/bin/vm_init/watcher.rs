@@ -5,7 +5,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
-    process::{Command, ExitStatus},
+    process::{Child, Command, ExitStatus},
     time::{Duration, Instant},
 };
 use unready_agent::{
@@ -62,10 +62,15 @@ impl Watcher {
         Ok(Cgroup { id, path, directory })
     }
 
+    /// Starts a process that does one thing in a cgroup.
+    pub(crate) fn start_act(what: &str, cgroup: &Cgroup) -> Result<Child> {
+        // As process 1 our own program is /init; /proc/self/exe names it in both worlds.
+        Command::new("/proc/self/exe").args(["act", what]).arg(&cgroup.directory).spawn().context("start a process")
+    }
+
     /// Lets a process do one thing in a cgroup; returns its process id and how it ended.
     pub(crate) fn act(what: &str, cgroup: &Cgroup) -> Result<(u32, ExitStatus)> {
-        // As process 1 our own program is /init; /proc/self/exe names it in both worlds.
-        let mut child = Command::new("/proc/self/exe").args(["act", what]).arg(&cgroup.directory).spawn().context("start a process")?;
+        let mut child = Self::start_act(what, cgroup)?;
         let pid = child.id();
         Ok((pid, child.wait().context("wait for a process")?))
     }
