@@ -1,6 +1,6 @@
 //! Verdicts as text: the readable block, the table, JSON lines, YAML documents.
 //!
-//! - [`block`]: one verdict in full, wrapped to the terminal.
+//! - [`block()`]: one verdict in full, wrapped to the terminal.
 //! - [`table`]: many, a line each.
 //!
 //! Names and paths come from containers, which are not trusted: control characters never reach the terminal ([`printable`]).

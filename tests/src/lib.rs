@@ -9,7 +9,7 @@
 //! - [`cgroups`]: cgroups without a container.
 //! - [`processes`]: agent and collector.
 //! - [`verdicts`]: what they said.
-//! - [`bench`]: what `unready-bench` measures.
+//! - [`mod@bench`]: what `unready-bench` measures.
 //! - [`demo`]: the containers of `unready-demo`, with what is expected of each.
 //! - [`attached`]: which programs and maps a process holds.
 //! - [`lab`]: a scratch directory, a cgroup, a runtime and a root file system, in one.

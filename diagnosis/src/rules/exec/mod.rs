@@ -4,7 +4,7 @@
 //! read with [`Question::ReadExecutable`], tells them apart:
 //!
 //! - [`command`]: a failing execve (and the search along PATH before it);
-//! - [`format`]: what the file's own bytes say;
+//! - [`mod@format`]: what the file's own bytes say;
 //! - [`library`]: shared libraries and modules that a running program looks for;
 //! - [`unstarted`]: runtimes look before they leap, so that there may be no failing execve at all.
 
