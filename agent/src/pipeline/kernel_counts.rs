@@ -5,7 +5,7 @@
 
 use crate::bpf::Kernel;
 use std::{collections::BTreeMap, time::Duration};
-use unready_agent_common::{call::Call as WireCall, watch::RepeatKey};
+use unready_agent_common::{call::Call as WireCall, counters::Hook, watch::RepeatKey};
 use unready_diagnosis::{
     Input, decode,
     input::Loss,
@@ -55,6 +55,7 @@ impl KernelCounts {
             lost += counters.ring_full;
             counted += counters.counted;
         }
+        lost += kernel.missed().into_iter().filter(|(hook, _)| is_evidence(*hook)).map(|(_, missed)| missed).sum::<u64>();
         let mut inputs = Vec::new();
         let new = lost.saturating_sub(std::mem::replace(&mut self.lost, lost));
         if new > 0 {
@@ -79,6 +80,11 @@ impl KernelCounts {
         }
         inputs
     }
+}
+
+/// Whether a missed event of this hook may be missing from a verdict. (The others are noticed in another way.)
+const fn is_evidence(hook: Hook) -> bool {
+    matches!(hook, Hook::CallFailed | Hook::Exec | Hook::Exit)
 }
 
 /// What the kernel has counted of a failure, if it has changed.
