@@ -5,7 +5,10 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
 use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::{JoinError, JoinHandle},
+};
 use tracing_subscriber::EnvFilter;
 use unready_agent::{
     deliver::{
@@ -13,9 +16,10 @@ use unready_agent::{
         collector::{Config, Delivery},
         stdout::JsonLines,
     },
-    pipeline::{Event, Options, Pipeline},
+    pipeline::{Event, Handle, Options, Pipeline},
     preflight, wire,
 };
+use unready_diagnosis::units::ClockAnchor;
 use unready_proto::v1::Verdict;
 
 /// How long undelivered verdicts may take at the end.
@@ -91,25 +95,26 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut running = tokio::spawn(pipeline.run());
     tracing::info!("ready: level 0 attached on {node}");
-    loop {
+    let ended = loop {
         tokio::select! {
-            event = events.recv() => match event {
-                Some(Event::Verdict(verdict)) => outputs.offer(wire::verdict(&verdict, anchor, &node)),
-                Some(Event::Exec { .. } | Event::Exit { .. } | Event::Listening { .. }) => {}
-                None => break,
-            },
-            ended = &mut running => {
-                ended.context("the pipeline ended unexpectedly")??;
-                anyhow::bail!("the pipeline ended by itself; this is a defect, please report it with the log");
-            }
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            Some(event) = events.recv() => outputs.tell(event, anchor, &node),
+            ended = &mut running => break ended,
+            _ = terminate.recv() => break stop(handle, &mut running).await,
+            _ = interrupt.recv() => break stop(handle, &mut running).await,
         }
+    };
+    // What was known when it ended is delivered, however it ended.
+    while let Ok(event) = events.try_recv() {
+        outputs.tell(event, anchor, &node);
     }
-    drop(handle);
-    (&mut running).await.context("the pipeline did not end in peace")??;
     outputs.drain().await;
-    Ok(())
+    ended.context("the pipeline ended unexpectedly")?
+}
+
+/// Lets the pipeline end: it does when its last handle is gone.
+async fn stop(handle: Handle, running: &mut JoinHandle<anyhow::Result<()>>) -> Result<anyhow::Result<()>, JoinError> {
+    drop(handle);
+    running.await
 }
 
 /// A process that failed lives for a millisecond: whoever is to look at its root must not wait for a CPU behind the
@@ -141,6 +146,13 @@ impl Outputs {
             Stdout::None => None,
         };
         Ok(Self { stdout, collector })
+    }
+
+    fn tell(&self, event: Event, anchor: ClockAnchor, node: &str) {
+        match event {
+            Event::Verdict(verdict) => self.offer(wire::verdict(&verdict, anchor, node)),
+            Event::Exec { .. } | Event::Exit { .. } | Event::Listening { .. } => {}
+        }
     }
 
     fn offer(&self, verdict: Verdict) {

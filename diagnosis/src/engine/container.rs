@@ -108,7 +108,7 @@ impl Container {
                 let container = if pod_uid.is_some() { String::new() } else { container_id.clone() };
                 (workload(runtime, pod_uid.unwrap_or_default(), container, container_id), true)
             }
-            Place::Run { name } => (workload(Runtime::UnreadyRun, String::new(), name.clone(), name), true),
+            Place::Run { name } => (workload(Runtime::UnreadyRun, String::new(), name.clone(), name), false),
             Place::Other if !existing => (workload(Runtime::Runc, String::new(), name.clone(), name), false),
             Place::Other | Place::Pod { .. } | Place::Nested { .. } => return None,
         };
@@ -197,7 +197,9 @@ impl Container {
             self.phase = Phase::Started;
             self.main = Some(task.process);
         }
-        self.quiet_since = now;
+        if self.main == Some(task.process) {
+            self.quiet_since = now; // not for exec probes and workers: they never cease
+        }
         let view = ProcessView {
             process: task.process,
             parent: task.parent,

@@ -26,10 +26,16 @@ pub(crate) const LAST_WORD: std::time::Duration = std::time::Duration::from_secs
 /// Lets a container act after a change: asks early, moves by the clock, judges, and says more when more is known.
 pub(crate) fn advance(container: &mut Container, config: &Config, now: BootNanos) {
     container.tick(config, now);
+    if !container.confirmed {
+        return; // it may be no container at all: what happens in it is kept until a runtime shows itself
+    }
     if container.is_starting() {
         look_early(container, config);
     }
     if let Some(pending) = container.pending.clone() {
+        if container.may_still_speak(pending.since, now) {
+            return;
+        }
         let candidates = candidates(container, pending.trigger, config, now);
         ask_for(container, &candidates, config);
         let open = candidates.iter().any(|(key, _)| container.asked.is_open(*key));
@@ -59,11 +65,19 @@ fn candidates(container: &Container, trigger: Trigger, config: &Config, now: Boo
         }
         Trigger::Exit | Trigger::NeverStarted | Trigger::OutOfMemory => weight::THRESHOLD,
     };
-    let mut found: Vec<(SymptomKey, i32)> = (0..container.failures.len())
+    let ended_well = trigger == Trigger::Exit && container.probe.is_none() && container.end.is_some_and(|(_, status)| status.is_success());
+    let calls = if ended_well { 0 } else { container.failures.len() }; // whatever failed on the way, it was no reason
+    let alive = matches!(trigger, Trigger::GiveUp | Trigger::Retry);
+    let mut found: Vec<(SymptomKey, i32)> = (0..calls)
         .map(SymptomKey::Call)
         .filter_map(|key| {
-            let score = container.in_context(key, config, |symptom, context| weigh(symptom, context, end)).flatten()?;
-            (score >= threshold).then_some((key, score))
+            let weighed = container.in_context(key, config, |symptom, context| match symptom {
+                Symptom::Call(failure) if alive && weight::is_over(failure, context) => None,
+                Symptom::Call(_) | Symptom::OutOfMemory { .. } | Symptom::NeverStarted { .. } | Symptom::Exit { .. } => {
+                    weigh(symptom, context, end)
+                }
+            });
+            weighed.flatten().filter(|score| *score >= threshold).map(|score| (key, score))
         })
         .collect();
     if container.victim.is_some() {

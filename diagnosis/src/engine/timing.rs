@@ -13,6 +13,8 @@ use crate::{
 };
 use std::time::Duration;
 
+/// How long the last lines of a local run may take from its pipe to us.
+const LAST_LINES: Duration = Duration::from_millis(25);
 /// How long a call must not have failed to count as no longer retried.
 const RETRY_FRESH: Duration = Duration::from_secs(5);
 
@@ -42,6 +44,11 @@ impl Container {
         self.failures.iter().position(|failure| is_retry(failure) && now.since(failure.last) < RETRY_FRESH)
     }
 
+    /// What a local run wrote to stderr before it ended may be on its way still, and it often names the reason.
+    pub(crate) fn may_still_speak(&self, since: BootNanos, now: BootNanos) -> bool {
+        self.is_local_run() && self.end.is_some_and(|(ended, _)| ended == since) && now.since(since) < LAST_LINES
+    }
+
     /// Until when what is retried keeps it from being left alone.
     fn busy_until(&self) -> BootNanos {
         let retried = self.failures.iter().filter(|failure| is_retry(failure));
@@ -51,8 +58,10 @@ impl Container {
     /// When the clock alone can change something.
     pub(crate) fn due(&self, config: &Config) -> Option<BootNanos> {
         let confirm = (!self.confirmed).then(|| self.created.after(config.confirm_within));
-        let answers =
-            self.pending.as_ref().map(|pending| pending.since.after(if pending.patient { LAST_WORD } else { config.answer_within }));
+        let answers = self.pending.as_ref().filter(|_| self.confirmed).map(|pending| {
+            let last = pending.since.after(if pending.patient { LAST_WORD } else { config.answer_within });
+            if self.is_local_run() && !pending.patient { last.min(pending.since.after(LAST_LINES)) } else { last }
+        });
         let running = self.phase == Phase::Started && !self.is_local_run();
         let ready = self.listeners.iter().map(|(_, since)| since.after(config.ready_after)).min().filter(|_| running);
         let settle = running.then(|| self.quiet_since.after(config.settle_after).max(self.busy_until()));
@@ -74,6 +83,6 @@ pub(crate) fn look_early(container: &mut Container, config: &Config) {
     let key = SymptomKey::Call(index);
     let wanted = container.in_context(key, config, rules::questions).unwrap_or_default();
     for question in wanted {
-        container.asked.want(question, key, config.questions);
+        container.asked.want(question, key, config.questions / 2); // the other half is for judgements
     }
 }

@@ -24,7 +24,7 @@ pub(crate) const fn confidence(score: i32, proved: bool, rival: bool) -> Confide
 /// Puts a verdict together. Lost events make a certain one likely (design §1).
 pub(crate) fn make(container: &Container, symptom: SymptomKey, finding: &Finding, confidence: Confidence) -> Verdict {
     let mut completeness = container.completeness;
-    completeness.unanswered = container.asked.unanswered(symptom);
+    completeness.unanswered = container.asked.unanswered(symptom).saturating_add(container.asked.refused);
     let confidence = if completeness.lost > 0 { confidence.min(Confidence::Likely) } else { confidence };
     let (first_seen, last_seen, count) = span(container, symptom);
     Verdict {

@@ -236,7 +236,7 @@ fn crash_reasons(status: ExitStatus, context: &Context<'_>) -> Vec<String> {
             "the program uses CPU instructions that this machine does not have: it was built for a newer one (x86-64-v3, AVX)".to_owned()
         }
         ExitStatus::Signal(SIGKILL) => {
-            "it was killed from outside; the kernel did not do it for lack of memory, as far as was seen".to_owned()
+            "a process killed it, of its own or another container or the node; the kernel did not do it for lack of memory, as far as was seen".to_owned()
         }
         ExitStatus::Signal(31) => "its seccomp filter is set to kill".to_owned(),
         ExitStatus::Code(_) | ExitStatus::Signal(_) if failing(context).next().is_some() => {
@@ -251,6 +251,7 @@ fn crash_remedy(status: ExitStatus, context: &Context<'_>) -> String {
     let log = match Setting::of(context.workload) {
         Setting::Pod => "Read what it wrote: `kubectl logs --previous`.",
         Setting::Container => "Read what it wrote: the container's log.",
+        Setting::Local if context.output.is_empty() => "It wrote nothing to stderr: let it log more.",
         Setting::Local => "Read what it wrote, above.",
     };
     let more = match status {

@@ -234,7 +234,7 @@ fn socket_file(failure: &Failure, context: &Context<'_>, path: &crate::record::P
             .push(format!("whether it is still there is not known: {}", gap(context).unwrap_or("the path has not been looked at")));
     }
     found.remedy.text = format!(
-        "Remove {0} before binding (after a look whether its owner still runs: `ss -lxp`); a directory that is new at each start, such as an emptyDir, leaves nothing over within a pod's life but does outlive a container's restart.",
+        "Remove {0} before binding (after a look whether its owner still runs: `ss -lxp`); let the program do so itself at its start: an emptyDir outlives a restart of the container.",
         path.path
     );
     found.proved = there.is_some();

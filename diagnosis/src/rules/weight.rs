@@ -67,7 +67,9 @@ pub fn score(failure: &Failure, context: &Context<'_>, end: BootNanos) -> Option
         score += LOADER_EXIT;
     }
     score += match exit {
-        Some((at, _)) => nearness(at.since(failure.last)) + lateness(end.since(at)) + followers(failure, context, at),
+        Some((at, _)) => {
+            nearness(at.since(failure.last)) + lateness(end.since(at)) + followers(failure, context, at) - went_on(context, at)
+        }
         None => 0,
     };
     Some(score)
@@ -131,13 +133,27 @@ const fn nearness(gap: Duration) -> i32 {
     }
 }
 
-/// How long after the process the container ended: a child that died minutes before is not the reason.
+/// How long after the process the container ended: a child that died before the program went on is not the reason.
 const fn lateness(gap: Duration) -> i32 {
     match gap.as_millis() {
-        0..=2000 => 0,
-        2001..=10_000 => -20,
-        _ => -40,
+        0..=100 => 0,
+        101..=2000 => -25,
+        2001..=10_000 => -35,
+        _ => -50,
     }
+}
+
+/// Something was executed after the process had ended: whoever started it got over its failure.
+fn went_on(context: &Context<'_>, exit: BootNanos) -> i32 {
+    const WENT_ON: i32 = 35;
+    if context.processes.iter().any(|process| process.executed > exit) { WENT_ON } else { 0 }
+}
+
+/// Whether the failure cannot be what keeps a living program: its process has ended, and with it what was only tried. (A
+/// worker that was refused a right is another matter, while a probe goes unanswered.)
+pub fn is_over(failure: &Failure, context: &Context<'_>) -> bool {
+    let ended = process_of(failure, context).is_some_and(|process| process.exited.is_some());
+    ended && !is_retried(failure) && (context.probe.is_none() || failure.call.errno == Errno::ENOENT)
 }
 
 /// Other failures that came between this one and the end speak against it.
@@ -196,15 +212,18 @@ fn is_side_file(path: &str) -> bool {
     path.starts_with("/var/log/") || [".log", ".pid"].iter().any(|end| path.ends_with(end))
 }
 
-/// The process was given this path, or a directory above it, or something below it.
+/// The process was given this path, or a directory above it, as an argument of its own. What stands in the text of a script
+/// (`sh -c`) was not given: a script tries things.
 fn was_told(failure: &Failure, context: &Context<'_>) -> bool {
     let (Some(path), Some(process)) = (path(failure), process_of(failure, context)) else { return false };
     let path = path.path.trim_end_matches('/');
-    path.len() >= 4
-        && process.args.iter().skip(1).any(|argument| {
-            let value = argument.split_once('=').map_or(argument.as_str(), |(_, value)| value);
-            argument.contains(path) || (value.len() >= 4 && value.starts_with('/') && path.starts_with(value.trim_end_matches('/')))
-        })
+    let names = |argument: &str| {
+        let value = argument.split_once('=').map_or(argument, |(_, value)| value).trim_end_matches('/');
+        let is_above = value.len() >= 4 && value.starts_with('/') && path.strip_prefix(value).is_some_and(|rest| rest.starts_with('/'));
+        argument.trim_end_matches('/').ends_with(path) || is_above
+    };
+    let is_text = |argument: &str| argument.contains(char::is_whitespace);
+    path.len() >= 4 && process.args.iter().skip(1).any(|argument| !is_text(argument) && names(argument))
 }
 
 /// The path lies on a mount of its own that is no kernel file system: a volume.
@@ -229,7 +248,8 @@ fn was_superseded(failure: &Failure, context: &Context<'_>) -> bool {
 /// cannot see the success, but the search that ends with an executed program of that name is one.
 fn found_elsewhere(failure: &Failure, context: &Context<'_>) -> bool {
     let Some(base) = path(failure).and_then(|path| path.path.rsplit('/').next()).filter(|base| !base.is_empty()) else { return false };
-    let lookup = failure.call.errno == Errno::ENOENT && matches!(failure.call.call, Call::Exec | Call::Stat | Call::Access);
+    let lookup = matches!(failure.call.errno, Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR)
+        && matches!(failure.call.call, Call::Exec | Call::Stat | Call::Access);
     lookup && context.processes.iter().any(|process| process.executed >= failure.first && process.path.rsplit('/').next() == Some(base))
 }
 

@@ -135,7 +135,7 @@ pub fn signal(number: u8) -> (String, Option<&'static str>) {
         6 => ("SIGABRT", Some("the program aborted itself")),
         7 => ("SIGBUS", Some("an access beyond the end of a mapped file, or misaligned")),
         8 => ("SIGFPE", Some("an arithmetic error, such as division by zero")),
-        9 => ("SIGKILL", Some("killed from outside")),
+        9 => ("SIGKILL", Some("killed by a process")),
         11 => ("SIGSEGV", Some("invalid memory access")),
         13 => ("SIGPIPE", Some("it wrote to a pipe or socket that nobody reads")),
         14 => ("SIGALRM", None),
@@ -198,7 +198,7 @@ mod tests {
             (ExitStatus::Code(137), "exit code 137 (by convention: a child ended by SIGKILL)"),
             (ExitStatus::Code(139), "exit code 139 (by convention: a child ended by SIGSEGV)"),
             (ExitStatus::Code(255), "exit code 255"),
-            (ExitStatus::Signal(9), "SIGKILL (killed from outside)"),
+            (ExitStatus::Signal(9), "SIGKILL (killed by a process)"),
             (ExitStatus::Signal(11), "SIGSEGV (invalid memory access)"),
             (ExitStatus::Signal(40), "signal 40"),
         ];
