@@ -15,12 +15,13 @@ use unready_agent::{
         self,
         collector::{Config, Delivery},
         stdout::JsonLines,
+        url::CollectorUrl,
     },
     pipeline::{Event, Handle, Options, Pipeline},
     preflight, wire,
 };
 use unready_diagnosis::units::ClockAnchor;
-use unready_proto::v1::Verdict;
+use unready_proto::{json, v1::Verdict};
 
 /// How long undelivered verdicts may take at the end.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -31,7 +32,7 @@ const DRAIN: Duration = Duration::from_secs(3);
 struct Args {
     /// Stream verdicts to this collector
     #[arg(long, value_name = "http://HOST:PORT")]
-    collector: Option<String>,
+    collector: Option<CollectorUrl>,
     /// Name of this node [default: its host name]
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
@@ -48,7 +49,7 @@ struct Args {
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=3600))]
     linger: u64,
     /// What to log: error, warn, info, debug or trace, also by module
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = filter)]
     log: String,
     /// Log the eBPF programs' own debug messages (slow)
     #[arg(long)]
@@ -61,6 +62,12 @@ enum Stdout {
     Json,
     /// Nothing
     None,
+}
+
+/// A filter is kept as text: it cannot be cloned.
+fn filter(text: &str) -> Result<String, String> {
+    let wrong = |error| format!("{error}; write error, warn, info, debug or trace, or unready_agent=debug");
+    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(wrong)
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -76,7 +83,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&args.log).with_context(|| format!("--log {:?} is no filter", args.log))?;
+    let filter = EnvFilter::try_new(&args.log)?;
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init();
     make_room();
     let checks = preflight::examine();
@@ -138,8 +145,7 @@ struct Outputs {
 
 impl Outputs {
     fn open(args: &Args, node: &str) -> anyhow::Result<Self> {
-        let url = args.collector.as_deref().map(str::parse).transpose().context("--collector")?;
-        let collector = url.map(|url| deliver::collector::spawn(Config::new(url, node)));
+        let collector = args.collector.clone().map(|url| deliver::collector::spawn(Config::new(url, node)));
         let print = args.stdout.unwrap_or(if collector.is_some() { Stdout::None } else { Stdout::Json });
         let stdout = match print {
             Stdout::Json => Some(deliver::stdout::spawn(std::io::stdout())?),
@@ -165,17 +171,19 @@ impl Outputs {
     }
 
     async fn drain(self) {
+        if let Some(collector) = self.collector {
+            let left = collector.finish(DRAIN).await;
+            if !left.is_empty() {
+                tracing::warn!("{} verdicts could not be delivered to the collector: they are printed on stdout", left.len());
+            }
+            for verdict in left.iter().filter(|_| self.stdout.is_none()) {
+                println!("{}", json::line(verdict));
+            }
+        }
         if let Some(stdout) = self.stdout {
             let dropped = stdout.drain(DRAIN);
             if dropped > 0 {
                 tracing::warn!("{dropped} verdicts were not printed: whoever reads stdout was too slow, or went away");
-            }
-        }
-        if let Some(collector) = self.collector {
-            let stats = collector.drain(DRAIN).await;
-            let left = stats.waiting + stats.in_flight;
-            if left > 0 {
-                tracing::warn!("{left} verdicts could not be delivered to the collector");
             }
         }
     }

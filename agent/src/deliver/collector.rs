@@ -144,10 +144,21 @@ impl Delivery {
 
     /// Waits, at most this long, until everything is acknowledged, and ends the task.
     pub async fn drain(self, deadline: Duration) -> Stats {
+        self.wait(deadline).await;
+        self.stats()
+    }
+
+    /// As [`Delivery::drain`]; what is not acknowledged by then is handed back, oldest first. It may arrive twice, which a
+    /// verdict's id makes harmless.
+    pub async fn finish(self, deadline: Duration) -> Vec<Verdict> {
+        self.wait(deadline).await;
+        self.shared.state().outbox.take_all()
+    }
+
+    async fn wait(&self, deadline: Duration) {
         self.shared.hurry.notify_one();
         let _ = timeout(deadline, self.emptied()).await;
         self.task.abort();
-        self.stats()
     }
 
     async fn emptied(&self) {

@@ -1,7 +1,7 @@
 //! Where verdicts go: to stdout as JSON lines, and to the collector.
 //!
 //! Each output has its own bounded queue and may be slow, or down, alone; offering to it never blocks. What a queue cannot
-//! hold is dropped, oldest first, and counted.
+//! hold is dropped and counted.
 //!
 //! - [`stdout`]: one JSON object a line.
 //! - [`collector`]: the gRPC stream, with resending of what was not acknowledged.

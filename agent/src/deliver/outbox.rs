@@ -127,6 +127,12 @@ impl Outbox {
         self.in_flight.iter().map(|batch| batch.verdicts.len()).sum()
     }
 
+    /// Everything that is not acknowledged, oldest first; nothing is left.
+    pub(super) fn take_all(&mut self) -> Vec<Verdict> {
+        let sent = std::mem::take(&mut self.in_flight).into_iter().flat_map(|batch| batch.verdicts);
+        sent.chain(std::mem::take(&mut self.waiting)).collect()
+    }
+
     pub(super) const fn counts(&self) -> Counts {
         self.counts
     }

@@ -14,6 +14,7 @@
 
 mod attention;
 mod clock;
+mod handle;
 mod kernel_counts;
 
 use crate::{
@@ -24,105 +25,24 @@ use crate::{
 };
 use anyhow::Context as _;
 use attention::Attention;
+use handle::Command;
+pub use handle::{Event, Handle, Options};
 use kernel_counts::KernelCounts;
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use unready_diagnosis::{
     Engine, Input, Output, decode,
     engine::Config,
     input::{Loss, RunChange},
     question::{Answer, QuestionId},
-    record::{ExitStatus, Record, Task},
-    units::{BootNanos, CgroupId, ClockAnchor},
-    verdict::Verdict,
+    record::Record,
+    units::{BootNanos, CgroupId},
 };
-
-/// How the pipeline is to be run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The eBPF programs' own debug messages go to our log.
-    pub debug_log: bool,
-    /// All inputs of the engine go to this file.
-    pub record: Option<PathBuf>,
-    /// Where runtimes keep their state, beside the usual places.
-    pub state_roots: Vec<PathBuf>,
-    /// How long level 1 stays attached after the last start.
-    pub linger: Duration,
-    /// Level 1 is attached before anything starts: a local run is a start.
-    pub starting_at_once: bool,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { debug_log: false, record: None, state_roots: Vec::new(), linger: Duration::from_secs(10), starting_at_once: false }
-    }
-}
-
-/// What is told to whoever runs the pipeline.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A finding, new or with new facts.
-    Verdict(Box<Verdict>),
-    /// A program was executed in a watched cgroup.
-    Exec {
-        /// Who.
-        task: Task,
-    },
-    /// A process of a watched cgroup ended.
-    Exit {
-        /// Who.
-        task: Task,
-        /// How.
-        status: ExitStatus,
-    },
-    /// A socket of a watched cgroup began or ceased to listen.
-    Listening {
-        /// Its cgroup.
-        cgroup: CgroupId,
-        /// Address as text.
-        address: String,
-        /// Port.
-        port: u16,
-        /// False: it ceased.
-        open: bool,
-    },
-}
 
 /// Events that may wait for their receiver; what exceeds it is dropped, counted and logged.
 const EVENTS: usize = 8192;
 /// Commands and answers that may wait for the pipeline; their senders wait.
 const COMMANDS: usize = 1024;
-
-enum Command {
-    Input(Box<Input>),
-    Settle(CgroupId, oneshot::Sender<()>),
-}
-
-/// The way into a running pipeline.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    commands: mpsc::Sender<Command>,
-    anchor: ClockAnchor,
-}
-
-impl Handle {
-    /// Gives the engine an input that is not the kernel's.
-    pub async fn input(&self, input: Input) {
-        let _ = self.commands.send(Command::Input(Box::new(input))).await;
-    }
-
-    /// Waits until what the kernel has told so far is judged.
-    pub async fn settle(&self, cgroup: CgroupId) {
-        let (done, wait) = oneshot::channel();
-        let _ = self.commands.send(Command::Settle(cgroup, done)).await;
-        let _ = wait.await;
-    }
-
-    /// Turns kernel times into dates.
-    pub const fn anchor(&self) -> ClockAnchor {
-        self.anchor
-    }
-}
 
 /// See the module's head.
 pub struct Pipeline {
@@ -137,6 +57,8 @@ pub struct Pipeline {
     commands: mpsc::Receiver<Command>,
     answers_in: mpsc::Sender<(QuestionId, Answer)>,
     answers: mpsc::Receiver<(QuestionId, Answer)>,
+    /// Questions whose answer is still to come.
+    asked: usize,
     events: mpsc::Sender<Event>,
     settling: Vec<(CgroupId, oneshot::Sender<()>)>,
     dropped_events: u64,
@@ -175,6 +97,7 @@ impl Pipeline {
             commands,
             answers_in,
             answers,
+            asked: 0,
             events,
             settling: Vec::new(),
             dropped_events: 0,
@@ -196,7 +119,7 @@ impl Pipeline {
                     ready.context("wait for the ring buffer")?;
                     self.drain_ring();
                 }
-                Some((id, answer)) = self.answers.recv() => self.feed(Input::Answer { id, answer }, clock::now()),
+                Some((id, answer)) = self.answers.recv() => self.answered(id, answer),
                 command = self.commands.recv() => match command {
                     Some(command) => self.command(command),
                     None => break,
@@ -206,10 +129,26 @@ impl Pipeline {
             self.tick();
         }
         self.drain_ring();
+        self.hear_what_is_asked().await;
         if let Some(summary) = self.recorder.take().map(Recorder::finish) {
             report(&summary);
         }
         Ok(())
+    }
+
+    /// The last questions are worth a short wait: without their answers something known would not be said.
+    async fn hear_what_is_asked(&mut self) {
+        let deadline = tokio::time::Instant::now() + LAST_ANSWERS;
+        while self.asked > 0 {
+            let Ok(Some((id, answer))) = tokio::time::timeout_at(deadline, self.answers.recv()).await else { break };
+            self.answered(id, answer);
+        }
+        self.feed(Input::Timeout, clock::now());
+    }
+
+    fn answered(&mut self, id: QuestionId, answer: Answer) {
+        self.asked = self.asked.saturating_sub(1);
+        self.feed(Input::Answer { id, answer }, clock::now());
     }
 
     fn next_wake(&self) -> Duration {
@@ -325,6 +264,7 @@ impl Pipeline {
                 }
             }
             Output::Ask(id, question) => {
+                self.asked += 1;
                 let (investigator, answers) = (self.investigator.clone(), self.answers_in.clone());
                 tokio::spawn(async move {
                     let answer = investigator.answer(question).await;
@@ -385,5 +325,7 @@ fn report(summary: &Summary) {
     }
 }
 
+/// How long the end waits for answers: what takes longer waits for files to appear.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
 /// How long to sleep when nothing is due.
 const IDLE: Duration = Duration::from_hours(1);

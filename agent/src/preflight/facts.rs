@@ -97,7 +97,7 @@ mod tests {
     fn kernel_versions() {
         for (release, expected) in [
             ("5.10.0-46-cloud-amd64", Some((5, 10))),
-            ("6.18.44-fc-v595", Some((6, 18))),
+            ("6.18.44-custom", Some((6, 18))),
             ("7.3-rc1", Some((7, 3))),
             ("4.18.0-553.el8", Some((4, 18))),
             ("5", None),

@@ -1,0 +1,93 @@
+//! How a pipeline is run, what it tells, and the way into it while it runs.
+
+use std::{path::PathBuf, time::Duration};
+use tokio::sync::{mpsc, oneshot};
+use unready_diagnosis::{
+    Input,
+    record::{ExitStatus, Task},
+    units::{CgroupId, ClockAnchor},
+    verdict::Verdict,
+};
+
+/// How the pipeline is to be run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The eBPF programs' own debug messages go to our log.
+    pub debug_log: bool,
+    /// All inputs of the engine go to this file.
+    pub record: Option<PathBuf>,
+    /// Where runtimes keep their state, beside the usual places.
+    pub state_roots: Vec<PathBuf>,
+    /// How long level 1 stays attached after the last start.
+    pub linger: Duration,
+    /// Level 1 is attached before anything starts: a local run is a start.
+    pub starting_at_once: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { debug_log: false, record: None, state_roots: Vec::new(), linger: Duration::from_secs(10), starting_at_once: false }
+    }
+}
+
+/// What is told to whoever runs the pipeline.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A finding, new or with new facts.
+    Verdict(Box<Verdict>),
+    /// A program was executed in a watched cgroup.
+    Exec {
+        /// Who.
+        task: Task,
+    },
+    /// A process of a watched cgroup ended.
+    Exit {
+        /// Who.
+        task: Task,
+        /// How.
+        status: ExitStatus,
+    },
+    /// A socket of a watched cgroup began or ceased to listen.
+    Listening {
+        /// Its cgroup.
+        cgroup: CgroupId,
+        /// Address as text.
+        address: String,
+        /// Port.
+        port: u16,
+        /// False: it ceased.
+        open: bool,
+    },
+}
+
+/// What a handle asks of the pipeline.
+pub(super) enum Command {
+    Input(Box<Input>),
+    Settle(CgroupId, oneshot::Sender<()>),
+}
+
+/// The way into a running pipeline.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) anchor: ClockAnchor,
+}
+
+impl Handle {
+    /// Gives the engine an input that is not the kernel's.
+    pub async fn input(&self, input: Input) {
+        let _ = self.commands.send(Command::Input(Box::new(input))).await;
+    }
+
+    /// Waits until what the kernel has told so far is judged.
+    pub async fn settle(&self, cgroup: CgroupId) {
+        let (done, wait) = oneshot::channel();
+        let _ = self.commands.send(Command::Settle(cgroup, done)).await;
+        let _ = wait.await;
+    }
+
+    /// Turns kernel times into dates.
+    pub const fn anchor(&self) -> ClockAnchor {
+        self.anchor
+    }
+}
