@@ -251,7 +251,7 @@ fn crash_remedy(status: ExitStatus, context: &Context<'_>) -> String {
     let log = match Setting::of(context.workload) {
         Setting::Pod => "Read what it wrote: `kubectl logs --previous`.",
         Setting::Container => "Read what it wrote: the container's log.",
-        Setting::Local if context.output.is_empty() => "It wrote nothing to stderr: let it log more.",
+        Setting::Local if context.output.is_empty() => "It wrote nothing to stderr: look at its stdout, or let it log more.",
         Setting::Local => "Read what it wrote, above.",
     };
     let more = match status {
