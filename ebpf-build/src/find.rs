@@ -7,6 +7,8 @@ use std::{
     process::Command,
 };
 
+/// What `agent-ebpf` is written for: the workspace's `rust-version`, as `major.minor` or longer.
+const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 /// Where a sysroot keeps the sources of the core library.
 const CORE_SOURCES: &str = "lib/rustlib/src/rust/library/core/src/lib.rs";
 
@@ -17,6 +19,8 @@ pub enum Want {
     Compiler {
         /// rustup has a nightly, but it lacks the sources.
         nightly_without_sources: Option<String>,
+        /// There is one, but it is too old: which, and what it says of its version.
+        too_old: Option<String>,
     },
     /// No bpf-linker.
     Linker,
@@ -25,12 +29,18 @@ pub enum Want {
 impl fmt::Display for Want {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Compiler { nightly_without_sources: Some(name) } => write!(
-                f,
-                "rustup's {name} lacks the sources of its library (`rustup component add rust-src --toolchain {name}`), and Debian's rustc-web with rust-web-src is not installed"
-            ),
-            Self::Compiler { nightly_without_sources: None } => {
-                f.write_str("there is no rustup nightly with rust-src, nor Debian's rustc-web, cargo-web and rust-web-src")
+            Self::Compiler { nightly_without_sources, too_old } => {
+                match nightly_without_sources {
+                    Some(name) => write!(
+                        f,
+                        "rustup's {name} lacks the sources of its library (`rustup component add rust-src --toolchain {name}`), and Debian's rustc-web with rust-web-src is not installed"
+                    )?,
+                    None => f.write_str("there is no rustup nightly with rust-src, nor Debian's rustc-web, cargo-web and rust-web-src")?,
+                }
+                match too_old {
+                    Some(found) => write!(f, " ({found} is older than the {OLDEST} that is needed)"),
+                    None => Ok(()),
+                }
             }
             Self::Linker => f.write_str("bpf-linker is neither on the PATH nor in Cargo's bin folder (`cargo install bpf-linker`)"),
         }
@@ -66,17 +76,40 @@ pub fn find() -> Result<Toolchain, Missing> {
 
 fn compiler() -> Result<(Compiler, String), Want> {
     let mut nightly_without_sources = None;
+    let mut too_old = None;
     for name in nightlies() {
         let Some(sysroot) = read(Command::new("rustup").args(["run", &name, "rustc", "--print", "sysroot"])) else {
             continue;
         };
-        if Path::new(&sysroot).join(CORE_SOURCES).is_file() {
-            let version = read(Command::new("rustup").args(["run", &name, "rustc", "--version"])).unwrap_or_default();
+        let version = read(Command::new("rustup").args(["run", &name, "rustc", "--version"])).unwrap_or_default();
+        if !is_new_enough(&version) {
+            too_old.get_or_insert(format!("rustup's {name}, {version},"));
+        } else if Path::new(&sysroot).join(CORE_SOURCES).is_file() {
             return Ok((Compiler::Rustup { name }, version));
+        } else {
+            nightly_without_sources.get_or_insert(name);
         }
-        nightly_without_sources.get_or_insert(name);
     }
-    debian().ok_or(Want::Compiler { nightly_without_sources })
+    match debian() {
+        Some((compiler, version)) if is_new_enough(&version) => return Ok((compiler, version)),
+        Some((_, version)) => _ = too_old.get_or_insert(format!("the system's {version}")),
+        None => {}
+    }
+    Err(Want::Compiler { nightly_without_sources, too_old })
+}
+
+/// Can the compiler that says so of itself, by `rustc --version` or `-vV`, compile the programs? Debian's own `rustc` lies
+/// where `rustc-web` does, and is years older.
+#[must_use]
+pub fn is_new_enough(version: &str) -> bool {
+    let number = version.strip_prefix("rustc ").and_then(major_minor);
+    number.is_some_and(|number| Some(number) >= major_minor(OLDEST))
+}
+
+/// `(1, 97)` of `1.97.0-nightly (…)`.
+fn major_minor(version: &str) -> Option<(u32, u32)> {
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// The names of rustup's nightly toolchains.
@@ -115,13 +148,30 @@ fn read(command: &mut Command) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Missing, Want};
+    use super::{Missing, OLDEST, Want, is_new_enough, major_minor};
 
     #[test]
     fn everything_missing_is_named_at_once_with_the_way_out() {
-        let text = Missing(vec![Want::Compiler { nightly_without_sources: Some("nightly-2026".to_owned()) }, Want::Linker]).to_string();
+        let compiler = Want::Compiler { nightly_without_sources: Some("nightly-2026".to_owned()), too_old: None };
+        let text = Missing(vec![compiler, Want::Linker]).to_string();
         assert!(text.contains("rustup component add rust-src --toolchain nightly-2026"), "{text}");
         assert!(text.contains("bpf-linker"), "{text}");
         assert!(text.ends_with("run `cargo xtask setup`"), "{text}");
+    }
+
+    #[test]
+    fn a_compiler_that_is_too_old_is_named() {
+        let text = Want::Compiler { nightly_without_sources: None, too_old: Some("the system's rustc 1.63.0".to_owned()) }.to_string();
+        assert!(text.ends_with(&format!("(the system's rustc 1.63.0 is older than the {OLDEST} that is needed)")), "{text}");
+    }
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert_eq!(major_minor("1.97.0-nightly (0123abcde 2026-05-01)"), Some((1, 97)));
+        assert_eq!(major_minor("1.100"), Some((1, 100)));
+        assert_eq!(major_minor("nightly"), None);
+        assert!(is_new_enough(&format!("rustc {OLDEST}")) && is_new_enough("rustc 1.1000.0-nightly (0123abcde 2026-05-01)"));
+        assert!(is_new_enough("rustc 2.0.0") && is_new_enough("rustc 1.1000.0 (built from a source tarball)\nbinary: rustc"));
+        assert!(!is_new_enough("rustc 1.63.0") && !is_new_enough("rustc 1.9.0") && !is_new_enough("") && !is_new_enough("gcc 12.2"));
     }
 }

@@ -8,13 +8,15 @@
 //! 2. Debian's `rustc-web` with `cargo-web` and `rust-web-src`: a matched set below `/usr`, which takes unstable options when
 //!    it is told that it bootstraps.
 //!
+//! Each counts only from the workspace's `rust-version` on: Debian's own `rustc` lies where `rustc-web` does.
+//!
 //! What this refuses: guessing. When nothing fits, [`Missing`] names everything that is missing at once.
 #![forbid(unsafe_code)]
 
 mod environment;
 mod find;
 
-pub use find::{Missing, Want, find};
+pub use find::{Missing, Want, find, is_new_enough};
 
 use std::{
     ffi::OsString,

@@ -3,6 +3,7 @@
 
 use crate::project::{Project, program};
 use std::path::Path;
+use unready_ebpf_build::is_new_enough;
 use xshell::{Cmd, cmd};
 
 /// Debian's set is below it.
@@ -31,7 +32,7 @@ impl Compiler {
         names.into_iter().find_map(|name| {
             let sysroot = cmd!(sh, "rustup run {name} rustc --print sysroot").quiet().ignore_stderr().read().ok()?;
             let version = cmd!(sh, "rustup run {name} rustc -vV").quiet().ignore_stderr().read().ok()?;
-            has_sources(Path::new(&sysroot)).then_some(())?;
+            (has_sources(Path::new(&sysroot)) && is_new_enough(&version)).then_some(())?;
             Some(Self { toolchain: Some(name.to_owned()), llvm: llvm(&version)? })
         })
     }
@@ -43,6 +44,7 @@ impl Compiler {
             return None;
         }
         let version = cmd!(sh, "{rustc} -vV").quiet().ignore_stderr().read().ok()?;
+        is_new_enough(&version).then_some(())?;
         Some(Self { toolchain: None, llvm: llvm(&version)? })
     }
 

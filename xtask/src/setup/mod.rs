@@ -2,7 +2,11 @@
 //!
 //! What is needed is a table ([`needs`]); each row knows how to see whether it is met, so that the second run does
 //! nothing. Where apt exists, and root or sudo, missing packages are installed; elsewhere each missing thing is named in
-//! one sentence and nothing is touched. Nothing is ever upgraded or removed.
+//! one sentence and nothing is touched.
+//!
+//! No package that is there is upgraded for its own sake. apt may upgrade what a new package depends on, and removes what a
+//! new package conflicts with: `busybox-static` takes the place of `busybox`, and `rustc-web` and `cargo-web` that of Debian's
+//! `rustc`, `cargo` and `rustup`. What apt will do is printed before it does it.
 
 mod apt;
 mod ebpf;
