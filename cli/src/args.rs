@@ -86,7 +86,7 @@ pub(crate) struct RunArgs {
     /// Memory limit, as Kubernetes writes it: 64Mi, 1.5Gi, 128M
     #[arg(long, value_name = "SIZE", value_parser = quantity::memory)]
     pub(crate) memory: Option<u64>,
-    /// What CMD must answer to be ready: http://, https:// or tcp://HOST:PORT[/PATH]
+    /// What CMD must answer to be ready: http://HOST:PORT[/PATH], https://… or tcp://HOST:PORT
     #[arg(long, value_name = "URL")]
     pub(crate) probe: Option<Probe>,
     /// Time from one attempt of the probe to the next (the kubelet's default is 10s)

@@ -9,7 +9,7 @@
 use crate::{
     args::ReplayArgs,
     output,
-    run::session,
+    run::interrupt,
     status::{Findings, Outcome, Status},
 };
 use std::time::Duration;
@@ -36,7 +36,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Status> {
     for warning in reader.warnings() {
         output::note(&warning);
     }
-    let status = replay.conclude();
+    let status = replay.conclude(reader.is_closed());
     output::findings(&replay.findings, header.anchor, &header.node, args.output)?;
     Ok(status)
 }
@@ -109,17 +109,25 @@ impl Replay {
         }
     }
 
-    /// As `run` would have ended; a recording of an agent has findings, or has not.
-    fn conclude(&mut self) -> Status {
+    /// As `run` would have ended; a recording of an agent has findings, or has not. One that breaks off before the outcome
+    /// says nothing of health.
+    fn conclude(&mut self, is_closed: bool) -> Status {
         let Some(run) = &self.run else {
             return Outcome::GaveUp.status(false, self.findings.iter());
         };
         let cgroup = run.cgroup;
         self.findings.retain(|verdict| verdict.cgroup == cgroup);
         if let Some(at) = run.ended_by_user {
-            self.findings.forget_the_end(session::before(at));
+            self.findings.forget_the_end(interrupt::before(at));
         }
-        run.outcome.unwrap_or(Outcome::GaveUp).status(run.has_probe, self.findings.iter())
+        let outcome = run.outcome.unwrap_or(Outcome::GaveUp);
+        self.findings.settle(outcome);
+        let status = outcome.status(run.has_probe, self.findings.iter());
+        if run.outcome.is_none() && !is_closed && status != Status::Blocked {
+            output::note("the recording breaks off before the program became ready or ended, and shows no cause until then");
+            return Status::Unexplained;
+        }
+        status
     }
 }
 

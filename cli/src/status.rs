@@ -106,6 +106,13 @@ impl Findings {
         }
     }
 
+    /// Forgets what did not keep it from becoming ready after all: a healthy start is silent.
+    pub(crate) fn settle(&mut self, outcome: Outcome) {
+        if outcome == Outcome::Ready {
+            self.retain(|verdict| verdict.resolved_at.is_none());
+        }
+    }
+
     /// Forgets those that are of no concern.
     pub(crate) fn retain(&mut self, keep: impl Fn(&Verdict) -> bool) {
         self.0.retain(|words| words.last().is_some_and(&keep));
@@ -183,6 +190,20 @@ pub(crate) mod tests {
         findings.forget_the_end(BootNanos(50));
         let left: Vec<_> = findings.sorted().iter().map(|verdict| (verdict.id.clone(), verdict.severity)).collect();
         assert_eq!(left, [("before".into(), Severity::Blocking), ("while it lived".into(), Severity::Slowing)]);
+    }
+
+    #[test]
+    fn what_resolved_is_silent_once_it_is_ready() {
+        let findings = |outcome| {
+            let mut findings = Findings::default();
+            findings.add(verdict("a", Severity::Blocking));
+            findings.add(Verdict { resolved_at: Some(BootNanos(9)), ..verdict("a", Severity::Blocking) });
+            findings.add(verdict("b", Severity::Slowing));
+            findings.settle(outcome);
+            findings.iter().map(|verdict| verdict.id.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(findings(Outcome::Ready), ["b"]);
+        assert_eq!(findings(Outcome::GaveUp), ["a", "b"]);
     }
 
     #[test]

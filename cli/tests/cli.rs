@@ -442,6 +442,63 @@ fn an_interrupt_of_the_terminal_reaches_cmd_too_and_is_no_crash() {
 }
 
 #[test]
+fn the_last_words_reach_a_slow_reader_and_the_verdict() {
+    needs_kernel!();
+    // More than the two pipes hold; a child that is left behind holds CMD's open.
+    let script = "sleep 300 & head -c 260000 /dev/zero | tr '\\0' x >&2; echo >&2; echo 'fatal: END' >&2; exit 1";
+    let mut command = unready();
+    command.args(["run", "-o", "json", "--", "/bin/sh", "-c", script]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_secs(1));
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    let output = child.wait_with_output().unwrap();
+    expect(&output, 3);
+    assert!(said.starts_with(&"x".repeat(260_000)) && said.ends_with("\nfatal: END\n"), "{} bytes", said.len());
+    assert!(text(&output.stdout).contains("fatal: END"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_killed_unready_takes_cmd_along_and_the_next_ends_the_rest() {
+    needs_kernel!();
+    for user in [&[][..], &["--uid", "65534"]] {
+        let directory = tempfile::tempdir().unwrap();
+        fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let flag = directory.path().join("flag");
+        let script = format!("sleep 300 & echo $$ $! >{0}.new; mv {0}.new {0}; wait", flag.display());
+        let mut child = unready().arg("run").args(user).args(["--", "/bin/sh", "-c", &script]).spawn().unwrap();
+        wait_until("CMD runs", || flag.exists());
+        let pids = fs::read_to_string(&flag).unwrap();
+        let (cmd, sleeper) = pids.trim().split_once(' ').unwrap();
+        assert!(is_alive(cmd) && is_alive(sleeper));
+        signal(number(&child), Signal::SIGKILL);
+        wait(&mut child);
+        wait_until("CMD ends with it", || !is_alive(cmd));
+        expect(&run(&["--", "true"]), 0);
+        assert!(!is_alive(sleeper), "a child was left behind");
+        assert_eq!(cgroups_of(child.id()), Vec::<PathBuf>::new());
+    }
+}
+
+#[test]
+fn a_recording_that_breaks_off_is_not_healthy() {
+    needs_kernel!();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("recording").display().to_string();
+    for (command, status) in [("true", 4), ("no-such-command-here", 3)] {
+        run(&["--record", &file, "--", command]);
+        let whole = fs::read_to_string(&file).unwrap();
+        // All but the closing line, and of a program that did nothing wrong its end.
+        let kept = whole.lines().take_while(|line| status == 3 || !line.contains(r#""exit":"#)).collect::<Vec<_>>();
+        let kept = &kept[..kept.len() - usize::from(status == 3)];
+        fs::write(&file, kept.join("\n") + "\n").unwrap();
+        let replayed = output(&["replay", &file]);
+        expect(&replayed, status);
+        assert_eq!(text(&replayed.stderr).contains("breaks off before"), status == 4, "{}", text(&replayed.stderr));
+    }
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);

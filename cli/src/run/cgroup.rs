@@ -10,7 +10,8 @@ use nix::{
     unistd::Pid,
 };
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -21,6 +22,9 @@ use unready_diagnosis::units::CgroupId;
 /// The common parent of all runs, below each hierarchy's root.
 const PARENT: &str = "unready";
 
+/// How long a process that was killed may take to be gone.
+const LETTING_GO: Duration = Duration::from_secs(2);
+
 /// The directories of a run; gone with it.
 #[derive(Debug)]
 pub(crate) struct RunCgroup {
@@ -29,6 +33,8 @@ pub(crate) struct RunCgroup {
     /// In the v1 memory hierarchy, if the limit is kept there.
     memory: Option<PathBuf>,
     id: CgroupId,
+    /// Held as long as we live, see [`lock`].
+    _lock: File,
 }
 
 impl RunCgroup {
@@ -38,7 +44,8 @@ impl RunCgroup {
         let unified = make_directory(root.path())
             .with_context(|| format!("cannot make a cgroup below {}; is it writable for you?", root.path().display()))?;
         let id = CgroupId(fs::metadata(&unified).context("cannot read the new cgroup's id")?.ino());
-        let mut run = Self { unified, memory: None, id };
+        let lock = lock(&unified).context("the new cgroup is locked by another process")?;
+        let mut run = Self { unified, memory: None, id, _lock: lock };
         if let Some(limit) = limit {
             run.limit_memory(root, limit)?;
         }
@@ -92,15 +99,20 @@ impl RunCgroup {
         events.lines().any(|line| line == "populated 1")
     }
 
-    /// Asks all its processes to end, and ends them after `grace`.
+    /// Asks all its processes to end, and ends them after `grace`; comes back when none is left.
     pub(crate) async fn end(&self, grace: Duration) {
-        let deadline = Instant::now() + grace;
         self.signal(Signal::SIGTERM);
         self.signal(Signal::SIGCONT); // a stopped process sees no SIGTERM
+        self.is_empty_within(grace).await;
+        self.kill();
+        self.is_empty_within(LETTING_GO).await;
+    }
+
+    async fn is_empty_within(&self, time: Duration) {
+        let deadline = Instant::now() + time;
         while self.is_populated() && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        self.kill();
     }
 
     /// Ends all its processes now.
@@ -120,7 +132,7 @@ impl RunCgroup {
 
 impl Drop for RunCgroup {
     fn drop(&mut self) {
-        let deadline = Instant::now() + Duration::from_secs(2);
+        let deadline = Instant::now() + LETTING_GO;
         while self.is_populated() && Instant::now() < deadline {
             self.kill();
             std::thread::sleep(Duration::from_millis(2));
@@ -187,17 +199,30 @@ fn below(directory: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Removes what runs left behind that were killed themselves. A cgroup with processes in it cannot be removed.
+/// Ends and removes what runs left behind that were killed themselves.
 fn remove_stale(root: &CgroupRoot) {
-    for parent in [Some(root.path()), root.v1_memory()].into_iter().flatten().map(|root| root.join(PARENT)) {
-        for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let owner = name.to_str().and_then(owner);
-            if owner.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
-                let _ = fs::remove_dir(entry.path());
-            }
-        }
+    for unified in stale_below(root.path()) {
+        let memory = root.v1_memory().zip(unified.file_name()).map(|(v1, name)| v1.join(PARENT).join(name));
+        let Some(lock) = lock(&unified) else { continue };
+        tracing::info!("{} was left behind by a run that was killed; what lives in it is ended", unified.display());
+        drop(RunCgroup { unified, memory: memory.filter(|path| path.exists()), id: CgroupId(0), _lock: lock });
     }
+    for left in root.v1_memory().into_iter().flat_map(stale_below) {
+        let _ = fs::remove_dir(left); // of a run whose other half is gone
+    }
+}
+
+/// The directories whose makers are gone, as far as their names say.
+fn stale_below(root: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root.join(PARENT)).into_iter().flatten().flatten();
+    let is_gone = |pid: u32| !Path::new("/proc").join(pid.to_string()).exists();
+    entries.filter(|entry| entry.file_name().to_str().and_then(owner).is_some_and(is_gone)).map(|entry| entry.path()).collect()
+}
+
+/// A lock that its maker holds as long as it lives: an Unready in another pid namespace is not in our `/proc`.
+fn lock(directory: &Path) -> Option<File> {
+    let lock = File::open(directory).ok()?;
+    lock.try_lock().is_ok().then_some(lock)
 }
 
 /// The Unready that made a directory.

@@ -3,7 +3,8 @@
 //! 1. Wait for the go byte. Meanwhile the parent moves this process into its cgroups and the eBPF programs are attached.
 //! 2. Take on groups, group and user; give up capabilities in all five sets. They survive a change of user until the
 //!    exec, so that this has to come before it.
-//! 3. `execve` along `PATH`, one real call a candidate: the failing ones are the kernel's own evidence. There is no
+//! 3. Ask the kernel to end this process, CMD later, if the parent dies: SIGKILL leaves it no time to do so.
+//! 4. `execve` along `PATH`, one real call a candidate: the failing ones are the kernel's own evidence. There is no
 //!    detour by `/bin/sh` for a file without header, as `execvp` has one: a container's runtime takes none either.
 //!
 //! States: waiting → changing → executing → CMD. A step that fails is told on the status pipe, which closes by itself
@@ -17,7 +18,8 @@ use anyhow::Context;
 use caps::{CapSet, Capability};
 use nix::{
     errno::Errno,
-    unistd::{Gid, Uid, close, execve, setgroups, setresgid, setresuid},
+    sys::{prctl::set_pdeathsig, signal::Signal},
+    unistd::{Gid, Pid, Uid, close, execve, getppid, setgroups, setresgid, setresuid},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -57,6 +59,8 @@ pub(crate) enum Step {
     Uid,
     /// The capabilities.
     Capabilities,
+    /// The wish to end with the parent.
+    Tie,
     /// All candidates of the execve.
     Exec,
 }
@@ -86,6 +90,7 @@ impl LaunchFailure {
             Step::Groups => format!("the supplementary groups cannot be set: {reason}; run Unready as root"),
             Step::Gid => format!("the group cannot be set: {reason}; run Unready as root"),
             Step::Uid => format!("the user cannot be set: {reason}; run Unready as root"),
+            Step::Tie => format!("CMD cannot be made to end with its parent: {reason}"),
             Step::Capabilities => format!("the capabilities cannot be dropped: {reason}; run Unready as root"),
         }
     }
@@ -93,12 +98,13 @@ impl LaunchFailure {
 
 /// The whole life of the launcher. Comes back only if CMD was not executed.
 pub(crate) fn launch(args: &LaunchArgs) -> anyhow::Result<ExitCode> {
+    let parent = getppid();
     let (go, mut status) = take_pipes(args.go, args.status)?;
     if !wait(go)? {
         return Ok(ExitCode::FAILURE); // the parent is gone: nobody watches, nobody asked
     }
     reset_broken_pipe()?;
-    let Err(failure) = become_and_execute(args);
+    let Err(failure) = become_and_execute(args, parent);
     let _ = status.write_all(&serde_json::to_vec(&failure)?);
     Ok(ExitCode::from(failure.exit_code()))
 }
@@ -127,10 +133,11 @@ fn reset_broken_pipe() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn become_and_execute(args: &LaunchArgs) -> Result<Infallible, LaunchFailure> {
+fn become_and_execute(args: &LaunchArgs, parent: Pid) -> Result<Infallible, LaunchFailure> {
     drop_bounding(&args.drop)?; // needs CAP_SETPCAP, which the change of user takes away
     change_ids(args)?;
     drop_sets(args)?;
+    end_with(parent)?;
     execute(&args.command)
 }
 
@@ -187,6 +194,14 @@ fn shrink(set: CapSet, dropped: &HashSet<Capability>) -> Result<(), caps::errors
     let held = caps::read(None, set)?;
     let kept: HashSet<Capability> = held.difference(dropped).copied().collect();
     if kept.len() == held.len() { Ok(()) } else { caps::set(None, set, &kept) }
+}
+
+/// A parent that is killed cannot end CMD any more: the kernel does it then. A change of ids takes that back (prctl(2),
+/// `PR_SET_PDEATHSIG`), so it comes last; the parent's thread is its main one, which lives as long as it does.
+fn end_with(parent: Pid) -> Result<(), LaunchFailure> {
+    set_pdeathsig(Signal::SIGKILL).map_err(|errno| LaunchFailure::new(Step::Tie, errno))?;
+    let gone = || LaunchFailure::said(Step::Tie, &"it is gone already");
+    if getppid() == parent { Ok(()) } else { Err(gone()) }
 }
 
 fn execute(command: &[OsString]) -> Result<Infallible, LaunchFailure> {

@@ -4,10 +4,12 @@
 //!
 //! - [`identity`], [`quantity`], [`probe`]: what the flags mean.
 //! - [`child`] and [`launcher`]: the two halves of starting CMD, a pipe apart.
+//! - [`stderr`]: what CMD says, carried on.
 //! - [`cgroup`]: the cgroup of the run, which is gone afterwards.
 //! - [`session`]: waits until CMD is ready, exits, or the time is up.
 //! - [`listeners`]: whose socket answered the probe.
-//! - [`progress`]: the line on the terminal.
+//! - [`interrupt`]: what Ctrl-C means.
+//! - [`progress`], [`words`]: the line on the terminal, and what else is no verdict.
 //!
 //! The order of the start matters: the launcher is forked first, then the eBPF programs are attached while it comes up;
 //! the cgroup is made when they can see it, and CMD is executed when the engine knows of it.
@@ -15,12 +17,15 @@
 pub(crate) mod cgroup;
 pub(crate) mod child;
 pub(crate) mod identity;
+pub(crate) mod interrupt;
 pub(crate) mod launcher;
 pub(crate) mod listeners;
 pub(crate) mod probe;
 pub(crate) mod progress;
 pub(crate) mod quantity;
 pub(crate) mod session;
+pub(crate) mod stderr;
+pub(crate) mod words;
 
 use crate::{
     args::{Format, RunArgs},
@@ -64,7 +69,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Status> {
 
 /// Everything that has to be put away again, whatever happens.
 async fn watched(args: &RunArgs, identity: &Identity, begun: Instant) -> anyhow::Result<Status> {
-    let mut interrupts = session::interrupts()?;
+    let mut interrupts = interrupt::interrupts()?;
     let stdout_to_stderr = args.output == Format::Json;
     let waiting = Waiting::start(&Spec { command: &args.command, identity, drop: &args.drop, stdout_to_stderr })?;
     let options = Options { record: args.record.clone(), starting_at_once: true, ..Options::default() };
@@ -116,13 +121,13 @@ async fn finish(
     interrupts: &mut mpsc::Receiver<()>,
 ) -> anyhow::Result<Status> {
     let outcome = session.watch(interrupts).await?;
-    let status = session.conclude(outcome).await?;
+    let status = session.conclude(outcome, interrupts).await?;
     if args.keep && outcome == Outcome::Ready {
         session.keep(interrupts).await;
     }
     tokio::select! {
         _ = interrupts.recv() => {} // once more: everything ends now
-        () = cgroup.end(GRACE) => {}
+        () = async { cgroup.end(GRACE).await; session.last_output().await } => {}
     }
     Ok(status)
 }

@@ -3,7 +3,7 @@
 //! CMD may write to the same terminal at any moment, and we do not see its stdout. So the cursor is put back to where it
 //! was, and what CMD writes begins where it would have begun without us; the words stand where its lines seldom reach.
 
-use super::child::Output;
+use super::stderr::Output;
 use std::{
     io::{self, IsTerminal, Write},
     time::Duration,

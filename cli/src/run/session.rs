@@ -7,15 +7,18 @@
 //!      └ time up, Ctrl-C                                                    ──► GaveUp ──►  "
 //! ```
 //!
-//! Concluding tells the engine, waits a bounded time for its last words, prints them and makes the exit status.
+//! Concluding tells the engine, waits until CMD's last line has gone out and a bounded time for the
+//! engine's last words, prints them and makes the exit status.
 
 use super::{
     cgroup::RunCgroup,
     child::{self, Running},
+    interrupt,
     listeners::{self, Owner},
     probe::{self, Attempt},
     progress::Progress,
     waiting_events,
+    words::{Seen, seconds, signal_name},
 };
 use crate::{
     args::RunArgs,
@@ -23,23 +26,18 @@ use crate::{
     status::{Findings, Outcome, Status},
 };
 use anyhow::Context;
-use nix::sys::signal::Signal;
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
     os::unix::process::ExitStatusExt,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::mpsc,
-    time,
-};
+use tokio::{sync::mpsc, time};
 use unready_agent::pipeline::{Event, Handle};
 use unready_diagnosis::{
     input::{Input, RunChange},
     record::{ExitStatus, Record},
-    units::{BootNanos, CgroupId, ClockAnchor},
+    units::CgroupId,
 };
 
 /// How long a program that listens has to live on to be ready, without a probe.
@@ -48,10 +46,6 @@ const LIVES_ON: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_millis(150);
 /// The same when we gave up: nobody has waited for an exit.
 const LAST_WORDS_OF_A_LIVING: Duration = Duration::from_secs(1);
-/// How much later than CMD's end we may learn of the Ctrl-C that caused it, on a busy machine.
-const OUR_SIGNAL: Duration = Duration::from_millis(100);
-/// The same for an end that does not look like it.
-const OUR_SIGNAL_UNLIKELY: Duration = Duration::from_millis(10);
 const TICK: Duration = Duration::from_millis(100);
 
 /// A run from CMD's exec on.
@@ -122,8 +116,7 @@ impl<'a> Session<'a> {
                     let status = exit_status(status.context("cannot wait for CMD")?);
                     self.exited = Some(status);
                     // Ctrl-C on a terminal reaches CMD too, and its end may be known before our own signal.
-                    let patience = if looks_interrupted(status) { OUR_SIGNAL } else { OUR_SIGNAL_UNLIKELY };
-                    self.interrupted |= time::timeout(patience, interrupts.recv()).await.is_ok();
+                    self.interrupted |= time::timeout(interrupt::patience(status), interrupts.recv()).await.is_ok();
                     self.ended_by_us = self.interrupted;
                 }
                 Some(attempt) = attempts.recv() => self.note_attempt(attempt),
@@ -217,10 +210,36 @@ impl<'a> Session<'a> {
         self.listening.keys().map(name).collect::<Vec<_>>().join(", ")
     }
 
+    /// Waits until all that CMD has written to stderr until now has gone out, and to the engine: its last line may be the
+    /// one that says why. Whoever reads our stderr may take the time that they need, until the user has enough.
+    async fn catch_up(&mut self, interrupts: &mut mpsc::Receiver<()>) {
+        let output = self.running.output.clone();
+        let written = output.written();
+        while !output.has_passed(written) {
+            self.pass_lines_on().await;
+            tokio::select! {
+                biased;
+                _ = interrupts.recv() => break,
+                Some(event) = self.events.recv() => self.note_event(event),
+                () = output.changed() => {}
+            }
+        }
+        self.pass_lines_on().await;
+    }
+
+    /// The same when everything of CMD has ended and the engine has had its say.
+    pub(crate) async fn last_output(&self) {
+        let output = &self.running.output;
+        let written = output.written();
+        while !output.has_passed(written) {
+            output.changed().await;
+        }
+    }
+
     /// Tells the engine, waits for its last words, prints.
-    pub(crate) async fn conclude(&mut self, outcome: Outcome) -> anyhow::Result<Status> {
+    pub(crate) async fn conclude(&mut self, outcome: Outcome, interrupts: &mut mpsc::Receiver<()>) -> anyhow::Result<Status> {
         let elapsed = self.started.elapsed();
-        let interrupted_at = now(self.handle.anchor());
+        let interrupted_at = interrupt::now(self.handle.anchor());
         let id = self.cgroup.id();
         let patience = match outcome {
             Outcome::Ready => {
@@ -231,19 +250,17 @@ impl<'a> Session<'a> {
                 self.handle.input(Input::Run(RunChange::GiveUp { cgroup: id })).await;
                 LAST_WORDS_OF_A_LIVING
             }
-            Outcome::Exited(_) => {
-                let _ = time::timeout(Duration::from_millis(20), self.running.output.ended()).await;
-                LAST_WORDS
-            }
+            Outcome::Exited(_) => LAST_WORDS,
         };
-        self.pass_lines_on().await;
+        self.catch_up(interrupts).await;
         settle(self.handle, id, patience).await;
         for event in waiting_events(&mut self.events) {
             self.note_event(event);
         }
         if self.interrupted {
-            self.findings.forget_the_end(before(interrupted_at));
+            self.findings.forget_the_end(interrupt::before(interrupted_at));
         }
+        self.findings.settle(outcome);
         let status = outcome.status(self.args.probe.is_some(), self.findings.iter());
         let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
         output::findings(&self.findings, self.handle.anchor(), &node, self.args.output)?;
@@ -322,59 +339,8 @@ impl<'a> Session<'a> {
     }
 }
 
-/// What an attempt of the probe came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Seen {
-    Ready,
-    Foreign(String),
-    Failed(String),
-}
-
-impl Seen {
-    fn sentence(&self) -> String {
-        match self {
-            Self::Ready => "the probe is answered".into(),
-            Self::Foreign(who) => format!("the probe is answered, but not by CMD: {who} has the port"),
-            Self::Failed(reason) => format!("the probe fails: {reason}"),
-        }
-    }
-}
-
-/// An end so shortly before an interrupt was noticed comes from it.
-pub(crate) fn before(interrupted_at: BootNanos) -> BootNanos {
-    const SHORTLY: Duration = Duration::from_millis(300);
-    BootNanos(interrupted_at.0.saturating_sub(SHORTLY.as_nanos() as u64))
-}
-
-fn now(anchor: ClockAnchor) -> BootNanos {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    anchor.boot.after(wall.saturating_sub(Duration::from_nanos(anchor.wall)))
-}
-
-/// Ended by a signal that users send, or exited as shells report one: 128 and its number.
-fn looks_interrupted(status: ExitStatus) -> bool {
-    const SIGNALS: [Signal; 4] = [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM];
-    let number = match status {
-        ExitStatus::Signal(signal) => signal,
-        ExitStatus::Code(code) => code.wrapping_sub(128),
-    };
-    SIGNALS.into_iter().any(|signal| signal as i32 == i32::from(number))
-}
-
-/// `340 ms`, `1.23 s`.
-fn seconds(elapsed: Duration) -> String {
-    match elapsed.as_millis() {
-        millis @ ..1000 => format!("{millis} ms"),
-        _ => format!("{:.2} s", elapsed.as_secs_f64()),
-    }
-}
-
 fn exit_status(status: std::process::ExitStatus) -> ExitStatus {
     ExitStatus::from_wait(status.into_raw().cast_unsigned())
-}
-
-fn signal_name(signal: u8) -> String {
-    Signal::try_from(i32::from(signal)).map_or_else(|_| format!("signal {signal}"), |signal| signal.to_string())
 }
 
 /// Waits until the engine has judged what it has heard, but no longer than that.
@@ -382,19 +348,4 @@ pub(crate) async fn settle(handle: &Handle, cgroup: CgroupId, patience: Duration
     if time::timeout(patience, handle.settle(cgroup)).await.is_err() {
         tracing::debug!("the engine was still waiting for answers after {patience:?}");
     }
-}
-
-/// Ctrl-C, SIGTERM and SIGHUP, from now on.
-pub(crate) fn interrupts() -> anyhow::Result<mpsc::Receiver<()>> {
-    let (sender, receiver) = mpsc::channel(4);
-    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
-        let mut signals = signal(kind).context("cannot wait for signals")?;
-        let sender = sender.clone();
-        tokio::spawn(async move {
-            while signals.recv().await.is_some() {
-                let _ = sender.try_send(());
-            }
-        });
-    }
-    Ok(receiver)
 }
