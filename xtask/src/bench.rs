@@ -3,7 +3,7 @@
 use crate::{
     demo,
     progress::Progress,
-    project::Project,
+    project::{Project, root_is_missing},
     setup::{self, Purpose},
 };
 use anyhow::{Context as _, Result, bail};
@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
 
 /// The command. The measuring program prints Markdown on stdout and its progress on stderr.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
+    if let Some(reason) = root_is_missing("bench") {
+        bail!("{reason}");
+    }
     setup::ensure(project, Purpose::Demo)?;
     let mut command = demo::build(project, "unready-bench")?;
     command.args(&arguments.rest).stderr(Stdio::inherit());

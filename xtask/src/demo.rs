@@ -2,7 +2,7 @@
 
 use crate::{
     build,
-    project::Project,
+    project::{Project, root_is_missing},
     setup::{self, Purpose},
 };
 use anyhow::{Context as _, Result, bail};
@@ -17,6 +17,9 @@ pub(crate) struct Arguments {
 
 /// The command. It becomes the demo's process, so that Ctrl-C reaches the demo, which cleans up after itself.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
+    if let Some(reason) = root_is_missing("demo") {
+        bail!("{reason}");
+    }
     let mut command = prepare(project)?;
     let error = command.args(&arguments.rest).exec();
     bail!("the demo cannot be started: {error}");

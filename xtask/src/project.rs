@@ -95,9 +95,24 @@ pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|meta| meta.uid() == 0)
 }
 
-/// In an automatic check every ring has to run.
+/// In an automatic check everything has to run: `CI=true`, and no other value. The tests of the other packages read it in the
+/// same way, so that no test is passed over while its ring counts as run.
 pub(crate) fn is_ci() -> bool {
-    std::env::var_os("CI").is_some_and(|value| value == "true" || value == "1")
+    std::env::var_os("CI").is_some_and(|value| value == "true")
+}
+
+/// Why `command` cannot go on without root, and how to run it as root; `None` for root.
+///
+/// With your HOME and PATH, rustup and Cargo find under sudo what they find without it: both look below HOME, where
+/// `RUSTUP_HOME` and `CARGO_HOME` do not say otherwise.
+pub(crate) fn root_is_missing(command: &str) -> Option<String> {
+    (!is_root()).then(|| how_to_be_root(command))
+}
+
+fn how_to_be_root(command: &str) -> String {
+    format!(
+        "loading eBPF programs and starting containers needs root: run `sudo --preserve-env=HOME,RUSTUP_HOME,CARGO_HOME env \"PATH=$PATH\" cargo xtask {command}` (what it builds will belong to root)"
+    )
 }
 
 /// The triple that this machine's compiler builds for.
@@ -136,6 +151,13 @@ mod tests {
         let error = project.logged("failing", cmd!(sh, "sh -c {script}")).unwrap_err().to_string();
         assert!(error.contains("the reason") && error.contains("| 100") && !error.contains("| 10\n"), "{error}");
         project.logged("fine", cmd!(sh, "true")).unwrap();
+    }
+
+    #[test]
+    fn the_way_to_root_names_the_command() {
+        let text = how_to_be_root("test --ring demo");
+        assert!(text.contains("cargo xtask test --ring demo`"), "{text}");
+        assert_eq!(root_is_missing("demo").is_none(), is_root());
     }
 
     #[test]

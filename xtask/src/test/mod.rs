@@ -14,7 +14,7 @@ mod count;
 use crate::{
     build, demo,
     progress::Progress,
-    project::{Project, is_ci, is_root},
+    project::{Project, is_ci, root_is_missing},
     setup::{self, Purpose},
     vm,
 };
@@ -107,11 +107,12 @@ fn run_ring(project: &Project, ring: Ring) -> Result<Count> {
     }
 }
 
-fn obstacle(ring: Ring) -> Option<&'static str> {
+fn obstacle(ring: Ring) -> Option<String> {
     match ring {
         Ring::Host => None,
-        Ring::Kernel | Ring::Demo => (!is_root()).then_some("loading eBPF programs and starting containers needs root"),
-        Ring::Vm => (std::env::consts::ARCH != "x86_64").then_some("the kernels are those of x86-64"),
+        Ring::Kernel => root_is_missing("test --ring kernel"),
+        Ring::Demo => root_is_missing("test --ring demo"),
+        Ring::Vm => (std::env::consts::ARCH != "x86_64").then(|| "the kernels are those of x86-64".to_owned()),
     }
 }
 

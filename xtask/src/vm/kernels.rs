@@ -136,11 +136,11 @@ impl<'a> Archive<'a> {
         let indices = self.apt_of_the_machine()?;
         let mut lines = String::new();
         for (path, suites) in [("/debian", DEBIAN), ("/debian-security", SECURITY)] {
-            let mirror = mirror(&indices, path).with_context(|| {
+            let mirror = mirror(&indices, path, |list| fs::read_to_string(list).ok()).with_context(|| {
                 format!("this machine's package sources name no mirror of Debian's {path}, from which the kernels come")
             })?;
             for suite in suites {
-                lines.extend(["deb ", KEYRING, " ", mirror, " ", suite, " main\n"]);
+                lines.extend(["deb ", KEYRING, " ", &mirror, " ", suite, " main\n"]);
             }
         }
         fs::create_dir_all(self.cache.join("lists/partial"))?;
@@ -238,9 +238,22 @@ fn vmlinuz(root: &Path) -> Option<PathBuf> {
     boot.chain(modules.map(|entry| entry.path().join("vmlinuz"))).find(is_image)
 }
 
-/// The mirror whose URI ends in `path`.
-fn mirror<'a>(uris: &'a str, path: &str) -> Option<&'a str> {
-    uris.lines().map(|uri| uri.trim_end_matches('/')).find(|uri| uri.ends_with(path))
+/// The mirror whose URI ends in `path`. Where a URI names a list of mirrors, as on Debian's cloud images, its first one
+/// counts; `read` gives the text of such a list.
+fn mirror(uris: &str, path: &str, read: impl Fn(&Path) -> Option<String>) -> Option<String> {
+    let resolved = uris.lines().filter_map(|uri| match uri.strip_prefix("mirror+file:") {
+        // A local file's URI has one slash or three: apt-transport-file(1).
+        Some(list) => first_mirror(&read(Path::new(list.strip_prefix("//").unwrap_or(list)))?),
+        None => Some(uri.to_owned()),
+    });
+    resolved.map(|uri| uri.trim_end_matches('/').to_owned()).find(|uri| uri.ends_with(path))
+}
+
+/// The first mirror of a list that is fetched by http: a URI a line, with what is known of it after a tab, and comments
+/// after `#`: apt-transport-mirror(1).
+fn first_mirror(list: &str) -> Option<String> {
+    let uris = list.lines().filter_map(|line| line.split_whitespace().next());
+    uris.into_iter().find(|uri| uri.starts_with("http://") || uri.starts_with("https://")).map(str::to_owned)
 }
 
 /// By the numbers in the name; real-time and debug flavours are left out.
@@ -280,9 +293,30 @@ mod tests {
     #[test]
     fn mirrors_are_told_apart_by_their_path() {
         let uris = "http://mirror.example/debian\nhttp://mirror.example/debian-security/\n";
-        assert_eq!(mirror(uris, "/debian"), Some("http://mirror.example/debian"));
-        assert_eq!(mirror(uris, "/debian-security"), Some("http://mirror.example/debian-security"));
-        assert_eq!(mirror(uris, "/ubuntu"), None);
+        let mirror = |path| mirror(uris, path, |_| None);
+        assert_eq!(mirror("/debian").as_deref(), Some("http://mirror.example/debian"));
+        assert_eq!(mirror("/debian-security").as_deref(), Some("http://mirror.example/debian-security"));
+        assert_eq!(mirror("/ubuntu"), None);
+    }
+
+    #[test]
+    fn a_list_of_mirrors_stands_for_its_first() {
+        let uris = "mirror+file:/etc/mirrors/gone.list\nmirror+file:/etc/mirrors/debian.list\nmirror+file:///etc/mirrors/security.list";
+        let mirror = |path| {
+            mirror(uris, path, |list| {
+                match list.to_str()? {
+                "/etc/mirrors/debian.list" => Some(
+                    "# http://comment.example/debian\n\nfile:/srv/debian\nhttps://first.example/debian/\tpriority:1\nhttp://second.example/debian\n"
+                        .to_owned(),
+                ),
+                "/etc/mirrors/security.list" => Some("http://first.example/debian-security\n".to_owned()),
+                _ => None,
+            }
+            })
+        };
+        assert_eq!(mirror("/debian").as_deref(), Some("https://first.example/debian"));
+        assert_eq!(mirror("/debian-security").as_deref(), Some("http://first.example/debian-security"));
+        assert_eq!(mirror("/ubuntu"), None);
     }
 
     #[test]
