@@ -225,3 +225,14 @@ fn the_agent_ends_when_it_is_told_to() {
     agent.daemon_mut().end();
     assert!(begin.elapsed() < Duration::from_secs(5), "ended by SIGTERM, not killed");
 }
+
+#[test]
+fn what_the_agent_knows_when_it_is_told_to_end_is_said() {
+    let Some((lab, _alone)) = lab(&["first-calls"]) else { return };
+    let mut agent = lab.agent(AgentOptions::default()).unwrap();
+    let names: Vec<String> = (0..8).map(|n| format!("late-{n}")).collect();
+    let _containers: Vec<_> = names.iter().map(|name| start_first(&lab, name)).collect();
+    agent.daemon_mut().end();
+    // The last one ended a moment before the agent was told to: its verdict is on stdout all the same.
+    until(&agent, "every verdict", PATIENCE, || names.iter().all(|name| is_explained(&agent, name)));
+}
