@@ -28,13 +28,13 @@ use attention::Attention;
 use handle::Command;
 pub use handle::{Event, Handle, Options};
 use kernel_counts::KernelCounts;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 use unready_diagnosis::{
     Engine, Input, Output, decode,
     engine::Config,
     input::{Loss, RunChange},
-    question::{Answer, QuestionId},
+    question::{Answer, Question, QuestionId},
     record::Record,
     units::{BootNanos, CgroupId},
 };
@@ -57,8 +57,8 @@ pub struct Pipeline {
     commands: mpsc::Receiver<Command>,
     answers_in: mpsc::Sender<(QuestionId, Answer)>,
     answers: mpsc::Receiver<(QuestionId, Answer)>,
-    /// Questions whose answer is still to come.
-    asked: usize,
+    /// Questions whose answer is still to come, and soon.
+    asked: BTreeSet<QuestionId>,
     events: mpsc::Sender<Event>,
     settling: Vec<(CgroupId, oneshot::Sender<()>)>,
     dropped_events: u64,
@@ -97,7 +97,7 @@ impl Pipeline {
             commands,
             answers_in,
             answers,
-            asked: 0,
+            asked: BTreeSet::new(),
             events,
             settling: Vec::new(),
             dropped_events: 0,
@@ -139,7 +139,7 @@ impl Pipeline {
     /// The last questions are worth a short wait: without their answers something known would not be said.
     async fn hear_what_is_asked(&mut self) {
         let deadline = tokio::time::Instant::now() + LAST_ANSWERS;
-        while self.asked > 0 {
+        while !self.asked.is_empty() {
             let Ok(Some((id, answer))) = tokio::time::timeout_at(deadline, self.answers.recv()).await else { break };
             self.answered(id, answer);
         }
@@ -147,7 +147,7 @@ impl Pipeline {
     }
 
     fn answered(&mut self, id: QuestionId, answer: Answer) {
-        self.asked = self.asked.saturating_sub(1);
+        self.asked.remove(&id);
         self.feed(Input::Answer { id, answer }, clock::now());
     }
 
@@ -264,7 +264,9 @@ impl Pipeline {
                 }
             }
             Output::Ask(id, question) => {
-                self.asked += 1;
+                if !matches!(question, Question::AwaitPath { .. }) {
+                    self.asked.insert(id); // that one takes seconds, and the end does not wait for it
+                }
                 let (investigator, answers) = (self.investigator.clone(), self.answers_in.clone());
                 tokio::spawn(async move {
                     let answer = investigator.answer(question).await;
@@ -325,7 +327,7 @@ fn report(summary: &Summary) {
     }
 }
 
-/// How long the end waits for answers: what takes longer waits for files to appear.
+/// How long the end waits for answers.
 const LAST_ANSWERS: Duration = Duration::from_millis(200);
 /// How long to sleep when nothing is due.
 const IDLE: Duration = Duration::from_hours(1);
