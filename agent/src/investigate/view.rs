@@ -37,6 +37,17 @@ pub(super) struct View {
 impl View {
     /// The best view that there still is.
     pub(super) fn find(store: &Store, scope: Scope, directory: Option<&Path>) -> Result<Self, String> {
+        let view = Self::best(store, scope, directory)?;
+        Ok(if store.is_local(scope.cgroup) { view.started_here() } else { view })
+    }
+
+    /// A command of `unready run` starts in our own working directory.
+    fn started_here(self) -> Self {
+        let ours = || std::env::current_dir().ok().and_then(|directory| directory.into_os_string().into_string().ok());
+        Self { cwd: self.cwd.or_else(ours), ..self }
+    }
+
+    fn best(store: &Store, scope: Scope, directory: Option<&Path>) -> Result<Self, String> {
         let held = store.held(scope.cgroup);
         if let Some(view) = Self::of_process(scope.process, held.as_ref()) {
             return Ok(view);

@@ -44,8 +44,9 @@ pub fn score(failure: &Failure, context: &Context<'_>, end: BootNanos) -> Option
     let exit = process.and_then(|process| process.exited);
     let decisive =
         is_runtime_file(failure) && matches!(exit, Some((at, status)) if !status.is_success() && at.since(failure.last) <= AT_ONCE);
-    if is_noise(failure) && spoken <= 0 && !decisive {
-        return None;
+    let blamed = is_named(failure, context) || super::files::is_complained_of(failure, context);
+    if is_noise(failure) && !blamed && !decisive {
+        return None; // a word that its name shares with the program's last line is no blame
     }
     if matches!(exit, Some((_, status)) if status.is_success()) && context.probe.is_none() {
         return None; // it ended well in spite of it
@@ -183,11 +184,10 @@ fn spoken_of(failure: &Failure, context: &Context<'_>) -> i32 {
     if context.output.is_empty() {
         return 0;
     }
-    let says = |text: &str| text.len() >= 4 && context.output.iter().any(|line| line.contains(text));
-    let named = path(failure).is_some_and(|path| says(&path.path));
-    let base_named = path(failure).and_then(|path| path.path.rsplit('/').next()).is_some_and(says);
-    let port_named =
-        matches!(&failure.call.target, Target::Inet { port, .. } if context.output.iter().any(|line| line.contains(&port.to_string())));
+    let named = is_named(failure, context);
+    let says = |word: &str| context.output.iter().any(|line| has_word(line, word));
+    let base_named = path(failure).and_then(|path| path.path.rsplit('/').next()).is_some_and(|base| base.len() >= 4 && says(base));
+    let port_named = matches!(&failure.call.target, Target::Inet { port, .. } if says(&port.to_string()));
     let error = failure.call.errno.text().unwrap_or_default().to_lowercase();
     let error_named = !error.is_empty() && context.output.iter().any(|line| line.to_lowercase().contains(&error));
     match (named || port_named, base_named, error_named) {
@@ -199,6 +199,17 @@ fn spoken_of(failure: &Failure, context: &Context<'_>) -> i32 {
         (false, false, false) if context.output.iter().rev().take(3).any(|line| speaks_of_failure(line)) => -30,
         (false, false, false) => -15,
     }
+}
+
+/// The program names the whole path on stderr.
+fn is_named(failure: &Failure, context: &Context<'_>) -> bool {
+    path(failure).is_some_and(|path| path.path.len() >= 4 && context.output.iter().any(|line| line.contains(&path.path)))
+}
+
+/// Whether a line has this file name or number as a word of its own: `python3` is none of `/usr/lib/python3.11`.
+fn has_word(line: &str, word: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+    line.split(|c: char| !is_part(c)).any(|part| part == word || part.trim_end_matches(['.', '-']) == word)
 }
 
 /// A line that gives a reason, and so another one than a failure that it does not name.
@@ -250,7 +261,10 @@ fn found_elsewhere(failure: &Failure, context: &Context<'_>) -> bool {
     let Some(base) = path(failure).and_then(|path| path.path.rsplit('/').next()).filter(|base| !base.is_empty()) else { return false };
     let lookup = matches!(failure.call.errno, Errno::ENOENT | Errno::EACCES | Errno::ENOTDIR)
         && matches!(failure.call.call, Call::Exec | Call::Stat | Call::Access);
-    lookup && context.processes.iter().any(|process| process.executed >= failure.first && process.path.rsplit('/').next() == Some(base))
+    let pid = failure.call.task.process.pid;
+    let looks_for_itself = |process: &ProcessView| failure.call.call != Call::Exec && process.process.pid == pid;
+    let is_found = |process: &&ProcessView| process.executed >= failure.first || looks_for_itself(process);
+    lookup && context.processes.iter().filter(is_found).any(|process| process.path.rsplit('/').next() == Some(base))
 }
 
 /// The process of a failure; a forked child that executed nothing is seen as its parent's program.
