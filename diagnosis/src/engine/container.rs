@@ -1,8 +1,9 @@
 //! One start of one container: what is known of it, bounded.
 
 use super::{
-    STARTING,
+    Config,
     ask::{Questions, SymptomKey},
+    judge::LAST_WORD,
 };
 use crate::{
     attribution::{Place, Runtime},
@@ -49,6 +50,13 @@ pub(crate) struct Pending {
     pub(crate) since: BootNanos,
     /// Nothing can be said without the answers: it waits longer.
     pub(crate) patient: bool,
+}
+
+impl Pending {
+    /// Until when the judgement waits for its answers.
+    pub(crate) fn deadline(&self, config: &Config) -> BootNanos {
+        self.since.after(if self.patient { LAST_WORD } else { config.answer_within })
+    }
 }
 
 /// A verdict that was given, and for what.
@@ -153,7 +161,7 @@ impl Container {
 
     /// How closely the kernel half should look.
     pub(crate) const fn level(&self) -> Level {
-        if self.is_starting() { STARTING } else { Level::Rest }
+        if self.is_starting() { Level::Starting } else { Level::Rest }
     }
 
     /// Nothing is waited for.

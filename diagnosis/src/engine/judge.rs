@@ -39,7 +39,7 @@ pub(crate) fn advance(container: &mut Container, config: &Config, now: BootNanos
         let candidates = candidates(container, pending.trigger, config, now);
         ask_for(container, &candidates, config);
         let open = candidates.iter().any(|(key, _)| container.asked.is_open(*key));
-        if !open || now.since(pending.since) >= if pending.patient { LAST_WORD } else { config.answer_within } {
+        if !open || now >= pending.deadline(config) {
             let said = speak(container, &candidates, config);
             let wait = !said && open && now.since(pending.since) < LAST_WORD;
             container.pending = wait.then_some(Pending { patient: true, ..pending });
@@ -59,23 +59,16 @@ fn ask_on(container: &mut Container, config: &Config) {
 /// The symptoms that may explain it, best first.
 fn candidates(container: &Container, trigger: Trigger, config: &Config, now: BootNanos) -> Vec<(SymptomKey, i32)> {
     let end = container.end.map_or(now, |(at, _)| at);
-    let threshold = match trigger {
-        Trigger::GiveUp | Trigger::Retry => {
-            ALIVE_THRESHOLD.min(if container.probe.is_some() { weight::THRESHOLD } else { ALIVE_THRESHOLD })
-        }
-        Trigger::Exit | Trigger::NeverStarted | Trigger::OutOfMemory => weight::THRESHOLD,
-    };
+    let alive = matches!(trigger, Trigger::GiveUp | Trigger::Retry);
+    let threshold = if alive && container.probe.is_none() { ALIVE_THRESHOLD } else { weight::THRESHOLD };
     let ended_well = trigger == Trigger::Exit && container.probe.is_none() && container.end.is_some_and(|(_, status)| status.is_success());
     let calls = if ended_well { 0 } else { container.failures.len() }; // whatever failed on the way, it was no reason
-    let alive = matches!(trigger, Trigger::GiveUp | Trigger::Retry);
     let mut found: Vec<(SymptomKey, i32)> = (0..calls)
         .map(SymptomKey::Call)
         .filter_map(|key| {
-            let weighed = container.in_context(key, config, |symptom, context| match symptom {
-                Symptom::Call(failure) if alive && weight::is_over(failure, context) => None,
-                Symptom::Call(_) | Symptom::OutOfMemory { .. } | Symptom::NeverStarted { .. } | Symptom::Exit { .. } => {
-                    weigh(symptom, context, end)
-                }
+            let weighed = container.in_context(key, config, |symptom, context| {
+                let over = matches!(symptom, Symptom::Call(failure) if alive && weight::is_over(failure, context));
+                if over { None } else { weigh(symptom, context, end) }
             });
             weighed.flatten().filter(|score| *score >= threshold).map(|score| (key, score))
         })

@@ -33,7 +33,6 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
-use unready_agent_common::watch::Level;
 
 /// The engine's limits and times.
 #[derive(Clone, Copy, Debug)]
@@ -236,7 +235,7 @@ impl Engine {
         self.outputs.extend(container.outputs.drain(..));
         if container.is_forgotten() {
             self.forget(id);
-        } else if let Some(due) = container.due(&self.config) {
+        } else if let Some(due) = container.due(&self.config, now) {
             let due = due.max(now.after(TICK)); // whatever a container claims: time must pass between two looks at it
             container.scheduled = Some(due);
             self.timers.insert((due, id));
@@ -268,7 +267,7 @@ impl Engine {
             return;
         };
         self.outputs.push_back(Output::Attention(id, Some(container.level())));
-        if let Some(due) = container.due(&self.config) {
+        if let Some(due) = container.due(&self.config, now) {
             container.scheduled = Some(due);
             self.timers.insert((due, id));
         }
@@ -297,6 +296,3 @@ impl Engine {
         self.outputs.push_back(Output::Release(id));
     }
 }
-
-/// What the engine wants the kernel half to do for a container.
-pub(crate) const STARTING: Level = Level::Starting;

@@ -4,7 +4,6 @@ use super::{
     Config,
     ask::SymptomKey,
     container::{Container, Phase, Trigger},
-    judge::LAST_WORD,
 };
 use crate::{
     record::Errno,
@@ -56,11 +55,10 @@ impl Container {
     }
 
     /// When the clock alone can change something.
-    pub(crate) fn due(&self, config: &Config) -> Option<BootNanos> {
+    pub(crate) fn due(&self, config: &Config, now: BootNanos) -> Option<BootNanos> {
         let confirm = (!self.confirmed).then(|| self.created.after(config.confirm_within));
         let answers = self.pending.as_ref().filter(|_| self.confirmed).map(|pending| {
-            let last = pending.since.after(if pending.patient { LAST_WORD } else { config.answer_within });
-            if self.is_local_run() && !pending.patient { last.min(pending.since.after(LAST_LINES)) } else { last }
+            if self.may_still_speak(pending.since, now) { pending.since.after(LAST_LINES) } else { pending.deadline(config) }
         });
         let running = self.phase == Phase::Started && !self.is_local_run();
         let ready = self.listeners.iter().map(|(_, since)| since.after(config.ready_after)).min().filter(|_| running);

@@ -232,9 +232,9 @@ fn searched(failure: &Failure, context: &Context<'_>, name: &str) -> Vec<String>
 
 fn missing_reasons(path: &PathArg, walk: Option<&crate::question::Walk>) -> Vec<String> {
     let Some(stop) = walk.and_then(|walk| walk.stopped.as_ref()) else { return vec![format!("{} does not exist", path.path)] };
-    let so_that = if stop.path == path.path { String::new() } else { format!(", so that {} cannot", path.path) };
-    let state = if stop.errno == Errno::ENOTDIR { "is a file, not a directory" } else { "does not exist" };
-    let so_that = if stop.errno == Errno::ENOTDIR { so_that.replace(" cannot", " cannot be") } else { so_that };
+    let (state, neither) =
+        if stop.errno == Errno::ENOTDIR { ("is a file, not a directory", "cannot be") } else { ("does not exist", "cannot") };
+    let so_that = if stop.path == path.path { String::new() } else { format!(", so that {} {neither}", path.path) };
     let mut reasons = vec![format!("{} {state}{so_that}", stop.path)];
     if !stop.alike.is_empty() {
         reasons.push(format!("its directory has {}", words::list(&stop.alike, 5)));
