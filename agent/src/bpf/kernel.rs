@@ -13,7 +13,6 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, PerCpuArray},
 };
-use rustix::time::{ClockId, clock_gettime};
 use std::sync::atomic::{AtomicU64, Ordering};
 use unready_agent_common::{
     call::CallRule,
@@ -137,7 +136,7 @@ impl Kernel {
         if self.counted.swap(counted, Ordering::Relaxed) == counted {
             return Vec::new();
         }
-        let since = self.repeats_read_at.swap(boot_nanos(), Ordering::Relaxed);
+        let since = self.repeats_read_at.swap(crate::clock::now().0, Ordering::Relaxed);
         let all = self.repeats.iter().flatten().take(REPEATS_MAX as usize);
         all.map(|(Plain(key), Plain(value))| (key, value)).filter(|(_, value)| value.count > 1 && value.last >= since).collect()
     }
@@ -180,10 +179,4 @@ impl Kernel {
             ring_full: sum.ring_full + row.ring_full,
         })
     }
-}
-
-/// Now, as the programs tell time.
-fn boot_nanos() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
 }

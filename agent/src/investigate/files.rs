@@ -126,7 +126,7 @@ fn open_now(pid: u32) -> Option<u64> {
 
 /// When a path came to exist; `None` while it does not. `absent_at` is when it was last seen missing.
 pub(super) fn appeared(view: &View, path: &str, absent_at: Option<BootNanos>) -> Result<Option<BootNanos>, String> {
-    let clock = super::clock();
+    let clock = crate::clock::anchor();
     let mut newest = None;
     let mut parent_changed = None;
     let visit = |seen: &Seen<'_>| {

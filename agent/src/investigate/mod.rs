@@ -31,17 +31,16 @@ mod sockets;
 mod view;
 mod walk;
 
-use crate::cgroupfs::CgroupRoot;
+use crate::{cgroupfs::CgroupRoot, clock};
 use hold::Store;
 use netns::Network;
-use rustix::time::{ClockId, Timespec, clock_gettime};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use unready_diagnosis::{
     attribution,
     question::{Answer, Executable, FileKind, Memory, Question, RuntimeSpec, Scope},
     record::Record,
-    units::{BootNanos, CgroupId, ClockAnchor},
+    units::CgroupId,
 };
 use view::View;
 
@@ -150,7 +149,7 @@ impl Investigator {
         let (mut absent_at, mut pause) = (None, PAUSE);
         loop {
             let (view, path) = (Arc::clone(&view), path.clone());
-            let looked_at = now();
+            let looked_at = clock::now();
             match self.look(move |_| files::appeared(&view, &path, absent_at)).await {
                 Ok(Ok(None)) => absent_at = Some(looked_at),
                 Ok(Ok(at)) => return Answer::Appeared { at },
@@ -256,19 +255,4 @@ fn command(view: &View, spec: &bundle::Spec) -> Option<Executable> {
 
 fn gone(reason: String) -> Answer {
     Answer::Gone { reason }
-}
-
-/// Nanoseconds since boot.
-fn now() -> BootNanos {
-    BootNanos(nanos(clock_gettime(ClockId::Boottime)))
-}
-
-/// Both clocks at this moment.
-fn clock() -> ClockAnchor {
-    ClockAnchor { boot: now(), wall: nanos(clock_gettime(ClockId::Realtime)) }
-}
-
-fn nanos(time: Timespec) -> u64 {
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(time.tv_nsec).unwrap_or_default())
 }

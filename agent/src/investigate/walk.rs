@@ -92,8 +92,15 @@ pub(super) fn wall_nanos(time: StatxTimestamp) -> Option<u64> {
 pub(super) fn walk(view: &View, process: Process, path: &str, dirfd: Option<i32>, follow: bool) -> Result<Walk, String> {
     let confinement = view.confinement(process);
     let (uid_map, gid_map) = view.id_maps();
-    let mut walk =
-        Walk { uid_map, gid_map, seccomp: confinement.seccomp, lsm: confinement.lsm, view: view.kind, at: super::now(), ..Walk::default() };
+    let mut walk = Walk {
+        uid_map,
+        gid_map,
+        seccomp: confinement.seccomp,
+        lsm: confinement.lsm,
+        view: view.kind,
+        at: crate::clock::now(),
+        ..Walk::default()
+    };
     let Some(absolute) = view.absolute(process, path, dirfd) else {
         return Ok(walk);
     };

@@ -13,13 +13,13 @@
 //! It ends when every [`Handle`] is gone.
 
 mod attention;
-mod clock;
 mod handle;
 mod kernel_counts;
 
 use crate::{
     bpf::{Kernel, LoadOptions, Reader},
     cgroupfs::CgroupRoot,
+    clock,
     investigate::Investigator,
     recording::{Header, Recorder, Summary},
 };
@@ -80,7 +80,8 @@ impl Pipeline {
         if options.starting_at_once {
             attention.hold(&mut kernel)?;
         }
-        let anchor = clock::anchor()?;
+        let anchor = clock::anchor();
+        anyhow::ensure!(anchor.wall > 0, "the wall clock stands before 1970: set it");
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &Header::here(anchor))).transpose()?;
         let (commands_in, commands) = mpsc::channel(COMMANDS);
         let (answers_in, answers) = mpsc::channel(COMMANDS);

@@ -1,18 +1,16 @@
-//! The clock of the pipeline: boot time, as the kernel stamps its records, and its anchor to wall time.
+//! The agent's clock: boot time, as the kernel stamps its records, and its anchor to wall time.
 
-use anyhow::Context as _;
 use rustix::time::{ClockId, Timespec, clock_gettime};
 use unready_diagnosis::units::{BootNanos, ClockAnchor};
 
 /// Nanoseconds since boot, suspend included (`CLOCK_BOOTTIME`, what `bpf_ktime_get_boot_ns` reads).
-pub(super) fn now() -> BootNanos {
+pub(crate) fn now() -> BootNanos {
     BootNanos(nanos(clock_gettime(ClockId::Boottime)))
 }
 
 /// One moment on both clocks.
-pub(super) fn anchor() -> anyhow::Result<ClockAnchor> {
-    let (boot, wall) = (now(), nanos(clock_gettime(ClockId::Realtime)));
-    (wall > 0).then_some(ClockAnchor { boot, wall }).context("the wall clock stands before 1970: set it")
+pub(crate) fn anchor() -> ClockAnchor {
+    ClockAnchor { boot: now(), wall: nanos(clock_gettime(ClockId::Realtime)) }
 }
 
 fn nanos(time: Timespec) -> u64 {
