@@ -315,4 +315,23 @@ pub struct RuntimeSpec {
     pub path: Option<String>,
     /// What the command is in the container's file system; `None`: not found on `PATH`.
     pub command: Option<Executable>,
+    /// Which container of which pod it is, by the annotations that the runtime's CRI plugin leaves.
+    pub pod: Option<PodAnnotations>,
+}
+
+/// What containerd (`io.kubernetes.cri.*`, `internal/cri/annotations`) and CRI-O (`io.kubernetes.cri-o.*`,
+/// `pkg/annotations`) write into `config.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PodAnnotations {
+    /// It is the pod's sandbox, not one of its containers.
+    pub is_sandbox: bool,
+    /// Name of the container in the pod's spec.
+    pub container: String,
+    /// Name of the pod.
+    pub pod: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Image, as the pod names it.
+    pub image: String,
 }

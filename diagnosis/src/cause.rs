@@ -58,6 +58,28 @@ causes! {
     ExitedEarly,
     /// Exit code or signal, and nothing deeper is known.
     Crashed,
+    /// An init container holds the pod.
+    InitSequence,
+    /// No node takes the pod.
+    Unschedulable,
+    /// A volume cannot be prepared, or takes long.
+    VolumeSetup,
+    /// The image cannot be had.
+    ImagePull,
+    /// The pod's sandbox or its network cannot be made.
+    SandboxSetup,
+    /// A `ConfigMap`, a Secret or a key of one that the environment needs does not exist.
+    ConfigMissing,
+    /// The runtime or the kubelet refuses to make or start the container.
+    ContainerRefused,
+    /// The kubelet refuses the pod, or has ended it.
+    PodRejected,
+    /// The API server lets the owner make no pod.
+    AdmissionDenied,
+    /// A postStart or preStop hook failed while the program itself is well.
+    HookFailed,
+    /// A readiness gate is not set.
+    ReadinessGate,
 }
 
 impl fmt::Display for Cause {

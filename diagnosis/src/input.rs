@@ -1,6 +1,7 @@
 //! What goes into the engine and what comes out of it. A recording is a list of inputs with their times.
 
 use crate::{
+    cluster::{ClusterAnswer, ClusterQuestion, PodChange},
     question::{Answer, Question, QuestionId},
     record::Record,
     units::CgroupId,
@@ -17,6 +18,15 @@ pub enum Input {
     Record(Record),
     /// What the launcher of a local run knows (`unready run`).
     Run(RunChange),
+    /// This node's pods, as the API server tells of them.
+    Pods(PodChange),
+    /// The answer to a question about the cluster.
+    ClusterAnswer {
+        /// The question's id.
+        id: QuestionId,
+        /// What was found.
+        answer: ClusterAnswer,
+    },
     /// The answer to a question.
     Answer {
         /// The question's id.
@@ -76,6 +86,8 @@ pub enum Output {
     Attention(CgroupId, Option<unready_agent_common::watch::Level>),
     /// A question; its answer comes back as [`Input::Answer`].
     Ask(QuestionId, Question),
+    /// A question about the cluster; its answer comes back as [`Input::ClusterAnswer`].
+    AskCluster(QuestionId, ClusterQuestion),
     /// Everything about this cgroup has been said: what was held for its sake (root descriptors) can go.
     Release(CgroupId),
 }

@@ -17,16 +17,21 @@
 //! - [`question`]: what the engine may ask, and [`answer`]: what it may hear.
 //! - [`permission`]: which component of a path and which rule denied it.
 //! - [`rules`]: from a container's state to candidates for a verdict; which failures are noise.
+//! - [`pod`], [`cluster`]: a pod as the rules see it; what the cluster tells and may be asked.
+//! - [`platform`]: what the API server's account of a pod means, without the kernel.
 //! - [`cause`], [`verdict`]: the catalogue, and what a verdict is.
 #![forbid(unsafe_code)]
 
 pub mod answer;
 pub mod attribution;
 pub mod cause;
+pub mod cluster;
 pub mod decode;
 pub mod engine;
 pub mod input;
 pub mod permission;
+pub mod platform;
+pub mod pod;
 pub mod question;
 pub mod record;
 pub mod rules;

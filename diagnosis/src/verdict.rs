@@ -2,6 +2,7 @@
 
 use crate::{
     cause::Cause,
+    pod::{ContainerKind, Owner},
     units::{BootNanos, CgroupId},
 };
 use serde::{Deserialize, Serialize};
@@ -132,9 +133,23 @@ pub enum SubjectKind {
     Process,
     /// A limit.
     Limit,
+    /// A pod, or an owner that has none.
+    Pod,
+    /// A container.
+    Container,
+    /// An image.
+    Image,
+    /// A volume of the pod.
+    Volume,
+    /// An object of the API: `Secret db`, `ConfigMap app, key url`.
+    Object,
+    /// A hook: `postStart`.
+    Hook,
+    /// A condition of the pod.
+    Condition,
 }
 
-words!(SubjectKind: Path, Address, Library, Capability, Command, Process, Limit);
+words!(SubjectKind: Path, Address, Library, Capability, Command, Process, Limit, Pod, Container, Image, Volume, Object, Hook, Condition);
 
 /// Whose start it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,6 +169,14 @@ pub struct Workload {
     pub runtime: String,
     /// Command line of a local run.
     pub command: Vec<String>,
+    /// Kind of the container, when the pod is known.
+    pub kind: Option<ContainerKind>,
+    /// Image, as the pod names it.
+    pub image: String,
+    /// Who makes the pod.
+    pub owner: Option<Owner>,
+    /// How often the container was started before this start.
+    pub restarts: u32,
 }
 
 /// What to do.
@@ -162,6 +185,33 @@ pub struct Workload {
 pub struct Remedy {
     /// In words.
     pub text: String,
+    /// The change of a manifest, where the manifest is at fault.
+    pub patch: Option<Patch>,
+    /// What must be done beside the patch, a sentence each.
+    pub also: Vec<String>,
+}
+
+/// A change of the object that makes the pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Patch {
+    /// The object.
+    pub target: Owner,
+    /// Its namespace.
+    pub namespace: String,
+    /// How `body` is to be read.
+    pub kind: PatchKind,
+    /// The patch itself. A strategic merge patch begins with `apiVersion`, `kind` and `metadata.name`, so that it can be
+    /// given to `kubectl patch --patch-file` and to `kubectl apply --server-side` alike.
+    pub body: serde_json::Value,
+}
+
+/// How a patch is to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PatchKind {
+    /// Lists of named things are merged by their key (containers by name, volumes by name, mounts by path).
+    StrategicMerge,
+    /// RFC 6902: for what a merge cannot say, and for kinds that know no strategic merge.
+    Json,
 }
 
 /// A fact.
@@ -196,6 +246,12 @@ pub enum EvidenceKind {
     Output,
     /// A question that could not be answered.
     Gap,
+    /// A field of the pod's spec.
+    Spec,
+    /// What the API server's status says.
+    Status,
+    /// An event of the API server.
+    Event,
 }
 
-words!(EvidenceKind: Call, File, Mount, Exec, Exit, Socket, Resource, Output, Gap);
+words!(EvidenceKind: Call, File, Mount, Exec, Exit, Socket, Resource, Output, Gap, Spec, Status, Event);

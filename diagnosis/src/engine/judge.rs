@@ -161,7 +161,14 @@ fn same_thing(one: &Finding, other: &Finding) -> bool {
         | SubjectKind::Capability
         | SubjectKind::Command
         | SubjectKind::Process
-        | SubjectKind::Limit => finding.subject.name.clone(),
+        | SubjectKind::Limit
+        | SubjectKind::Pod
+        | SubjectKind::Container
+        | SubjectKind::Image
+        | SubjectKind::Volume
+        | SubjectKind::Object
+        | SubjectKind::Hook
+        | SubjectKind::Condition => finding.subject.name.clone(),
     };
     (one.cause, one.subject.kind, name(one)) == (other.cause, other.subject.kind, name(other))
 }
@@ -207,6 +214,7 @@ impl Container {
             probe: self.probe.as_deref(),
             was_ready: self.was_ready,
             clock: config.clock,
+            spec: None,
         };
         Some(with(symptom, &context))
     }

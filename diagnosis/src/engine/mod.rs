@@ -104,6 +104,8 @@ impl Engine {
         match input {
             Input::Record(record) => self.handle_record(record, now),
             Input::Run(change) => self.handle_run(change, now),
+            Input::Pods(change) => self.handle_pods(change, now),
+            Input::ClusterAnswer { id, answer } => self.handle_cluster_answer(id, answer, now),
             Input::Answer { id, answer } => self.handle_answer(id, answer, now),
             Input::Loss(loss) => self.handle_loss(loss),
             Input::Timeout => self.handle_timeout(now),
@@ -179,6 +181,12 @@ impl Engine {
             RunChange::GiveUp { cgroup } => self.with(cgroup, now, Container::give_up),
         }
     }
+
+    /// The pods of this node have changed.
+    pub fn handle_pods(&mut self, _change: crate::cluster::PodChange, _now: BootNanos) {}
+
+    /// The cluster has answered.
+    pub fn handle_cluster_answer(&mut self, _id: QuestionId, _answer: crate::cluster::ClusterAnswer, _now: BootNanos) {}
 
     /// An answer has come; one to a question that nobody waits for any more is ignored.
     pub fn handle_answer(&mut self, id: QuestionId, answer: Answer, now: BootNanos) {

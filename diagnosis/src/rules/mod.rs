@@ -13,6 +13,7 @@ pub mod words;
 
 use crate::{
     cause::Cause,
+    pod::{Claim, Container, Pod},
     question::{Answer, Question, Scope},
     record::{CallFailed, ExitStatus},
     units::{BootNanos, CgroupId, ClockAnchor, Process},
@@ -106,6 +107,19 @@ pub struct Context<'a> {
     pub was_ready: bool,
     /// To compare the dates of files with kernel times.
     pub clock: ClockAnchor,
+    /// The pod and the container's part of it, when the API server has told.
+    pub spec: Option<Spec<'a>>,
+}
+
+/// What the manifest says of a container.
+#[derive(Clone, Copy, Debug)]
+pub struct Spec<'a> {
+    /// The pod.
+    pub pod: &'a Pod,
+    /// The container.
+    pub container: &'a Container,
+    /// Its claims, as far as they were asked about and answered.
+    pub claims: &'a [Claim],
 }
 
 impl Context<'_> {
