@@ -14,7 +14,6 @@
 //! - [`bpf`]: loads and attaches the eBPF programs; the only place of this crate with `unsafe`.
 //! - [`pipeline`]: the one task that owns the engine.
 //! - [`investigate`]: answers the engine's questions about the world.
-//! - [`wire`]: domain verdicts to `unready.v1`.
 //! - [`deliver`]: to stdout and to the collector.
 //! - [`recording`]: writes and reads the engine's inputs.
 #![deny(unsafe_code)]
@@ -27,4 +26,3 @@ pub mod investigate;
 pub mod pipeline;
 pub mod preflight;
 pub mod recording;
-pub mod wire;

@@ -18,10 +18,11 @@ use unready_agent::{
         url::CollectorUrl,
     },
     pipeline::{Event, Handle, Options, Pipeline},
-    preflight, wire,
+    preflight,
 };
 use unready_diagnosis::units::ClockAnchor;
 use unready_proto::{json, v1::Verdict};
+use unready_wire as wire;
 
 /// How long undelivered verdicts may take at the end.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -157,7 +158,7 @@ impl Outputs {
     fn tell(&self, event: Event, anchor: ClockAnchor, node: &str) {
         match event {
             Event::Verdict(verdict) => self.offer(wire::verdict(&verdict, anchor, node)),
-            Event::Exec { .. } | Event::Exit { .. } | Event::Listening { .. } => {}
+            Event::AskCluster(..) | Event::Exec { .. } | Event::Exit { .. } | Event::Listening { .. } => {}
         }
     }
 

@@ -3,8 +3,8 @@
 use crate::{args::Format, render, status::Findings};
 use anyhow::Context;
 use std::io::{self, Write};
-use unready_agent::wire;
 use unready_diagnosis::units::ClockAnchor;
+use unready_wire as wire;
 
 /// A line for the user that is no verdict.
 pub(crate) fn note(text: &str) {

@@ -12,9 +12,9 @@ const FILES: [&str; 3] = ["unready/v1/verdict.proto", "unready/v1/ingest.proto",
 const GENERATED: [&str; 2] = ["unready.v1.rs", "unready.v1.bin"];
 
 /// Messages that have a JSON form, and those of their fields that are times or messages.
-const JSON_MESSAGES: [&str; 6] = ["Verdict", "Completeness", "Workload", "Start", "Remedy", "Evidence"];
+const JSON_MESSAGES: [&str; 7] = ["Verdict", "Completeness", "Workload", "Start", "Remedy", "Patch", "Evidence"];
 const TIMES: [&str; 4] = ["Verdict.first_seen", "Verdict.last_seen", "Verdict.resolved_at", "Evidence.at"];
-const PARTS: [&str; 4] = ["Verdict.completeness", "Verdict.workload", "Verdict.start", "Verdict.remedy"];
+const PARTS: [&str; 5] = ["Remedy.patch", "Verdict.completeness", "Verdict.workload", "Verdict.start", "Verdict.remedy"];
 /// Fields that are left out of JSON when nothing is known.
 const MAY_BE_UNKNOWN: [&str; 10] = [
     "Workload.namespace",
@@ -61,6 +61,7 @@ fn generate(out: &Path) {
     for field in PARTS {
         builder = builder.field_attribute(format!(".unready.v1.{field}"), "#[serde(skip_serializing_if = \"Option::is_none\")]");
     }
+    builder = builder.field_attribute(".unready.v1.Remedy.also", "#[serde(skip_serializing_if = \"Vec::is_empty\")]");
     builder = builder.field_attribute(".unready.v1.Workload.command", "#[serde(skip_serializing_if = \"Vec::is_empty\")]");
     builder.compile_fds(set).unwrap();
 }

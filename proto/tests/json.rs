@@ -37,7 +37,7 @@ fn full() -> Verdict {
         start: Some(Start { container_id: "abc".into(), restart_count: 4 }),
         summary: "open(\"/data/orders.db\") = EACCES".into(),
         explanation: vec!["uid 1000 needs w on /data".into(), "é \u{1b}[0m".into()],
-        remedy: Some(Remedy { text: "set fsGroup".into() }),
+        remedy: Some(Remedy { text: "set fsGroup".into(), ..Remedy::default() }),
         evidence: vec![Evidence { kind: "Call".into(), at: Some(timestamp(1_795_000_000_123_456_789)), text: "open = EACCES".into() }],
         first_seen: Some(timestamp(1_795_000_000_000_000_000)),
         last_seen: Some(timestamp(1_795_000_001_500_000_000)),

@@ -239,7 +239,7 @@ impl Shared {
         };
         let view = held.map(View::of_held).or_else(|| spec.view());
         let command = view.as_ref().and_then(|view| command(view, &spec));
-        Ok(Answer::RuntimeSpec(RuntimeSpec { args: spec.args, cwd: spec.cwd, path: spec.path, command }))
+        Ok(Answer::RuntimeSpec(RuntimeSpec { args: spec.args, cwd: spec.cwd, path: spec.path, command, pod: None }))
     }
 }
 

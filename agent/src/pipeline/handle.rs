@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 use tokio::sync::{mpsc, oneshot};
 use unready_diagnosis::{
     Input,
+    cluster::ClusterQuestion,
+    question::QuestionId,
     record::{ExitStatus, Task},
     units::{CgroupId, ClockAnchor},
     verdict::Verdict,
@@ -35,6 +37,8 @@ impl Default for Options {
 pub enum Event {
     /// A finding, new or with new facts.
     Verdict(Box<Verdict>),
+    /// A question about the cluster: its answer goes in as [`Input::ClusterAnswer`].
+    AskCluster(QuestionId, ClusterQuestion),
     /// A program was executed in a watched cgroup.
     Exec {
         /// Who.

@@ -274,6 +274,7 @@ impl Pipeline {
                     let _ = answers.send((id, answer)).await;
                 });
             }
+            Output::AskCluster(id, question) => self.event(Event::AskCluster(id, question)),
             Output::Release(cgroup) => self.investigator.release(cgroup),
         }
     }

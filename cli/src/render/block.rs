@@ -112,7 +112,7 @@ mod tests {
                 "process uid 1000 gid 1000 (no groups) needs w on directory /data, which is 0:0 0755".into(),
                 "/data is volume \"data\" (PVC orders-data, ext4); the pod sets runAsUser 1000 and no fsGroup".into(),
             ],
-            remedy: Some(Remedy { text: "spec.securityContext.fsGroup: 1000".into() }),
+            remedy: Some(Remedy { text: "spec.securityContext.fsGroup: 1000".into(), ..Remedy::default() }),
             completeness: Some(Completeness::default()),
             ..Verdict::default()
         }

@@ -139,7 +139,7 @@ mod tests {
                 node: "node-1".into(),
                 ..Workload::default()
             }),
-            remedy: Some(Remedy { text: "spec.securityContext.fsGroup: 1000".into() }),
+            remedy: Some(Remedy { text: "spec.securityContext.fsGroup: 1000".into(), ..Remedy::default() }),
             first_seen: Some(timestamp(NOW - 45 * SECOND)),
             ..Verdict::default()
         }

@@ -163,7 +163,7 @@ impl<'a> Session<'a> {
                     self.listening.remove(&(address, port));
                 }
             }
-            Event::Verdict(_) | Event::Listening { .. } | Event::Exec { .. } | Event::Exit { .. } => {}
+            Event::Verdict(_) | Event::AskCluster(..) | Event::Listening { .. } | Event::Exec { .. } | Event::Exit { .. } => {}
         }
     }
 

@@ -29,7 +29,8 @@ pub struct Verdict {
     /// The thing: a path, an address, a library, a limit.
     #[prost(string, tag = "7")]
     pub subject: ::prost::alloc::string::String,
-    /// What sort of thing: Path, Address, Library, Capability, Command, Process, Limit.
+    /// What sort of thing: Path, Address, Library, Capability, Command, Process, Limit, Pod, Container, Image, Volume, Object, Hook,
+    /// Condition.
     #[prost(string, tag = "8")]
     pub subject_kind: ::prost::alloc::string::String,
     /// Whose start.
@@ -151,13 +152,45 @@ pub struct Remedy {
     /// In words.
     #[prost(string, tag = "1")]
     pub text: ::prost::alloc::string::String,
+    /// The change of a manifest, where the manifest is at fault.
+    #[prost(message, optional, tag = "2")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patch: ::core::option::Option<Patch>,
+    /// What must be done beside the patch, a sentence each.
+    #[prost(string, repeated, tag = "3")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A change of the object that makes the pod.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Patch {
+    /// apps/v1
+    #[prost(string, tag = "1")]
+    pub api_version: ::prost::alloc::string::String,
+    /// Deployment
+    #[prost(string, tag = "2")]
+    pub kind: ::prost::alloc::string::String,
+    /// Namespace of the object.
+    #[prost(string, tag = "3")]
+    pub namespace: ::prost::alloc::string::String,
+    /// Its name.
+    #[prost(string, tag = "4")]
+    pub name: ::prost::alloc::string::String,
+    /// StrategicMerge or Json (RFC 6902).
+    #[prost(string, tag = "5")]
+    pub r#type: ::prost::alloc::string::String,
+    /// The patch, as JSON text. A strategic merge patch begins with apiVersion, kind and metadata.name.
+    #[prost(string, tag = "6")]
+    pub body: ::prost::alloc::string::String,
 }
 /// A fact.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Evidence {
-    /// What sort of fact: Call, File, Mount, Exec, Exit, Socket, Resource, Output, Gap.
+    /// What sort of fact: Call, File, Mount, Exec, Exit, Socket, Resource, Output, Gap, Spec, Status, Event.
     #[prost(string, tag = "1")]
     pub kind: ::prost::alloc::string::String,
     /// When, wall clock.

@@ -14,14 +14,17 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("unready-agent-ebpf", &["unready-agent-common"]),
     ("unready-ebpf-build", &[]),
     ("unready-diagnosis", &["unready-agent-common"]),
+    ("unready-image", &[]),
     ("unready-inspect", &[]),
     ("unready-proto", &[]),
-    ("unready-agent", &["unready-agent-common", "unready-diagnosis", "unready-ebpf-build", "unready-inspect", "unready-proto"]),
-    ("unready-collector", &["unready-proto"]),
-    ("unready", &["unready-agent", "unready-diagnosis", "unready-inspect", "unready-proto"]),
+    ("unready-wire", &["unready-diagnosis", "unready-proto"]),
+    ("unready-kubernetes", &["unready-diagnosis", "unready-proto"]),
+    ("unready-agent", &["unready-agent-common", "unready-diagnosis", "unready-ebpf-build", "unready-inspect", "unready-kubernetes", "unready-proto", "unready-wire"]),
+    ("unready-collector", &["unready-diagnosis", "unready-kubernetes", "unready-proto", "unready-wire"]),
+    ("unready", &["unready-agent", "unready-diagnosis", "unready-inspect", "unready-kubernetes", "unready-proto", "unready-wire"]),
     ("unready-workloads", &[]),
-    ("unready-tests", &["unready-agent", "unready-agent-common", "unready-collector", "unready-diagnosis", "unready-proto"]),
-    ("xtask", &["unready-ebpf-build"]),
+    ("unready-tests", &["unready-agent", "unready-agent-common", "unready-collector", "unready-diagnosis", "unready-image", "unready-proto"]),
+    ("xtask", &["unready-ebpf-build", "unready-image"]),
 ];
 
 /// What the pure crates must not reach, however indirectly.

@@ -1,10 +1,11 @@
 //! Domain verdicts to `unready.v1`: boot times become dates, enums their words, counters saturate at 32 bits.
 //!
 //! Pure; the two sorts of types are different on purpose, so that neither the engine nor the wire pulls at the other.
+#![forbid(unsafe_code)]
 
 use unready_diagnosis::{
     units::{BootNanos, ClockAnchor},
-    verdict::{Completeness, Evidence, Verdict, Workload},
+    verdict::{Completeness, Evidence, Patch, PatchKind, Remedy, Verdict, Workload},
 };
 use unready_proto::{prost_types::Timestamp, time::timestamp, v1};
 
@@ -20,10 +21,10 @@ pub fn verdict(verdict: &Verdict, anchor: ClockAnchor, node: &str) -> v1::Verdic
         subject: verdict.subject.name.clone(),
         subject_kind: verdict.subject.kind.word().to_owned(),
         workload: Some(workload(&verdict.workload, node)),
-        start: Some(v1::Start { container_id: verdict.workload.container_id.clone(), restart_count: 0 }),
+        start: Some(v1::Start { container_id: verdict.workload.container_id.clone(), restart_count: verdict.workload.restarts }),
         summary: verdict.summary.clone(),
         explanation: verdict.explanation.clone(),
-        remedy: Some(v1::Remedy { text: verdict.remedy.text.clone() }),
+        remedy: Some(remedy(&verdict.remedy)),
         evidence: verdict.evidence.iter().map(|fact| evidence(fact, anchor)).collect(),
         first_seen: date(verdict.first_seen, anchor),
         last_seen: date(verdict.last_seen, anchor),
@@ -36,7 +37,6 @@ fn completeness(completeness: Completeness) -> v1::Completeness {
     v1::Completeness { lost: narrow(completeness.lost), suppressed: narrow(completeness.suppressed), unanswered: completeness.unanswered }
 }
 
-/// Kind, image and owner come from the pod's spec, which the agent does not read yet.
 fn workload(workload: &Workload, node: &str) -> v1::Workload {
     v1::Workload {
         namespace: workload.namespace.clone(),
@@ -46,7 +46,28 @@ fn workload(workload: &Workload, node: &str) -> v1::Workload {
         node: node.to_owned(),
         runtime: workload.runtime.clone(),
         command: workload.command.clone(),
-        ..Default::default()
+        container_kind: workload.kind.map(|kind| kind.word().to_owned()).unwrap_or_default(),
+        image: workload.image.clone(),
+        owner: workload.owner.as_ref().map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn remedy(remedy: &Remedy) -> v1::Remedy {
+    v1::Remedy { text: remedy.text.clone(), patch: remedy.patch.as_ref().map(patch), also: remedy.also.clone() }
+}
+
+fn patch(patch: &Patch) -> v1::Patch {
+    let kind = match patch.kind {
+        PatchKind::StrategicMerge => "StrategicMerge",
+        PatchKind::Json => "Json",
+    };
+    v1::Patch {
+        api_version: patch.target.api_version.clone(),
+        kind: patch.target.kind.clone(),
+        namespace: patch.namespace.clone(),
+        name: patch.target.name.clone(),
+        r#type: kind.to_owned(),
+        body: patch.body.to_string(),
     }
 }
 
@@ -69,7 +90,7 @@ mod tests {
     use unready_diagnosis::{
         cause::Cause,
         units::CgroupId,
-        verdict::{Confidence, EvidenceKind, Remedy, Severity, Subject, SubjectKind},
+        verdict::{Confidence, EvidenceKind, Severity, Subject, SubjectKind},
     };
 
     const ANCHOR: ClockAnchor = ClockAnchor { boot: BootNanos(5_000_000_000), wall: 1_795_000_000_000_000_000 };
@@ -87,7 +108,7 @@ mod tests {
             cgroup: CgroupId(7),
             summary: "open = EACCES".into(),
             explanation: vec!["because".into()],
-            remedy: Remedy { text: "do this".into() },
+            remedy: Remedy { text: "do this".into(), ..Remedy::default() },
             evidence: vec![
                 Evidence { at: BootNanos(4_000_000_000), kind: EvidenceKind::Call, text: "open".into() },
                 Evidence { at: BootNanos(0), kind: EvidenceKind::Gap, text: "gone".into() },
