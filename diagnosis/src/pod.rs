@@ -59,6 +59,10 @@ pub struct Pod {
     pub readiness_gates: Vec<String>,
     /// `spec.schedulingGates[].name`.
     pub scheduling_gates: Vec<String>,
+    /// `spec.nodeSelector`: label and value.
+    pub node_selector: Vec<(String, String)>,
+    /// `spec.imagePullSecrets[].name`.
+    pub pull_secrets: Vec<String>,
     /// `status`.
     pub status: PodStatus,
 }
@@ -158,6 +162,8 @@ pub struct Container {
     pub mounts: Vec<VolumeMount>,
     /// `securityContext`.
     pub security: SecurityContext,
+    /// `resources.requests`: resource and quantity, as written.
+    pub requests: Vec<(String, String)>,
     /// `resources.limits.memory`, bytes.
     pub memory_limit: Option<u64>,
     /// `resources.limits.cpu`, thousandths of a CPU.

@@ -84,6 +84,8 @@ pub struct OwnerState {
     pub wanted: u32,
     /// Pods that there are.
     pub present: u32,
+    /// Its pod template, as far as it is known: `spec` alone bears on what is said, `owner` is filled in from above.
+    pub template: Option<Box<Pod>>,
     /// Events and conditions about it and what stands between it and its pods (a `ReplicaSet`), oldest first.
     pub events: Vec<PodEvent>,
 }
