@@ -8,6 +8,7 @@ pub mod exec;
 pub mod exits;
 pub mod files;
 pub mod network;
+pub mod spec;
 pub mod weight;
 pub mod words;
 

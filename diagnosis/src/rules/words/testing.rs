@@ -2,9 +2,10 @@
 #![allow(clippy::expect_used, reason = "a test that panics has failed")]
 
 use crate::{
+    pod::{Claim, Pod},
     question::{Answer, Component, ExecFormat, Executable, FileKind, Mount, Question, Stop, Walk},
     record::{Call, CallFailed, Creds, Errno, ExitStatus, PathArg, Target, Task},
-    rules::{Context, Failure, ProcessView},
+    rules::{Context, Failure, ProcessView, Spec},
     units::{BootNanos, CgroupId, ClockAnchor, Process},
     verdict::Workload,
 };
@@ -92,12 +93,20 @@ pub(crate) struct World {
     pub(crate) output: Vec<String>,
     pub(crate) answers: Vec<(Question, Answer)>,
     pub(crate) probe: Option<String>,
+    /// What the manifest says; the failing container is the one named `app`.
+    pub(crate) pod: Option<Pod>,
+    pub(crate) claims: Vec<Claim>,
 }
 
 impl World {
     pub(crate) fn pod() -> Self {
         let workload = Workload { pod_uid: "0b3f".into(), runtime: "containerd".into(), ..Workload::default() };
         Self { workload, ..Self::default() }
+    }
+
+    /// A pod whose manifest is known.
+    pub(crate) fn of(pod: Pod) -> Self {
+        Self { pod: Some(pod), ..Self::pod() }
     }
 
     pub(crate) fn local() -> Self {
@@ -160,6 +169,7 @@ impl World {
             probe: self.probe.as_deref(),
             was_ready: false,
             clock: CLOCK,
+            spec: self.pod.as_ref().and_then(|pod| Some(Spec { pod, container: pod.container("app")?, claims: &self.claims })),
         }
     }
 }
