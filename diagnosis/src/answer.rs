@@ -39,6 +39,8 @@ pub enum Answer {
     Limits(Limits),
     /// To [`Question::RuntimeSpec`].
     RuntimeSpec(RuntimeSpec),
+    /// To [`Question::Identify`].
+    Identity(PodAnnotations),
     /// To [`Question::Account`]: whether there is an entry, and whether the file exists.
     Account {
         /// `/etc/passwd` exists.
@@ -315,12 +317,10 @@ pub struct RuntimeSpec {
     pub path: Option<String>,
     /// What the command is in the container's file system; `None`: not found on `PATH`.
     pub command: Option<Executable>,
-    /// Which container of which pod it is, by the annotations that the runtime's CRI plugin leaves.
-    pub pod: Option<PodAnnotations>,
 }
 
-/// What containerd (`io.kubernetes.cri.*`, `internal/cri/annotations`) and CRI-O (`io.kubernetes.cri-o.*`,
-/// `pkg/annotations`) write into `config.json`.
+/// Which container of which pod it is: what containerd (`io.kubernetes.cri.*`, `internal/cri/annotations`) and CRI-O
+/// (`io.kubernetes.cri-o.*`, `pkg/annotations`) write into `config.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PodAnnotations {

@@ -101,6 +101,14 @@ pub enum Question {
         /// Its id, the last part of the cgroup's path.
         container_id: String,
     },
+    /// Which container of which pod it is, from what the runtime keeps on this node: known before the API server says it,
+    /// and when it does not answer.
+    Identify {
+        /// The container.
+        cgroup: CgroupId,
+        /// Its id, the last part of the cgroup's path.
+        container_id: String,
+    },
     /// Whether an account is in the container's `/etc/passwd`.
     Account {
         /// Whose view.
@@ -124,7 +132,7 @@ impl Question {
             | Self::Usage { scope, .. }
             | Self::Limits { scope }
             | Self::Account { scope, .. } => scope.cgroup,
-            Self::Memory { cgroup } | Self::RuntimeSpec { cgroup, .. } => *cgroup,
+            Self::Memory { cgroup } | Self::RuntimeSpec { cgroup, .. } | Self::Identify { cgroup, .. } => *cgroup,
         }
     }
 }

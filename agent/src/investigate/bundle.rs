@@ -4,11 +4,12 @@
 use super::{proc, resolve, view::View};
 use serde::Deserialize;
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     os::{fd::OwnedFd, unix::fs::FileExt},
     path::{Path, PathBuf},
 };
-use unready_diagnosis::question::{IdRange, Mount};
+use unready_diagnosis::question::{IdRange, Mount, PodAnnotations};
 
 /// Longest `config.json` or `state.json` that is read, bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -42,6 +43,7 @@ pub(super) struct Config {
     root: RootConfig,
     linux: LinuxConfig,
     mounts: Vec<MountConfig>,
+    annotations: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -102,7 +104,7 @@ impl From<Mapping> for IdRange {
 #[serde(default)]
 struct State {
     config: StateConfig,
-    cgroup_paths: std::collections::BTreeMap<String, String>,
+    cgroup_paths: BTreeMap<String, String>,
     bundle: String,
 }
 
@@ -138,6 +140,8 @@ pub(super) struct Spec {
     lsm: Option<String>,
     /// Maps of user and group ids, when it has a user namespace of its own.
     pub(super) id_maps: (Vec<IdRange>, Vec<IdRange>),
+    /// Which container of which pod it is; `None`: of no pod.
+    pub(super) pod: Option<PodAnnotations>,
 }
 
 impl Spec {
@@ -172,6 +176,7 @@ impl Spec {
             seccomp: config.linux.seccomp.is_some(),
             lsm,
             id_maps: (ranges(config.linux.uid_mappings), ranges(config.linux.gid_mappings)),
+            pod: pod_of(&config.annotations),
         }
     }
 
@@ -202,6 +207,20 @@ impl Spec {
         let volumes = Volumes { mounts: self.mounts.clone(), is_read_only: self.is_read_only, id_maps: self.id_maps.clone() };
         View::of_bundle(&self.rootfs, &self.cwd, volumes)
     }
+}
+
+/// containerd 2.4 `internal/cri/annotations/annotations.go`, CRI-O 1.33 `pkg/annotations/annotations.go` and the labels of
+/// the kubelet, which CRI-O copies.
+fn pod_of(annotations: &BTreeMap<String, String>) -> Option<PodAnnotations> {
+    let first = |keys: [&str; 2]| keys.iter().find_map(|key| annotations.get(*key)).cloned().unwrap_or_default();
+    let kind = first(["io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType"]);
+    (!kind.is_empty()).then(|| PodAnnotations {
+        is_sandbox: kind == "sandbox",
+        container: first(["io.kubernetes.cri.container-name", "io.kubernetes.container.name"]),
+        pod: first(["io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name"]),
+        namespace: first(["io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"]),
+        image: first(["io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName"]),
+    })
 }
 
 fn ranges(mappings: Vec<Mapping>) -> Vec<IdRange> {
@@ -321,6 +340,20 @@ mod tests {
         }
         assert!(find(&roots, "other", Some("/demo/other")).is_none());
         assert!(find(&roots, "../web", None).is_none());
+    }
+
+    #[test]
+    fn the_runtimes_annotations_name_the_container() {
+        let of = |text: &str| pod_of(&serde_json::from_str(text).unwrap());
+        let containerd = of(r#"{"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.container-name": "app",
+                "io.kubernetes.cri.sandbox-name": "web-0", "io.kubernetes.cri.sandbox-namespace": "shop"}"#);
+        let cri_o = of(r#"{"io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.container.name": "app",
+                "io.kubernetes.pod.name": "web-0", "io.kubernetes.pod.namespace": "shop"}"#);
+        assert_eq!(containerd, cri_o);
+        let named = containerd.map(|pod| (pod.namespace, pod.pod, pod.container, pod.is_sandbox));
+        assert_eq!(named, Some(("shop".to_owned(), "web-0".to_owned(), "app".to_owned(), false)));
+        assert_eq!(of(r#"{"io.kubernetes.cri.container-type": "sandbox"}"#).map(|pod| pod.is_sandbox), Some(true));
+        assert_eq!(of(r#"{"org.example": "x"}"#), None);
     }
 
     #[test]

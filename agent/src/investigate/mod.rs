@@ -212,6 +212,7 @@ impl Shared {
             Question::Usage { scope, path } => Answer::Usage(files::usage(&self.view(scope)?, scope.process, &path)?),
             Question::Limits { scope } => Answer::Limits(files::limits(&self.view(scope)?, scope.process)?),
             Question::RuntimeSpec { cgroup, container_id } => self.runtime_spec(cgroup, &container_id)?,
+            Question::Identify { cgroup, container_id } => self.identity(cgroup, &container_id)?,
             Question::Account { scope, uid } => files::account(&self.view(scope)?, uid),
         })
     }
@@ -230,6 +231,12 @@ impl Shared {
         memory.map(Answer::Memory).ok_or_else(|| "the cgroup was removed, and its memory limit was not read before".to_owned())
     }
 
+    fn identity(&self, cgroup: CgroupId, container_id: &str) -> Result<Answer, String> {
+        let spec = bundle::find(&self.state_roots, container_id, self.store.path(cgroup).as_deref());
+        let pod = spec.and_then(|spec| spec.pod);
+        pod.map(Answer::Identity).ok_or_else(|| format!("no runtime on this node says which pod {container_id} is of"))
+    }
+
     fn runtime_spec(&self, cgroup: CgroupId, container_id: &str) -> Result<Answer, String> {
         let held = self.store.held(cgroup);
         let by_runtime = || bundle::find(&self.state_roots, container_id, self.store.path(cgroup).as_deref());
@@ -239,7 +246,7 @@ impl Shared {
         };
         let view = held.map(View::of_held).or_else(|| spec.view());
         let command = view.as_ref().and_then(|view| command(view, &spec));
-        Ok(Answer::RuntimeSpec(RuntimeSpec { args: spec.args, cwd: spec.cwd, path: spec.path, command, pod: None }))
+        Ok(Answer::RuntimeSpec(RuntimeSpec { args: spec.args, cwd: spec.cwd, path: spec.path, command }))
     }
 }
 
