@@ -7,8 +7,10 @@
 mod bench;
 mod build;
 mod check;
+mod cluster;
 mod compiler;
 mod demo;
+mod image;
 mod lint;
 mod progress;
 mod project;
@@ -35,12 +37,16 @@ enum Command {
     Setup(setup::Arguments),
     /// Build agent, collector and CLI, eBPF programs included
     Build(build::Arguments),
+    /// Make container images of agent, collector and CLI
+    Image(image::Arguments),
     /// Run real containers and explain them: set-up and build included
     Demo(demo::Arguments),
     /// Run the tests, ring by ring
     Test(test::Arguments),
     /// Boot Debian's kernels under QEMU and see every eBPF program load, attach and fire
     Vm(vm::Arguments),
+    /// A real Kubernetes on this machine: start it, use it, take it away
+    Cluster(cluster::Arguments),
     /// Check the project's invariants
     Check,
     /// Formatting, clippy, documentation, licences, and `check`
@@ -56,9 +62,11 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Setup(arguments) => setup::run(&project, &arguments),
         Command::Build(arguments) => build::run(&project, arguments),
+        Command::Image(arguments) => image::run(&project, &arguments),
         Command::Demo(arguments) => demo::run(&project, &arguments),
         Command::Test(arguments) => test::run(&project, &arguments),
         Command::Vm(arguments) => vm::run(&project, &arguments),
+        Command::Cluster(arguments) => cluster::run(&project, arguments),
         Command::Check => check::run(&project),
         Command::Lint => lint::run(&project),
         Command::Bench(arguments) => bench::run(&project, &arguments),

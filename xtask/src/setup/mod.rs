@@ -9,6 +9,7 @@
 //! `rustc`, `cargo` and `rustup`. What apt will do is printed before it does it.
 
 mod apt;
+mod cross;
 mod ebpf;
 mod needs;
 mod tools;
@@ -18,22 +19,33 @@ use crate::{
     project::Project,
 };
 use anyhow::{Result, bail};
+pub(crate) use cross::Cross;
 use needs::Need;
 use std::time::Instant;
 
 const PROGRESS: Progress = Progress::new("setup");
 
-/// What the machine shall be able to do. Each includes those before it.
+/// What the machine shall be able to do. Each includes those before it, but for [`Purpose::covers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub(crate) enum Purpose {
     /// Compile everything
     Build,
     /// Run the demo's containers
     Demo,
-    /// Run all tests, virtual machines included
+    /// Run a real Kubernetes on this machine, and the tests that need one
+    Cluster,
+    /// Run all other tests, virtual machines included
     Test,
     /// Check licences and dependencies too
     All,
+}
+
+impl Purpose {
+    /// Does it need what `part` needs? Kubernetes is built by a newer Go than most distributions have: only what starts it
+    /// asks for that.
+    fn covers(self, part: Self) -> bool {
+        part <= self && (self, part) != (Self::Test, Self::Cluster)
+    }
 }
 
 #[derive(clap::Args)]
@@ -71,14 +83,18 @@ pub(crate) fn ensure(project: &Project, purpose: Purpose) -> Result<()> {
 
 /// Installs the packages of all unmet needs in one go.
 fn packages(project: &Project, purpose: Purpose) -> Result<bool> {
-    let missing: Vec<Need> = needs::all().into_iter().filter(|need| need.purpose <= purpose && !(need.is_met)(project)).collect();
+    let missing: Vec<Need> = needs::all().into_iter().filter(|need| purpose.covers(need.purpose) && !(need.is_met)(project)).collect();
     if missing.is_empty() {
         return Ok(false);
     }
     let Some(apt) = apt::Apt::find() else {
         bail!("{}", missing_text(&missing));
     };
-    apt.install(project, &missing.iter().flat_map(|need| need.packages).copied().collect::<Vec<_>>())?;
+    // What no package of a distribution brings is only named.
+    let packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
+    if !packages.is_empty() {
+        apt.install(project, &packages)?;
+    }
     let still: Vec<Need> = missing.into_iter().filter(|need| !(need.is_met)(project)).collect();
     if still.is_empty() { Ok(true) } else { bail!("{}", missing_text(&still)) }
 }
@@ -106,6 +122,13 @@ mod tests {
 
     #[test]
     fn purposes_include_those_before_them() {
-        assert!(Purpose::Build < Purpose::Demo && Purpose::Demo < Purpose::Test && Purpose::Test < Purpose::All);
+        use Purpose::{All, Build, Cluster, Demo, Test};
+        let covered =
+            |purpose: Purpose| [Build, Demo, Cluster, Test, All].into_iter().filter(|part| purpose.covers(*part)).collect::<Vec<_>>();
+        assert_eq!(covered(Build), [Build]);
+        assert_eq!(covered(Demo), [Build, Demo]);
+        assert_eq!(covered(Cluster), [Build, Demo, Cluster]);
+        assert_eq!(covered(Test), [Build, Demo, Test]);
+        assert_eq!(covered(All), [Build, Demo, Cluster, Test, All]);
     }
 }

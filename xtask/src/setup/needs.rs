@@ -2,7 +2,7 @@
 
 use super::Purpose;
 use crate::project::{Project, program};
-use std::path::Path;
+use std::{fs, path::Path};
 use xshell::cmd;
 
 /// One thing that has to be there.
@@ -45,6 +45,30 @@ pub(super) fn all() -> Vec<Need> {
             sentence: "Go: one of the demo's healthy containers is a Go program.",
         },
         Need {
+            purpose: Purpose::Cluster,
+            is_met: has_go_for_cluster,
+            packages: &[],
+            sentence: "Go 1.26.6 or newer (https://go.dev/dl): the cluster's Kubernetes is built from its Go modules.",
+        },
+        Need {
+            purpose: Purpose::Cluster,
+            is_met: has_seccomp,
+            packages: &["libseccomp-dev", "pkg-config"],
+            sentence: "libseccomp with its headers, and pkg-config: the cluster's runc is linked against it.",
+        },
+        Need {
+            purpose: Purpose::Cluster,
+            is_met: |_| CNI_PLUGINS.iter().any(|folder| Path::new(folder).join("bridge").is_file()),
+            packages: &["containernetworking-plugins"],
+            sentence: "The CNI plugins (bridge and host-local, in /opt/cni/bin): they give the cluster's pods their network.",
+        },
+        Need {
+            purpose: Purpose::Cluster,
+            is_met: |_| ["nft", "ip", "sysctl", "openssl"].iter().all(|name| program(name).is_some()),
+            packages: &["nftables", "iproute2", "procps", "openssl"],
+            sentence: "nft, ip, sysctl and openssl: the cluster's network and certificates are made by them.",
+        },
+        Need {
             purpose: Purpose::Test,
             is_met: |_| program("setfacl").is_some(),
             packages: &["acl"],
@@ -65,6 +89,42 @@ pub(super) fn all() -> Vec<Need> {
     ]
 }
 
+/// Where distributions and hand-made installations keep them; `tests/cluster/lib/configure.sh` looks there too.
+const CNI_PLUGINS: &[&str] = &["/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni"];
+
+/// Asked where the module is that wants the newest Go: a Go that may fetch its own successor (`GOTOOLCHAIN=auto`) does so.
+fn has_go_for_cluster(project: &Project) -> bool {
+    let sh = &project.sh;
+    let module = project.root.join("tests/cluster/containerd");
+    let Some(wanted) = go_of_module(&module) else { return false };
+    if program("go").is_none() {
+        return false;
+    }
+    let _folder = sh.push_dir(&module);
+    let found = cmd!(sh, "go env GOVERSION").quiet().ignore_stderr().read();
+    found.is_ok_and(|found| go_version(found.trim_start_matches("go")) >= wanted)
+}
+
+/// What `go.mod` asks for.
+fn go_of_module(module: &Path) -> Option<[u32; 3]> {
+    let text = fs::read_to_string(module.join("go.mod")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("go ")).map(go_version)
+}
+
+/// `1.26.6`, `1.26`, `1.27rc1`; what is no number counts as 0.
+fn go_version(text: &str) -> [u32; 3] {
+    let mut parts = text.split('.').map(|part| {
+        let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        part.get(..end).and_then(|digits| digits.parse().ok()).unwrap_or_default()
+    });
+    std::array::from_fn(|_| parts.next().unwrap_or_default())
+}
+
+fn has_seccomp(project: &Project) -> bool {
+    let sh = &project.sh;
+    program("pkg-config").is_some() && cmd!(sh, "pkg-config --exists libseccomp").quiet().ignore_stderr().run().is_ok()
+}
+
 fn has_static_libc(project: &Project) -> bool {
     let sh = &project.sh;
     // cc prints the bare name when it finds no such file.
@@ -76,4 +136,27 @@ fn has_static_busybox(project: &Project) -> bool {
     let sh = &project.sh;
     // ldd fails, and says so, for a program without a loader.
     cmd!(sh, "ldd {busybox}").quiet().ignore_status().ignore_stdout().output().is_ok_and(|output| !output.status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_of_go_compare() {
+        assert_eq!(go_version("1.26.6"), [1, 26, 6]);
+        assert_eq!(go_version("1.27rc1"), [1, 27, 0]);
+        assert!(go_version("1.19.8") < go_version("1.26.0") && go_version("1.26.10") > go_version("1.26.6"));
+        assert_eq!(go_version("devel"), [0, 0, 0]);
+    }
+
+    #[test]
+    fn the_sentence_names_the_newest_go_that_a_module_asks_for() {
+        let cluster = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cluster");
+        let modules = ["", "containerd", "coredns", "helm", "runc"].map(|name| go_of_module(&cluster.join(name)));
+        let [major, minor, patch] = modules.into_iter().flatten().max().unwrap_or_default();
+        let sentence = format!("Go {major}.{minor}.{patch} or newer");
+        assert!(all().iter().any(|need| need.sentence.starts_with(&sentence)), "{sentence}");
+        assert_eq!(go_of_module(&cluster.join("containerd")), Some([major, minor, patch]), "the module that is asked");
+    }
 }

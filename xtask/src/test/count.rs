@@ -29,6 +29,12 @@ impl Count {
         let all: u64 = all.trim().parse().ok()?;
         Some(Self { passed, failed: all.checked_sub(passed)? })
     }
+
+    /// `12 passed, 1 failed`, and nothing else on the line: how the checks of the cluster end.
+    pub(crate) fn of_summary_line(line: &str) -> Option<Self> {
+        let (passed, failed) = line.trim().split_once(", ")?;
+        Some(Self { passed: number_before(passed, "passed")?, failed: number_before(failed, "failed")? })
+    }
 }
 
 fn number_before(field: &str, word: &str) -> Option<u64> {
@@ -69,6 +75,14 @@ mod tests {
         assert_eq!(Count::of_demo_line(line), Some(Count { passed: 17, failed: 1 }));
         for other in ["demo: 5 of 4 containers explained as expected", "demo: starting", ""] {
             assert_eq!(Count::of_demo_line(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_summary_is_a_line_of_its_own() {
+        assert_eq!(Count::of_summary_line("24 passed, 1 failed\n"), Some(Count { passed: 24, failed: 1 }));
+        for other in ["24 passed", "ok, 24 passed, 1 failed", "24 passed, 1 failed (12 s)", "passed, failed", ""] {
+            assert_eq!(Count::of_summary_line(other), None, "{other}");
         }
     }
 

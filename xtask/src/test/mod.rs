@@ -5,6 +5,7 @@
 //! | `host` | nothing | unit and property tests of what needs no kernel, and the project's invariants |
 //! | `kernel` | root, runc | agent, collector, CLI and kernel tests on this machine |
 //! | `demo` | root, runc | the demo's containers, each explained as expected |
+//! | `cluster` | root, Go 1.26 | a real Kubernetes: pods explained, patched and seen getting ready |
 //! | `vm` | QEMU, Debian's archive | every eBPF program on other kernels |
 //!
 //! A ring that cannot run says why; with `CI=true` that is a failure. The last line counts everything.
@@ -12,7 +13,7 @@
 mod count;
 
 use crate::{
-    build, demo,
+    build, cluster, demo,
     progress::Progress,
     project::{Project, is_ci, root_is_missing},
     setup::{self, Purpose},
@@ -43,9 +44,14 @@ enum Ring {
     Kernel,
     /// The demo, compared with what is expected: root
     Demo,
+    /// A real Kubernetes on this machine, or yours by KUBECONFIG
+    Cluster,
     /// Other kernels under QEMU
     Vm,
 }
+
+/// In the order in which they run.
+const ALL: &[Ring] = &[Ring::Host, Ring::Kernel, Ring::Demo, Ring::Cluster, Ring::Vm];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -59,7 +65,7 @@ pub(crate) struct Arguments {
 
 /// The command.
 pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
-    let rings: &[Ring] = if arguments.rings.is_empty() { &[Ring::Host, Ring::Kernel, Ring::Demo, Ring::Vm] } else { &arguments.rings };
+    let rings: &[Ring] = if arguments.rings.is_empty() { ALL } else { &arguments.rings };
     let mut total = Count::default();
     for ring in rings {
         let started = Instant::now();
@@ -103,6 +109,7 @@ fn run_ring(project: &Project, ring: Ring) -> Result<Count> {
             cargo_test(project, KERNEL, &[("UNREADY_BIN_DIR", programs.as_os_str()), ("UNREADY_WORKLOADS_DIR", workloads.as_os_str())])
         }
         Ring::Demo => demonstrate(project),
+        Ring::Cluster => cluster::test(project),
         Ring::Vm => vm::test(project),
     }
 }
@@ -112,6 +119,7 @@ fn obstacle(ring: Ring) -> Option<String> {
         Ring::Host => None,
         Ring::Kernel => root_is_missing("test --ring kernel"),
         Ring::Demo => root_is_missing("test --ring demo"),
+        Ring::Cluster => root_is_missing("test --ring cluster"),
         Ring::Vm => (std::env::consts::ARCH != "x86_64").then(|| "the kernels are those of x86-64".to_owned()),
     }
 }
@@ -135,7 +143,7 @@ fn demonstrate(project: &Project) -> Result<Count> {
 }
 
 /// Passes the output of a command through, and adds up what `of_line` reads in it.
-fn counted(mut command: Command, of_line: fn(&str) -> Option<Count>) -> Result<(Count, bool)> {
+pub(crate) fn counted(mut command: Command, of_line: fn(&str) -> Option<Count>) -> Result<(Count, bool)> {
     let program = command.get_program().to_owned();
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().with_context(|| format!("{} cannot be started", program.display()))?;

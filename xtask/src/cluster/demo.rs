@@ -1,0 +1,157 @@
+//! The cluster's demo, and the ring of tests that is made of it.
+//!
+//! The program `unready-cluster-demo` does both: for people it tells what it does, with `--check` it compares and ends with
+//! `N passed, N failed`. It is given a kubeconfig, the folders of the programs and images, and, where the cluster is ours, its
+//! state, so that it can import images; `kubectl`, `helm` and `ctr` are first on its PATH.
+
+use super::{Place, Whose, place::become_it};
+use crate::{
+    demo, image,
+    progress::Progress,
+    project::{Project, root_is_missing},
+    setup::{self, Purpose},
+    test::{Count, counted},
+};
+use anyhow::{Context as _, Result, bail};
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+const PROGRESS: Progress = Progress::new("cluster");
+const PROGRAM: &str = "unready-cluster-demo";
+/// Where kubectl and Helm keep what they remember of a cluster: it goes when the cluster goes.
+const REMEMBERED: &[(&str, &str)] =
+    &[("KUBECACHEDIR", "kubectl"), ("HELM_CACHE_HOME", "helm/cache"), ("HELM_CONFIG_HOME", "helm/config"), ("HELM_DATA_HOME", "helm/data")];
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Passed on to the demo; `-- --help` lists what it takes
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    rest: Vec<String>,
+}
+
+/// `cargo xtask cluster demo`.
+pub(super) fn run(project: &Project, place: &Place, whose: &Whose, arguments: &Arguments) -> Result<()> {
+    if let (Whose::Ours, Some(reason)) = (whose, root_is_missing("cluster demo")) {
+        bail!("{reason}");
+    }
+    whose.say();
+    bring_up(project, place, whose)?;
+    become_it(prepare(project, place, whose)?.args(&arguments.rest))
+}
+
+/// The ring: facts about the cluster, then the demo, compared. What was not up before is taken away again.
+pub(crate) fn test(project: &Project) -> Result<Count> {
+    let place = Place::of(project)?;
+    let whose = Whose::by_environment(&place);
+    whose.say();
+    let stays = whose != Whose::Ours || place.is_up();
+    let count = bring_up(project, &place, &whose).and_then(|()| check(project, &place, &whose));
+    if !stays {
+        if !count.as_ref().is_ok_and(|count| count.failed == 0) {
+            keep_logs(&place.state.join("log"), &project.target.join("cluster-logs"))?;
+        }
+        finished(&mut place.script("down"), "the cluster could not be taken down")?;
+    }
+    count
+}
+
+fn bring_up(project: &Project, place: &Place, whose: &Whose) -> Result<()> {
+    match whose {
+        Whose::Ours => {
+            setup::ensure(project, Purpose::Cluster)?;
+            PROGRESS.open_step("up", || finished(&mut place.script("up"), "the cluster could not be started"))
+        }
+        // Whoever has a cluster need not be able to build one; the workloads are those of the demo.
+        Whose::Yours(_) => setup::ensure(project, Purpose::Demo),
+    }
+}
+
+fn check(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
+    let mut total = Count::default();
+    if *whose == Whose::Ours {
+        total += passed_and_failed(place.facts())?;
+    }
+    let mut demo = prepare(project, place, whose)?;
+    demo.arg("--check");
+    total += passed_and_failed(demo)?;
+    Ok(total)
+}
+
+/// Runs something that ends with `N passed, N failed`.
+fn passed_and_failed(command: Command) -> Result<Count> {
+    let name = command.get_program().display().to_string();
+    let (count, ok) = counted(command, Count::of_summary_line)?;
+    match (ok, count) {
+        (true, Count { passed: 0, failed: 0 }) => bail!("{name} did not say how many of its checks passed"),
+        (false, Count { failed: 0, passed }) => Ok(Count { passed, failed: 1 }),
+        (_, count) => Ok(count),
+    }
+}
+
+/// Build and images; returns the demo, ready to be started.
+fn prepare(project: &Project, place: &Place, whose: &Whose) -> Result<Command> {
+    let mut command = demo::build(project, PROGRAM)?;
+    command.arg("--images").arg(images(project)?);
+    match whose {
+        Whose::Ours => with_ours(&mut command, place)?,
+        Whose::Yours(kubeconfig) => with_yours(&mut command, place, kubeconfig)?,
+    }
+    Ok(command)
+}
+
+fn with_ours(command: &mut Command, place: &Place) -> Result<()> {
+    finished(place.script("build").arg("helm"), "Helm could not be built")?;
+    let state = &place.state;
+    command.arg("--kubeconfig").arg(place.kubeconfig()).arg("--state").arg(state);
+    command.env("PATH", first_on_path(&[state.join("bin")])?).env("KUBECONFIG", place.kubeconfig());
+    command.envs(REMEMBERED.iter().map(|(variable, folder)| (variable, state.join(folder))));
+    Ok(())
+}
+
+fn with_yours(command: &mut Command, place: &Place, kubeconfig: &Path) -> Result<()> {
+    let tools = [place.program("kubectl")?, place.program("helm")?];
+    let folders: Vec<PathBuf> = tools.iter().filter_map(|tool| tool.parent()).map(Path::to_owned).collect();
+    command.arg("--kubeconfig").arg(kubeconfig).env("PATH", first_on_path(&folders)?);
+    Ok(())
+}
+
+/// Agent, collector and CLI as images; the folder that they are in.
+fn images(project: &Project) -> Result<PathBuf> {
+    let written = image::build(project, &image::Arguments::of_this_machine(image::Profile::Release))?;
+    let folder = written.first().and_then(|image| image.path.parent()).map(Path::to_owned).context("no image was built")?;
+    Ok(folder)
+}
+
+/// PATH, with other folders before it.
+fn first_on_path(folders: &[PathBuf]) -> Result<OsString> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    env::join_paths(folders.iter().cloned().chain(env::split_paths(&path)))
+        .context("a folder with a colon in its name cannot be on the PATH")
+}
+
+fn finished(command: &mut Command, otherwise: &'static str) -> Result<()> {
+    let status = command.status().with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+    if !status.success() {
+        bail!("{otherwise} ({status}); the reason is above");
+    }
+    Ok(())
+}
+
+/// The daemons' logs outlive a cluster that is taken away after a failure.
+fn keep_logs(from: &Path, to: &Path) -> Result<()> {
+    if !from.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        fs::copy(entry.path(), to.join(entry.file_name())).with_context(|| format!("cannot keep {}", entry.path().display()))?;
+    }
+    PROGRESS.say(format_args!("the logs of its daemons are kept in {}", to.display()));
+    Ok(())
+}
