@@ -69,8 +69,8 @@ obstacles() {
     [ -n "$(cgroup2)" ] || die "no cgroup2 hierarchy is mounted: boot with systemd.unified_cgroup_hierarchy=1, or mount -t cgroup2 none /sys/fs/cgroup/unified"
     [ -z "$(cgroup_dirs kubepods)" ] || die "another kubelet's pods are on this machine ($(cgroup_dirs kubepods | head -1)): use its cluster by KUBECONFIG"
     for other in $POD_CIDR $SERVICE_CIDR; do
-        other=$(ip -o route show to root "$other" | grep -v "dev $BRIDGE " | head -1) || :
-        [ -z "$other" ] || die "this machine has a route for the cluster's own addresses: ${other%% }; take it away, or use another machine"
+        other=$(ip -o route show to root "$other" | grep -v "dev $BRIDGE " | sed '1!d;s/ *$//') || :
+        [ -z "$other" ] || die "this machine has a route for the cluster's own addresses: $other; take it away, or use another machine"
     done
 }
 # Also after a reboot, or when a test ended one of them.

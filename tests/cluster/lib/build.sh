@@ -112,11 +112,12 @@ build() {
     ) 9>"$CACHE/.lock"
     [ ! -d "$STATE/bin" ] || link_programs
 }
-# The programs under the names that they are called by, in the state's folder.
+# The programs under the names that they are called by, in the state's folder; those that are built.
 link_programs() {
-    local name kube containerd; kube=$(kube_dir) containerd=$(containerd_dir)
-    for name in etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl; do ln -sf "$kube/kube" "$STATE/bin/$name"; done
-    for name in containerd containerd-shim-runc-v2 ctr; do ln -sf "$containerd/$name" "$STATE/bin/$name"; done
-    ln -sf "$(runc_dir)/runc" "$STATE/bin/runc"
-    [ ! -d "$(helm_dir)" ] || ln -sf "$(helm_dir)/helm" "$STATE/bin/helm"
+    local name kube; kube=$(kube_dir)/kube
+    for name in etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl; do link "$kube" "$name"; done
+    for name in containerd containerd-shim-runc-v2 ctr; do link "$(containerd_dir)/$name" "$name"; done
+    link "$(runc_dir)/runc" runc
+    link "$(helm_dir)/helm" helm
 }
+link() { [ ! -e "$1" ] || ln -sf "$1" "$STATE/bin/$2"; }
