@@ -1,6 +1,15 @@
 //! What agent and collector share of the network.
 //!
+//! - [`tls`]: certificates from directories that change under us, and errors as sentences.
+//! - [`incoming`]: the server's side of a port, with or without TLS.
+//! - [`outgoing`]: the client's side.
 //! - [`http`]: a port with `/metrics`, `/livez` and `/readyz`.
+//!
+//! TLS is 1.2 or 1.3 by rustls with ring. What it refuses: certificates that no named authority signed (there is no list of
+//! public authorities), names that are not in the certificate, and anything that begins without TLS on a port that has it.
 #![forbid(unsafe_code)]
 
 pub mod http;
+pub mod incoming;
+pub mod outgoing;
+pub mod tls;

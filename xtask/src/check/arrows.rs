@@ -20,11 +20,26 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("unready-transport", &[]),
     ("unready-wire", &["unready-diagnosis", "unready-proto"]),
     ("unready-kubernetes", &["unready-diagnosis", "unready-proto"]),
-    ("unready-agent", &["unready-agent-common", "unready-diagnosis", "unready-ebpf-build", "unready-inspect", "unready-kubernetes", "unready-proto", "unready-transport", "unready-wire"]),
+    (
+        "unready-agent",
+        &[
+            "unready-agent-common",
+            "unready-diagnosis",
+            "unready-ebpf-build",
+            "unready-inspect",
+            "unready-kubernetes",
+            "unready-proto",
+            "unready-transport",
+            "unready-wire",
+        ],
+    ),
     ("unready-collector", &["unready-diagnosis", "unready-kubernetes", "unready-proto", "unready-transport", "unready-wire"]),
     ("unready", &["unready-agent", "unready-diagnosis", "unready-inspect", "unready-kubernetes", "unready-proto", "unready-wire"]),
     ("unready-workloads", &[]),
-    ("unready-tests", &["unready-agent", "unready-agent-common", "unready-collector", "unready-diagnosis", "unready-image", "unready-proto"]),
+    (
+        "unready-tests",
+        &["unready-agent", "unready-agent-common", "unready-collector", "unready-diagnosis", "unready-image", "unready-proto"],
+    ),
     ("xtask", &["unready-ebpf-build", "unready-image"]),
 ];
 

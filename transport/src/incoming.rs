@@ -1,0 +1,195 @@
+//! Connections to a port, with TLS or without, for a gRPC server.
+//!
+//! ```text
+//!   accept ─► plain: handed on
+//!      └────► TLS: handshake in its own task, at most HANDSHAKES at a time, PATIENCE each ─► handed on
+//!                       └─ failed: one sentence in the log for each peer and reason
+//! ```
+//!
+//! A slow or silent peer holds up nobody else. Dropping the [`Incoming`] closes the port.
+
+use crate::tls::{Blame, ServerTls, blame};
+use std::{
+    collections::HashSet,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, mpsc},
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_stream::Stream;
+use tonic::transport::server::{Connected, TcpConnectInfo};
+
+/// Handshakes under way at a time; more wait in the listener's queue.
+const HANDSHAKES: usize = 64;
+/// For a handshake.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between attempts to accept when the system has no descriptor left.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Connections handed on and not yet taken.
+const READY: usize = 16;
+/// Peers and reasons remembered, so that one that tries for ever is complained of once.
+const COMPLAINTS: usize = 256;
+
+/// A stream of connections.
+#[derive(Debug)]
+pub struct Incoming {
+    connections: mpsc::Receiver<Connection>,
+    task: JoinHandle<()>,
+}
+
+impl Incoming {
+    /// Accepts on `listener`; call inside a tokio runtime. Without `tls` connections are in the clear.
+    pub fn new(listener: TcpListener, tls: Option<Arc<ServerTls>>) -> Self {
+        let (ready, connections) = mpsc::channel(READY);
+        let task = tokio::spawn(accept(listener, tls, ready));
+        Self { connections, task }
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Stream for Incoming {
+    type Item = io::Result<Connection>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.connections.poll_recv(context).map(|connection| connection.map(Ok))
+    }
+}
+
+async fn accept(listener: TcpListener, tls: Option<Arc<ServerTls>>, ready: mpsc::Sender<Connection>) {
+    let (places, complaints) = (Arc::new(Semaphore::new(HANDSHAKES)), Arc::new(Complaints::default()));
+    loop {
+        // The semaphore is never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let (stream, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!("a connection cannot be accepted: {error}");
+                sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &tls else {
+            if ready.send(Connection::Plain(stream)).await.is_err() {
+                return;
+            }
+            continue;
+        };
+        let (config, ready, complaints) = (tls.config(), ready.clone(), Arc::clone(&complaints));
+        tokio::spawn(async move {
+            match timeout(PATIENCE, TlsAcceptor::from(config).accept(stream)).await {
+                Ok(Ok(stream)) => {
+                    let _ = ready.send(Connection::Tls(Box::new(stream))).await;
+                }
+                Ok(Err(error)) => complaints.tell(peer, &error),
+                Err(_) => tracing::debug!("{peer} connected and did not finish its TLS handshake within {} s", PATIENCE.as_secs()),
+            }
+            drop(place);
+        });
+    }
+}
+
+#[derive(Debug, Default)]
+struct Complaints(Mutex<HashSet<(IpAddr, String)>>);
+
+impl Complaints {
+    fn tell(&self, peer: SocketAddr, error: &io::Error) {
+        // A peer that connects and leaves is a probe of the port.
+        let Some(blame) = blame(error) else {
+            return tracing::debug!("the TLS handshake with {peer} ended: {error}");
+        };
+        let reason = match blame {
+            Blame::NotTls => "speaks without TLS, and this port has it; write https:// there".to_owned(),
+            Blame::Untrusted(what) => format!("{what} (ca.crt)"),
+            Blame::Other(what) => what,
+        };
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() >= COMPLAINTS {
+            told.clear();
+        }
+        if told.insert((peer.ip(), reason.clone())) {
+            tracing::warn!("{peer} is refused: it {reason}");
+        }
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub enum Connection {
+    /// In the clear.
+    Plain(TcpStream),
+    /// Encrypted.
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Connected for Connection {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        match self {
+            Self::Plain(stream) => stream.connect_info(),
+            Self::Tls(stream) => stream.get_ref().0.connect_info(),
+        }
+    }
+}
+
+macro_rules! either {
+    ($self:ident, $stream:ident => $call:expr) => {
+        match $self.get_mut() {
+            Self::Plain(stream) => {
+                let $stream = Pin::new(stream);
+                $call
+            }
+            Self::Tls(stream) => {
+                let $stream = Pin::new(stream.as_mut());
+                $call
+            }
+        }
+    };
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_read(context, buffer))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        either!(self, stream => stream.poll_write(context, buffer))
+    }
+
+    fn poll_write_vectored(self: Pin<&mut Self>, context: &mut Context<'_>, buffers: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        either!(self, stream => stream.poll_write_vectored(context, buffers))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Plain(stream) => stream.is_write_vectored(),
+            Self::Tls(stream) => stream.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_flush(context))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        either!(self, stream => stream.poll_shutdown(context))
+    }
+}
