@@ -44,6 +44,12 @@ pub(super) fn run(project: &Project, place: &Place, whose: &Whose, arguments: &A
     become_it(prepare(project, place, whose)?.args(&arguments.rest))
 }
 
+/// What keeps the ring from running: only our own cluster needs root.
+pub(crate) fn obstacle(project: &Project) -> Option<String> {
+    let place = Place::of(project).ok()?;
+    (Whose::by_environment(&place) == Whose::Ours).then(|| root_is_missing("test --ring cluster"))?
+}
+
 /// The ring: facts about the cluster, then the demo, compared. What was not up before is taken away again.
 pub(crate) fn test(project: &Project) -> Result<Count> {
     let place = Place::of(project)?;
@@ -154,4 +160,46 @@ fn keep_logs(from: &Path, to: &Path) -> Result<()> {
     }
     PROGRESS.say(format_args!("the logs of its daemons are kept in {}", to.display()));
     Ok(())
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may end on the first surprise")]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn checks_count_by_their_summary_and_their_status() {
+        let count = |script| passed_and_failed(shell(script));
+        assert_eq!(count("echo ok; echo 3 passed, 0 failed").unwrap(), Count { passed: 3, failed: 0 });
+        assert_eq!(count("echo 3 passed, 2 failed; exit 1").unwrap(), Count { passed: 3, failed: 2 });
+        assert_eq!(count("echo 3 passed, 0 failed; exit 1").unwrap(), Count { passed: 3, failed: 1 }, "it failed after its count");
+        assert_eq!(count("exit 1").unwrap(), Count { passed: 0, failed: 1 });
+        assert!(count("true").is_err(), "nothing was checked");
+    }
+
+    #[test]
+    fn the_clusters_tools_come_first() {
+        let path = first_on_path(&[PathBuf::from("/cluster/bin")]).unwrap();
+        assert_eq!(env::split_paths(&path).next(), Some(PathBuf::from("/cluster/bin")));
+        assert!(env::split_paths(&path).count() > 1);
+        assert!(first_on_path(&[PathBuf::from("/a:b")]).is_err());
+    }
+
+    #[test]
+    fn logs_outlive_the_cluster() {
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("log"), folder.path().join("kept"));
+        keep_logs(&from, &to).unwrap();
+        assert!(!to.exists());
+        fs::create_dir(&from).unwrap();
+        fs::write(from.join("kubelet.log"), "the reason").unwrap();
+        keep_logs(&from, &to).unwrap();
+        assert_eq!(fs::read_to_string(to.join("kubelet.log")).unwrap(), "the reason");
+    }
 }

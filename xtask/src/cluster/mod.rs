@@ -17,7 +17,7 @@ use crate::{
     setup::{self, Purpose},
 };
 use anyhow::{Result, bail};
-pub(crate) use demo::test;
+pub(crate) use demo::{obstacle, test};
 use place::{Place, Whose, become_it};
 use std::{ffi::OsString, path::PathBuf};
 

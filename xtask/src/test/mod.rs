@@ -90,7 +90,7 @@ pub(crate) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
 }
 
 fn run_ring(project: &Project, ring: Ring) -> Result<Count> {
-    if let Some(reason) = obstacle(ring) {
+    if let Some(reason) = obstacle(project, ring) {
         PROGRESS.say(format_args!("ring {ring:?} cannot run here: {reason}"));
         let failed = u64::from(is_ci());
         return Ok(Count { passed: 0, failed });
@@ -114,12 +114,12 @@ fn run_ring(project: &Project, ring: Ring) -> Result<Count> {
     }
 }
 
-fn obstacle(ring: Ring) -> Option<String> {
+fn obstacle(project: &Project, ring: Ring) -> Option<String> {
     match ring {
         Ring::Host => None,
         Ring::Kernel => root_is_missing("test --ring kernel"),
         Ring::Demo => root_is_missing("test --ring demo"),
-        Ring::Cluster => root_is_missing("test --ring cluster"),
+        Ring::Cluster => cluster::obstacle(project),
         Ring::Vm => (std::env::consts::ARCH != "x86_64").then(|| "the kernels are those of x86-64".to_owned()),
     }
 }
