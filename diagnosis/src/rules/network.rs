@@ -3,6 +3,7 @@
 use super::{
     Context, Failure, Finding,
     files::{Setting, finding, gap, walk_of, walks},
+    spec,
     words::{self, layer},
 };
 use crate::{
@@ -72,9 +73,11 @@ fn taken(found: &mut Finding, failure: &Failure, context: &Context<'_>, port: u1
     let who = who_listens(listener);
     let since =
         listener.since.map(|since| format!(", which started {} before", words::duration(failure.first.since(since)))).unwrap_or_default();
+    let whose = listener.cgroup_path.as_deref().and_then(|path| spec::rights::owner_of_cgroup(context, path));
     let of = match (itself, own, listener.cgroup_path.as_deref()) {
         (true, ..) => "the very process that asked for it".to_owned(),
         (_, true, _) => format!("{who} of this container{since}"),
+        (_, _, Some(_)) if whose.is_some() => format!("{who} of {}{since}", whose.clone().unwrap_or_default()),
         (_, _, Some(path)) if path.len() > 1 => format!("{who} of cgroup {path}{since}"),
         (_, _, Some(_) | None) => format!("{who}{since}"),
     };
@@ -98,6 +101,9 @@ fn taken(found: &mut Finding, failure: &Failure, context: &Context<'_>, port: u1
         }
         (_, false) => format!("Stop {who}, or give the program another port than {port}."),
     };
+    if !own {
+        spec::rights::taken_port(found, context, port, whose.as_deref());
+    }
     found.proved = true;
 }
 
@@ -165,6 +171,9 @@ fn refused(failure: &Failure, context: &Context<'_>, address: &str, port: u16) -
     };
     found.explanation = vec![format!("{who} binds port {port} without CAP_NET_BIND_SERVICE"), limit];
     found.remedy.text = low_port_remedy(failure, port, Setting::of(context.workload));
+    if first.is_some() {
+        spec::rights::low_port(&mut found, failure, context, port);
+    }
     found.proved = first.is_some();
     found
 }

@@ -11,7 +11,7 @@ use crate::{
     permission::{Attempt, Denial, Doubt, Judgement, Layer, Role, judge},
     question::{Component, FileKind, Question, Walk},
     record::{Call, Errno, PathArg},
-    rules::{Context, Failure, Finding, words, words::layer},
+    rules::{Context, Failure, Finding, spec, words, words::layer},
 };
 
 pub(super) fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Question> {
@@ -34,8 +34,9 @@ pub(in crate::rules) fn on_paths(failure: &Failure, context: &Context<'_>) -> Fi
     let walked: Vec<(Role, &PathArg, &Walk)> =
         paths.iter().filter_map(|(role, path)| Some((*role, path, walk_of(context, path)?))).collect();
     for (role, path, walk) in &walked {
-        if let Judgement::Denied(denial) = judge(&attempt(failure, *role, path, walk)) {
-            return denied(failure, context, path, walk, &denial);
+        let attempt = attempt(failure, *role, path, walk);
+        if let Judgement::Denied(denial) = judge(&attempt) {
+            return denied(failure, context, path, &attempt, &denial);
         }
     }
     match walked.as_slice() {
@@ -52,17 +53,21 @@ pub(in crate::rules) fn attempt<'a>(failure: &'a Failure, role: Role, path: &'a 
     Attempt { call: call.call, arg: call.arg, errno: call.errno, creds: &call.creds, given: &path.path, role, walk }
 }
 
-fn denied(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk, denial: &Denial) -> Finding {
+fn denied(failure: &Failure, context: &Context<'_>, path: &PathArg, attempt: &Attempt<'_>, denial: &Denial) -> Finding {
     let setting = Setting::of(context.workload);
+    let walk = attempt.walk;
     let mut finding = about(Cause::PermissionDenied, &layer_words(&denial.layer), &name_of(path, Some(walk)), failure);
     finding.explanation = denied_words::reasons(failure, walk, denial);
-    finding.explanation.extend(whereabouts(walk, &denial.at, setting));
+    if context.spec.is_none() {
+        finding.explanation.extend(whereabouts(walk, &denial.at, setting));
+    }
     finding.explanation.extend(denial.doubt.map(|doubt| match doubt {
         Doubt::Groups => "the process has more groups than were captured; one of them may change this".to_owned(),
         Doubt::IdMap => "the map of its user namespace could not be read any more: this is what remains, not what was seen".to_owned(),
     }));
     finding.remedy.text = remedies::for_denial(failure, walk, denial, setting);
     finding.evidence = vec![file_fact(&denial.at, walk), mount_fact(&denial.at.mount, walk)];
+    spec::denied::explain(&mut finding, failure, context, attempt, denial);
     finding.proved = denial.doubt.is_none() && is_live(walk) && !matches!(denial.layer, Layer::Sysctl(_));
     finding
 }
@@ -117,6 +122,9 @@ fn permitted(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Wa
     let on = decisive(walk).map(|c| format!(" on {}, which is {}", words::component(c), words::owner_mode(c))).unwrap_or_default();
     finding.explanation = vec![format!("the mode bits permit it: {who}{on}")];
     finding.explanation.extend(reasons);
+    if matches!(layer, layer::SECCOMP | layer::LSM) {
+        spec::rights::confined(&mut finding, context);
+    }
     finding.remedy.text = remedy;
     finding.evidence = decisive(walk).map(|c| vec![file_fact(c, walk), mount_fact(&c.mount, walk)]).unwrap_or_default();
     finding

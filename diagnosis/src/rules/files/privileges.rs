@@ -6,7 +6,7 @@ use crate::{
     permission::{Capability, rights},
     question::{Answer, Question, Walk},
     record::{Call, Errno},
-    rules::{Context, Failure, Finding, words, words::layer},
+    rules::{Context, Failure, Finding, spec, words, words::layer},
     verdict::SubjectKind,
 };
 
@@ -32,6 +32,11 @@ pub(super) fn explain(failure: &Failure, context: &Context<'_>) -> Option<Findin
     found.explanation = vec![format!("{who} wants to {}, which needs {capability}", intent(failure))];
     found.explanation.extend(reasons);
     found.remedy.text = remedy(failure, capability, lacks, Setting::of(context.workload));
+    if lacks {
+        spec::rights::lacking(&mut found, failure, context, capability);
+    } else {
+        spec::rights::confined(&mut found, context);
+    }
     // The capabilities are those of the very moment of the failure: nothing has to be looked at again.
     found.proved = lacks;
     Some(found)

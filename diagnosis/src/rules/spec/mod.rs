@@ -1,3 +1,39 @@
 //! What the pod's manifest says of a failure, and the change of it that helps.
+//!
+//! The rules find out what failed from the kernel and the live file system alone. Here the manifest is laid beside it:
+//! where the path comes from ([`place`]), which fields bear on the rights of the process ([`chain`]), and what has to change
+//! in the spec, as text and as a patch of the owner ([`patch`]). A change is proposed only if the judgement, repeated with
+//! what the kubelet would make of it, no longer refuses ([`simulate`]).
 
+mod chain;
+pub(in crate::rules) mod denied;
 pub mod patch;
+pub(in crate::rules) mod place;
+pub(in crate::rules) mod rights;
+mod simulate;
+pub(in crate::rules) mod written;
+
+use crate::{
+    pod::KeyPath,
+    rules::{Finding, Spec},
+};
+use serde_json::{Value, json};
+
+/// Makes a change of the manifest the remedy: in words, as a patch of the owner, and with what must be done beside it.
+fn change(finding: &mut Finding, spec: &Spec<'_>, text: String, fragment: Value) {
+    finding.remedy.text = text;
+    let is_empty = fragment.as_object().is_none_or(serde_json::Map::is_empty);
+    if !is_empty {
+        finding.remedy.patch = patch::strategic(spec.pod, fragment);
+        finding.remedy.also.extend(patch::caveats(spec.pod));
+    }
+}
+
+/// An entry of `items`, which a patch must give as a whole.
+fn item(item: &KeyPath, mode: Option<u32>) -> Value {
+    let mut entry = json!({ "key": item.key, "path": item.path });
+    if let Some(mode) = mode {
+        entry["mode"] = json!(mode);
+    }
+    entry
+}

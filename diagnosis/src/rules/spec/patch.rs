@@ -62,17 +62,17 @@ fn target(pod: &Pod) -> Option<(&Owner, &'static [&'static str])> {
 pub fn strategic(pod: &Pod, spec: Value) -> Option<Patch> {
     let (owner, path) = target(pod)?;
     let spec = path[1..].iter().rev().fold(spec, |inner, name| json!({ *name: inner }));
-    Some(whole(pod, owner, spec))
+    Some(whole(pod, owner, &spec))
 }
 
 /// The same with another change of the owner's own spec: `{"strategy": {"type": "Recreate"}}`.
-pub fn strategic_with(pod: &Pod, spec: Value, of_owner: Value) -> Option<Patch> {
+pub fn strategic_with(pod: &Pod, spec: Value, of_owner: &Value) -> Option<Patch> {
     let mut patch = strategic(pod, spec)?;
-    join(&mut patch.body, json!({ "spec": of_owner }));
+    join(&mut patch.body, json!({ "spec": of_owner.clone() }));
     Some(patch)
 }
 
-fn whole(pod: &Pod, owner: &Owner, spec: Value) -> Patch {
+fn whole(pod: &Pod, owner: &Owner, spec: &Value) -> Patch {
     let body = json!({
         "apiVersion": owner.api_version,
         "kind": owner.kind,
@@ -219,10 +219,7 @@ pub fn fs_group_caveats(pod: &Pod, claims: &[Claim]) -> Vec<String> {
 
 /// Names of the claims that the pod uses.
 fn claims_of(pod: &Pod) -> impl Iterator<Item = &str> {
-    pod.volumes.iter().filter_map(|volume| match &volume.source {
-        VolumeSource::Claim { name, .. } => Some(name.as_str()),
-        _ => None,
-    })
+    pod.volumes.iter().filter_map(|volume| if let VolumeSource::Claim { name, .. } = &volume.source { Some(name.as_str()) } else { None })
 }
 
 fn is_for_one_node(claim: &Claim) -> bool {

@@ -134,7 +134,7 @@ fn a_strategy_goes_beside_the_template() {
     let patch = strategic_with(
         &pod_of("apps/v1", "Deployment", "RollingUpdate"),
         fragment(),
-        json!({ "strategy": { "type": "Recreate", "rollingUpdate": null } }),
+        &json!({ "strategy": { "type": "Recreate", "rollingUpdate": null } }),
     );
     let spec = &patch.unwrap().body["spec"];
     assert_eq!((spec["strategy"]["type"].as_str(), &spec["template"]["spec"]), (Some("Recreate"), &fragment()));
