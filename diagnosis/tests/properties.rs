@@ -34,6 +34,8 @@ const SMALL: Config = Config {
     containers: 8,
     failures: 6,
     questions: 10,
+    pods: 4,
+    kernel: true,
 };
 
 /// What a container may hold beside what [`Config`] bounds: lines of stderr, helpers of the runtime, itself.

@@ -45,6 +45,13 @@ impl Questions {
         }
     }
 
+    /// Wants to know something for the container's own sake.
+    pub(crate) fn want_alone(&mut self, question: Question, limit: usize) {
+        if self.asked.len() < limit {
+            self.asked.push(Asked { question, id: None, answer: None, wanted_by: Vec::new() });
+        }
+    }
+
     /// The questions that have no id yet.
     pub(crate) fn take_new(&self) -> Vec<Question> {
         self.asked.iter().filter(|asked| asked.id.is_none()).map(|asked| asked.question.clone()).collect()

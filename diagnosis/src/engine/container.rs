@@ -4,6 +4,7 @@ use super::{
     Config,
     ask::{Questions, SymptomKey},
     judge::LAST_WORD,
+    place,
 };
 use crate::{
     attribution::{Place, Runtime},
@@ -105,14 +106,17 @@ pub(crate) struct Container {
     pub(crate) scheduled: Option<BootNanos>,
     removed: bool,
     pub(super) dropped: bool,
+    pub(crate) place: place::Place,
 }
 
 impl Container {
     /// `None` for a cgroup that can be no container: a pod's own, or one of unknown pattern that was there before us.
     pub(crate) fn new(id: CgroupId, path: &str, place: Place, existing: bool, now: BootNanos) -> Option<Self> {
         let name = path.rsplit('/').next().unwrap_or(path).to_owned();
+        let mut of_pod = place::Place { existing, ..place::Place::default() };
         let (workload, confirmed) = match place {
             Place::Container { runtime, pod_uid, container_id } => {
+                of_pod.pod_uid = pod_uid.clone().unwrap_or_default();
                 let container = if pod_uid.is_some() { String::new() } else { container_id.clone() };
                 (workload(runtime, pod_uid.unwrap_or_default(), container, container_id), true)
             }
@@ -148,6 +152,7 @@ impl Container {
             scheduled: None,
             removed: false,
             dropped: false,
+            place: of_pod,
         })
     }
 
@@ -293,7 +298,7 @@ impl Container {
             self.completeness.suppressed = self.completeness.suppressed.saturating_add(1);
             return;
         }
-        let by_runtime = self.main.is_none();
+        let by_runtime = self.main.is_none() && !self.place.revived;
         self.failures.push(Failure { call, first: now, last: now, count: 1, by_runtime });
     }
 
@@ -327,6 +332,7 @@ impl Container {
     /// Healthy from here on: what was said of this start is over.
     pub(crate) fn became_ready(&mut self, now: BootNanos) {
         self.was_ready = true;
+        self.place.got_well = true;
         self.settle();
         for spoken in &mut self.spoken {
             if spoken.verdict.resolved_at.is_none() {

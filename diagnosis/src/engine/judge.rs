@@ -38,6 +38,9 @@ pub(crate) fn advance(container: &mut Container, config: &Config, now: BootNanos
         }
         let candidates = candidates(container, pending.trigger, config, now);
         ask_for(container, &candidates, config);
+        if container.awaits_its_pod(pending.since, now) {
+            return;
+        }
         let open = candidates.iter().any(|(key, _)| container.asked.is_open(*key));
         if !open || now >= pending.deadline(config) {
             let said = speak(container, &candidates, config);
@@ -60,8 +63,9 @@ fn ask_on(container: &mut Container, config: &Config) {
 fn candidates(container: &Container, trigger: Trigger, config: &Config, now: BootNanos) -> Vec<(SymptomKey, i32)> {
     let end = container.end.map_or(now, |(at, _)| at);
     let alive = matches!(trigger, Trigger::GiveUp | Trigger::Retry);
+    let stays = container.probe.is_some() || container.must_stay();
     let threshold = if alive && container.probe.is_none() { ALIVE_THRESHOLD } else { weight::THRESHOLD };
-    let ended_well = trigger == Trigger::Exit && container.probe.is_none() && container.end.is_some_and(|(_, status)| status.is_success());
+    let ended_well = trigger == Trigger::Exit && !stays && container.end.is_some_and(|(_, status)| status.is_success());
     let calls = if ended_well { 0 } else { container.failures.len() }; // whatever failed on the way, it was no reason
     let mut found: Vec<(SymptomKey, i32)> = (0..calls)
         .map(SymptomKey::Call)
@@ -96,7 +100,9 @@ fn is_others_doing(container: &Container) -> bool {
         ExitStatus::Signal(signal) => matches!(signal, SIGINT | SIGKILL | SIGTERM),
         ExitStatus::Code(code) => code == 128 + SIGTERM || code == 128 + SIGINT,
     };
-    (stopped && (!container.is_local_run() || container.gave_up)) || (container.was_ready && status.is_success())
+    (stopped && (!container.is_local_run() || container.gave_up))
+        || (container.was_ready && status.is_success() && !container.must_stay())
+        || container.may_have_been_stopped()
 }
 
 fn weigh(symptom: Symptom<'_>, context: &Context<'_>, end: BootNanos) -> Option<i32> {
@@ -214,7 +220,7 @@ impl Container {
             probe: self.probe.as_deref(),
             was_ready: self.was_ready,
             clock: config.clock,
-            spec: None,
+            spec: self.spec(),
         };
         Some(with(symptom, &context))
     }

@@ -18,8 +18,12 @@
 mod ask;
 mod container;
 mod judge;
+mod place;
+mod pods;
 mod timing;
 mod verdicts;
+
+pub use verdicts::{of_owner, of_pod};
 
 use crate::{
     attribution::{self, Place},
@@ -53,6 +57,10 @@ pub struct Config {
     pub failures: usize,
     /// Questions asked a container.
     pub questions: usize,
+    /// Pods kept.
+    pub pods: usize,
+    /// There is evidence from the kernel; without it, the API server's account is all there is.
+    pub kernel: bool,
 }
 
 impl Default for Config {
@@ -66,6 +74,8 @@ impl Default for Config {
             containers: 2048,
             failures: 512,
             questions: 96,
+            pods: 1024,
+            kernel: true,
         }
     }
 }
@@ -82,6 +92,7 @@ pub struct Engine {
     by_path: BTreeMap<String, CgroupId>,
     /// Process ids that the kernel chose to end, until their exit tells the cgroup.
     victims: VecDeque<(u32, BootNanos, CgroupId)>,
+    pods: pods::Pods,
     questions: BTreeMap<QuestionId, CgroupId>,
     next_question: u64,
     timers: BTreeSet<(BootNanos, CgroupId)>,
@@ -114,7 +125,7 @@ impl Engine {
 
     /// When [`Engine::handle_timeout`] is next due.
     pub fn poll_timeout(&self) -> Option<BootNanos> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.first().map(|(at, _)| *at).into_iter().chain(self.pods.poll_timeout()).min()
     }
 
     /// The next output.
@@ -128,6 +139,7 @@ impl Engine {
             + self.victims.len()
             + self.questions.len()
             + self.timers.len()
+            + self.pods.footprint()
             + self.outputs.len()
             + self.containers.values().map(Container::footprint).sum::<usize>()
     }
@@ -182,15 +194,14 @@ impl Engine {
         }
     }
 
-    /// The pods of this node have changed.
-    pub fn handle_pods(&mut self, _change: crate::cluster::PodChange, _now: BootNanos) {}
-
-    /// The cluster has answered.
-    pub fn handle_cluster_answer(&mut self, _id: QuestionId, _answer: crate::cluster::ClusterAnswer, _now: BootNanos) {}
-
     /// An answer has come; one to a question that nobody waits for any more is ignored.
     pub fn handle_answer(&mut self, id: QuestionId, answer: Answer, now: BootNanos) {
         if let Some(cgroup) = self.questions.remove(&id) {
+            if let Answer::Identity(who) = &answer {
+                let who = who.clone();
+                self.with(cgroup, now, |container, _| container.identified(who));
+                self.introduce(cgroup, now);
+            }
             self.with(cgroup, now, |container, _| container.asked.answered(id, answer));
         }
     }
@@ -213,6 +224,12 @@ impl Engine {
             self.timers.remove(&(at, cgroup));
             self.with(cgroup, now, |_, _| ());
         }
+        self.pod_timeouts(now);
+    }
+
+    fn next_question_id(&mut self) -> QuestionId {
+        self.next_question += 1;
+        QuestionId(self.next_question)
     }
 
     fn owner(&self, cgroup: CgroupId) -> CgroupId {
@@ -234,19 +251,29 @@ impl Engine {
         change(container, now);
         judge::advance(container, &self.config, now);
         for question in container.asked.take_new() {
-            let question_id = QuestionId(self.next_question);
             self.next_question += 1;
+            let question_id = QuestionId(self.next_question);
             container.asked.sent(question_id, &question);
             self.questions.insert(question_id, id);
             self.outputs.push_back(Output::Ask(question_id, question));
         }
-        self.outputs.extend(container.outputs.drain(..));
+        let (outputs, uid) = (std::mem::take(&mut container.outputs), container.place.pod_uid.clone());
+        let well = std::mem::take(&mut container.place.got_well).then(|| container.workload.container.clone());
+        let wants_claims = container.pending.is_some() && container.place.spec.is_some();
         if container.is_forgotten() {
             self.forget(id);
         } else if let Some(due) = container.due(&self.config, now) {
             let due = due.max(now.after(TICK)); // whatever a container claims: time must pass between two looks at it
             container.scheduled = Some(due);
             self.timers.insert((due, id));
+        }
+        if uid.is_empty() {
+            self.outputs.extend(outputs);
+        } else {
+            self.speak_for_pod(&uid, outputs, well, now);
+            if wants_claims {
+                self.want_claims(&uid, now);
+            }
         }
     }
 
@@ -275,12 +302,19 @@ impl Engine {
             return;
         };
         self.outputs.push_back(Output::Attention(id, Some(container.level())));
+        let in_pod = !container.place.pod_uid.is_empty();
+        if in_pod && self.pods.in_cluster && !existing {
+            container.ask_who(self.config.questions);
+        }
         if let Some(due) = container.due(&self.config, now) {
             container.scheduled = Some(due);
             self.timers.insert((due, id));
         }
         self.by_path.insert(path, id);
         self.containers.insert(id, container);
+        if in_pod {
+            self.introduce(id, now);
+        }
     }
 
     fn cgroup_removed(&mut self, id: CgroupId, now: BootNanos) {

@@ -26,14 +26,14 @@ impl Container {
         if self.phase != Phase::Started || self.is_local_run() {
             return;
         }
-        if self.listeners.iter().any(|(_, since)| now.since(*since) >= config.ready_after) {
+        if !self.is_probed(now) && self.listeners.iter().any(|(_, since)| now.since(*since) >= config.ready_after) {
             self.became_ready(now);
         } else if let Some(index) = self.retried(now) {
             let spoken = self.spoken.iter().any(|spoken| spoken.symptom == SymptomKey::Call(index));
             if self.pending.is_none() && !spoken {
                 self.consider(Trigger::Retry, now);
             }
-        } else if now.since(self.quiet_since) >= config.settle_after {
+        } else if now.since(self.quiet_since) >= self.quiet_for(config.settle_after) {
             self.settle();
         }
     }
@@ -58,11 +58,17 @@ impl Container {
     pub(crate) fn due(&self, config: &Config, now: BootNanos) -> Option<BootNanos> {
         let confirm = (!self.confirmed).then(|| self.created.after(config.confirm_within));
         let answers = self.pending.as_ref().filter(|_| self.confirmed).map(|pending| {
-            if self.may_still_speak(pending.since, now) { pending.since.after(LAST_LINES) } else { pending.deadline(config) }
+            if self.may_still_speak(pending.since, now) {
+                pending.since.after(LAST_LINES)
+            } else {
+                pending.deadline(config).max(self.pod_awaited_until(pending.since))
+            }
         });
         let running = self.phase == Phase::Started && !self.is_local_run();
-        let ready = self.listeners.iter().map(|(_, since)| since.after(config.ready_after)).min().filter(|_| running);
-        let settle = running.then(|| self.quiet_since.after(config.settle_after).max(self.busy_until()));
+        let told = self.pod_awaited_until(self.created); // by then it is known whether the kubelet probes it
+        let ready = self.listeners.iter().map(|(_, since)| since.after(config.ready_after).max(told)).min();
+        let ready = ready.filter(|_| running && self.spec().is_none_or(|spec| spec.container.readiness.is_none()));
+        let settle = running.then(|| self.quiet_since.after(self.quiet_for(config.settle_after)).max(self.busy_until()));
         [confirm, answers, ready, settle].into_iter().flatten().min()
     }
 }

@@ -1,10 +1,16 @@
 //! From a finding to a verdict: identity, times, evidence, and how sure one may be.
 
-use super::{ask::SymptomKey, container::Container};
+use super::{
+    ask::SymptomKey,
+    container::Container,
+    pods::{NO_CGROUP, boot},
+};
 use crate::{
+    platform::{OwnerState, PodFinding},
+    pod::Pod,
     rules::{Failure, Finding, weight, words},
-    units::BootNanos,
-    verdict::{Confidence, Evidence, EvidenceKind, Verdict},
+    units::{BootNanos, ClockAnchor},
+    verdict::{Completeness, Confidence, Evidence, EvidenceKind, Verdict, Workload},
 };
 
 /// Other failures that are shown beside the one that is blamed.
@@ -24,7 +30,8 @@ pub(crate) const fn confidence(score: i32, proved: bool, rival: bool) -> Confide
 /// Puts a verdict together. Lost events make a certain one likely (design §1).
 pub(crate) fn make(container: &Container, symptom: SymptomKey, finding: &Finding, confidence: Confidence) -> Verdict {
     let mut completeness = container.completeness;
-    completeness.unanswered = container.asked.unanswered(symptom).saturating_add(container.asked.refused);
+    completeness.unanswered =
+        container.asked.unanswered(symptom).saturating_add(container.asked.refused).saturating_add(podless(container));
     let confidence = if completeness.lost > 0 { confidence.min(Confidence::Likely) } else { confidence };
     let (first_seen, last_seen, count) = span(container, symptom);
     Verdict {
@@ -88,17 +95,76 @@ fn call_evidence(failure: &Failure) -> Evidence {
     Evidence { at: failure.first, kind: EvidenceKind::Call, text: words::failure(failure) }
 }
 
-/// Stable over repetitions: FNV-1a (64 bits) of whose start it is, the cause and the subject.
+/// 1 when the pod was waited for in vain.
+fn podless(container: &Container) -> u32 {
+    let place = &container.place;
+    u32::from(place.in_cluster && !place.pod_uid.is_empty() && place.spec.is_none())
+}
+
+/// A verdict on a pod, from what the API server says of it. Its times are that server's.
+pub fn of_pod(pod: &Pod, found: &PodFinding, clock: ClockAnchor) -> Verdict {
+    let PodFinding { finding, container, confidence, since, last, count } = found;
+    let container = container.as_deref().and_then(|name| pod.container(name));
+    let moment = |at: u64| if at == 0 { BootNanos(0) } else { boot(at, clock) };
+    let workload = Workload {
+        namespace: pod.namespace.clone(),
+        pod: pod.name.clone(),
+        pod_uid: pod.api_uid.clone(),
+        container: container.map(|container| container.name.clone()).unwrap_or_default(),
+        kind: container.map(|container| container.kind),
+        image: container.map(|container| container.image.clone()).unwrap_or_default(),
+        owner: pod.owner.clone(),
+        restarts: container.and_then(|container| pod.status_of(&container.name)).map_or(0, |status| status.restarts),
+        ..Workload::default()
+    };
+    Verdict {
+        id: hash(&identity_in_pod(&pod.api_uid, &workload.container, finding)),
+        cause: finding.cause,
+        layer: finding.layer.clone(),
+        severity: finding.severity,
+        confidence: *confidence,
+        completeness: Completeness::default(),
+        subject: finding.subject.clone(),
+        workload,
+        cgroup: NO_CGROUP,
+        summary: finding.summary.clone(),
+        explanation: finding.explanation.clone(),
+        remedy: finding.remedy.clone(),
+        evidence: finding.evidence.iter().map(|fact| Evidence { at: moment(fact.at.0), ..fact.clone() }).collect(),
+        first_seen: moment(*since),
+        last_seen: moment(*last),
+        count: *count,
+        resolved_at: None,
+    }
+}
+
+/// A verdict on an owner that has no pod, or too few.
+pub fn of_owner(state: &OwnerState, found: &PodFinding, clock: ClockAnchor) -> Verdict {
+    let nobody = Pod { namespace: state.namespace.clone(), api_uid: state.uid.clone(), owner: Some(state.owner.clone()), ..Pod::default() };
+    let mut verdict = of_pod(&nobody, found, clock);
+    verdict.workload.pod_uid.clear(); // the uid is the owner's
+    verdict
+}
+
+/// What a verdict of a named container is told apart by. Not by the start: a container that fails again of the same is one
+/// finding, counted on.
+fn identity_in_pod<'a>(pod_uid: &'a str, container: &'a str, finding: &'a Finding) -> [&'a str; 5] {
+    [pod_uid, container, finding.cause.code(), finding.subject.kind.word(), &finding.subject.name]
+}
+
 fn id(container: &Container, finding: &Finding) -> String {
+    let workload = &container.workload;
+    if !workload.pod_uid.is_empty() && !workload.container.is_empty() {
+        return hash(&identity_in_pod(&workload.pod_uid, &workload.container, finding));
+    }
     let cgroup = container.id.to_string();
-    let parts = [
-        container.workload.pod_uid.as_str(),
-        cgroup.as_str(),
-        container.workload.container_id.as_str(),
-        finding.cause.code(),
-        finding.subject.kind.word(),
-        finding.subject.name.as_str(),
-    ];
+    let parts =
+        [&workload.pod_uid, &cgroup, &workload.container_id, finding.cause.code(), finding.subject.kind.word(), &finding.subject.name];
+    hash(&parts)
+}
+
+/// Stable over repetitions and releases: FNV-1a, 64 bits, of the parts with a zero byte after each.
+fn hash(parts: &[&str]) -> String {
     let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
     for byte in parts.iter().flat_map(|part| part.bytes().chain([0])) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

@@ -13,6 +13,7 @@ use crate::{
     rules::Finding,
     verdict::Confidence,
 };
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// All that is known of a pod.
@@ -72,7 +73,8 @@ pub fn waiting(scene: &Scene<'_>) -> Option<String> {
 }
 
 /// An owner, as far as the number of its pods tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct OwnerState {
     /// Who it is: the top of the chain.
     pub owner: Owner,

@@ -9,6 +9,7 @@
 
 pub mod arbitrary;
 pub mod play;
+pub mod pod;
 pub mod scenario;
 pub mod step;
 pub mod world;

@@ -2,6 +2,7 @@
 //! Several scenarios may be cast at once, each as a container of its own.
 
 use super::{
+    pod::{self, Story},
     scenario::Scenario,
     step::{Reader, START},
     world::Moment,
@@ -13,9 +14,11 @@ use std::{
 };
 use unready_diagnosis::{
     Engine, Input, Output,
-    engine::Config,
+    cluster::ClusterAnswer,
+    engine::{Config, of_owner},
     input::RunChange,
-    question::{Answer, Question, QuestionId},
+    platform,
+    question::{Answer, PodAnnotations, Question, QuestionId},
     record::Record,
     units::{BootNanos, CgroupId, ClockAnchor},
     verdict::Verdict,
@@ -80,6 +83,16 @@ impl Cast<'_> {
         CgroupId(4242 + self.number as u64)
     }
 
+    fn annotations(&self) -> PodAnnotations {
+        let pod = self.scenario.pod.clone().unwrap_or_default();
+        PodAnnotations {
+            container: self.scenario.is_container.clone(),
+            pod: pod.name,
+            namespace: pod.namespace,
+            ..PodAnnotations::default()
+        }
+    }
+
     fn start(&self) -> BootNanos {
         START.after(self.offset)
     }
@@ -88,21 +101,32 @@ impl Cast<'_> {
         match (&self.scenario.container, &self.scenario.run) {
             (Some(path), None) => path.clone(),
             (None, Some(_)) => format!("/unready/run-{}", self.number),
-            (None, None) => format!("/kubepods/burstable/pod8a0c7b64-53f2-4d1e-9a57-0b1c2d3e4f50/{:064x}", 0xfeed_0000 + self.number),
+            (None, None) => format!("/kubepods/burstable/pod{}/{}", pod::uid(self.number), pod::container_id(self.number)),
             (Some(_), Some(_)) => panic!("{}: container and run exclude each other", self.scenario.name()),
         }
+    }
+
+    /// What the API server tells of its pod.
+    pub fn story(&self) -> Option<Story> {
+        Story::of(self.scenario, self.number, self.start())
     }
 
     /// Its inputs in the order of time, without answers.
     pub fn inputs(&self) -> Vec<(BootNanos, Input)> {
         let (cgroup, start) = (self.cgroup(), self.start());
         let mut reader = Reader::new(cgroup, start, self.number * 100_000, self.scenario.creds.as_deref(), self.scenario.world.user_ns());
-        let mut all = vec![(start, Input::Record(Record::CgroupCreated { id: cgroup, path: self.path(), existing: false }))];
+        let story = self.story();
+        let mut all: Vec<(BootNanos, Input)> = story.map(|story| story.changes).unwrap_or_default();
+        let own: Vec<&String> = self.scenario.steps.iter().filter(|line| !pod::is_step(line)).collect();
+        if self.scenario.pod.is_none() || !own.is_empty() {
+            let created = (start, Input::Record(Record::CgroupCreated { id: cgroup, path: self.path(), existing: false }));
+            all.insert(usize::from(self.scenario.pod.is_some()), created);
+        }
         if let Some(run) = &self.scenario.run {
             let started = RunChange::Started { cgroup, command: run.command.clone(), probe: run.probe.clone() };
             all.push((start, Input::Run(started)));
         }
-        all.extend(self.scenario.steps.iter().flat_map(|line| reader.read(line)));
+        all.extend(own.into_iter().flat_map(|line| reader.read(line)));
         all.sort_by_key(|(at, _)| *at);
         let removed = all.iter().any(|(_, input)| matches!(input, Input::Record(Record::CgroupRemoved { .. })));
         if reader.all_ended() && !self.scenario.stays && !removed {
@@ -124,6 +148,10 @@ const fn alone(scenario: &Scenario) -> Cast<'_> {
 
 /// Plays a scenario.
 pub fn play(scenario: &Scenario, answering: Answering) -> Played {
+    if let Some(owner) = &scenario.owner {
+        let found = platform::owner(owner, CLOCK.wall_nanos(START));
+        return Played { verdicts: found.iter().map(|found| of_owner(owner, found, CLOCK)).collect(), released: false };
+    }
     let cast = alone(scenario);
     play_together(&[cast], answering, cast.inputs()).remove(&cast.cgroup()).unwrap_or_default()
 }
@@ -156,7 +184,7 @@ struct Player<'a> {
     casts: &'a [Cast<'a>],
     answering: Answering,
     alive: BTreeSet<u32>,
-    answers: BTreeMap<(BootNanos, QuestionId), Answer>,
+    answers: BTreeMap<(BootNanos, QuestionId), Input>,
     asked: BTreeSet<QuestionId>,
     now: BootNanos,
     played: BTreeMap<CgroupId, Played>,
@@ -165,7 +193,7 @@ struct Player<'a> {
 impl<'a> Player<'a> {
     fn new(casts: &'a [Cast<'a>], answering: Answering) -> Self {
         Self {
-            engine: engine(),
+            engine: Engine::new(Config { clock: CLOCK, kernel: casts.iter().all(|cast| cast.scenario.kernel), ..Config::default() }),
             casts,
             answering,
             alive: BTreeSet::new(),
@@ -199,8 +227,8 @@ impl<'a> Player<'a> {
             assert!(idle < 1000, "the engine's timer stands still at {at:?}");
             match answer.filter(|(due, _)| *due <= at) {
                 Some(key) => {
-                    let answer = self.answers.remove(&key).expect("just seen");
-                    self.feed(Input::Answer { id: key.1, answer }, key.0);
+                    let input = self.answers.remove(&key).expect("just seen");
+                    self.feed(input, key.0);
                 }
                 None => self.feed(Input::Timeout, at),
             }
@@ -230,7 +258,8 @@ impl<'a> Player<'a> {
     fn take(&mut self, output: Output, at: BootNanos) {
         match output {
             Output::Verdict(verdict) => {
-                let played = self.played.get_mut(&verdict.cgroup).expect("a verdict about a container of the cast");
+                let cgroup = self.cgroup_of(&verdict);
+                let played = self.played.get_mut(&cgroup).expect("a verdict about a container of the cast");
                 match played.verdicts.iter_mut().find(|known| known.id == verdict.id) {
                     Some(known) => *known = *verdict,
                     None => played.verdicts.push(*verdict),
@@ -239,11 +268,27 @@ impl<'a> Player<'a> {
             Output::Ask(id, question) => {
                 assert!(self.asked.insert(id), "the question id {id:?} was used twice");
                 let (due, answer) = self.answer(&question, at.after(self.answering.delay()));
-                self.answers.insert((due, id), answer);
+                self.answers.insert((due, id), Input::Answer { id, answer });
+            }
+            Output::AskCluster(id, question) => {
+                assert!(self.asked.insert(id), "the question id {id:?} was used twice");
+                let due = at.after(self.answering.delay());
+                let story = self.casts.iter().find_map(Cast::story).expect("a pod");
+                let answer = match self.answering {
+                    Answering::Gone => ClusterAnswer::Unknown { reason: "the API server does not answer".to_owned() },
+                    Answering::Prompt | Answering::Late => story.answer(&question, at),
+                };
+                self.answers.insert((due, id), Input::ClusterAnswer { id, answer });
             }
             Output::Release(cgroup) => self.played.get_mut(&cgroup).expect("a container of the cast").released = true,
             Output::Attention(..) => {}
         }
+    }
+
+    /// A verdict on a pod as a whole is filed under its container.
+    fn cgroup_of(&self, verdict: &Verdict) -> CgroupId {
+        let of_pod = |cast: &&Cast<'_>| pod::uid(cast.number) == verdict.workload.pod_uid;
+        if verdict.cgroup == CgroupId(0) { self.casts.iter().find(of_pod).map_or(verdict.cgroup, Cast::cgroup) } else { verdict.cgroup }
     }
 
     fn answer(&self, question: &Question, asked: BootNanos) -> (BootNanos, Answer) {
@@ -252,6 +297,9 @@ impl<'a> Player<'a> {
         let alive = self.alive.iter().copied().filter(|pid| (first_pid..first_pid + 100_000).contains(pid)).collect();
         match self.answering {
             Answering::Gone => (asked, Answer::Gone { reason: "the process ended and its root was not held".to_owned() }),
+            Answering::Prompt | Answering::Late if matches!(question, Question::Identify { .. }) => {
+                (asked, Answer::Identity(cast.annotations()))
+            }
             Answering::Prompt | Answering::Late => {
                 cast.scenario.world.answer(question, Moment { asked, start: cast.start(), alive: &alive })
             }

@@ -16,6 +16,12 @@
 //!   - { cause: PermissionDenied, layer: mode bits, subject: /data/orders.db, confidence: Certain }
 //! ```
 //!
+//! `pod:` is what the API server says of the pod, a [`unready_diagnosis::pod::Pod`] in its serde form; `events:` and `claims:`
+//! what it answers when asked. The cgroup is then that of the pod's container `app` (`is-container:` names another), and its
+//! uid and container id are filled in, as are times that are 0: with that of their step. Without any step of a process there
+//! is no cgroup: the pod has not come so far. `kernel: false` is a node without eBPF. `owner:` instead is an owner that
+//! has too few pods, a [`OwnerState`] in its serde form: there is nothing to play, it is judged as it is.
+//!
 //! `container:` is the cgroup's path, a container of containerd under Kubernetes without it; `run:` makes it a local
 //! run instead, with `command` and `probe`. `when-gone:` lists the causes that may be named instead when no question is
 //! answered (without it: the same ones; `[]`: silence is allowed); `needs-no-look: true` allows certainty even then, when
@@ -27,6 +33,8 @@ use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
 use unready_diagnosis::{
     cause::Cause,
+    platform::OwnerState,
+    pod::{Claim, Pod, PodEvent},
     verdict::{Confidence, Severity, Verdict},
 };
 
@@ -40,6 +48,18 @@ pub struct Scenario {
     pub container: Option<String>,
     #[serde(default)]
     pub run: Option<Run>,
+    #[serde(default)]
+    pub pod: Option<Pod>,
+    #[serde(default)]
+    pub owner: Option<OwnerState>,
+    #[serde(default)]
+    pub events: Vec<PodEvent>,
+    #[serde(default)]
+    pub claims: Vec<Claim>,
+    #[serde(default = "app")]
+    pub is_container: String,
+    #[serde(default = "yes")]
+    pub kernel: bool,
     #[serde(default, rename = "as")]
     pub creds: Option<String>,
     #[serde(default)]
@@ -88,6 +108,18 @@ pub struct Expected {
     pub count: Option<u64>,
     #[serde(default)]
     pub resolved: bool,
+    /// Name of the container; empty: the pod as a whole.
+    #[serde(default)]
+    pub container: Option<String>,
+    /// What the patch must contain; `{}`: any patch.
+    #[serde(default)]
+    pub patch: Option<serde_json::Value>,
+    /// There must be no patch.
+    #[serde(default)]
+    pub no_patch: bool,
+    /// What must be done beside the patch.
+    #[serde(default, deserialize_with = "one_or_many")]
+    pub also: Vec<String>,
     #[serde(default, deserialize_with = "one_or_many")]
     pub summary: Vec<String>,
     #[serde(default, deserialize_with = "one_or_many")]
@@ -99,6 +131,14 @@ pub struct Expected {
     /// What must not be said anywhere.
     #[serde(default, deserialize_with = "one_or_many")]
     pub never: Vec<String>,
+}
+
+fn app() -> String {
+    "app".to_owned()
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn blocking() -> Severity {
@@ -134,6 +174,13 @@ impl Expected {
         check("resolved", verdict.resolved_at.is_some() == self.resolved, &verdict.resolved_at.is_some());
         check("subject", self.subject.as_ref().is_none_or(|wanted| verdict.subject.name == *wanted), &verdict.subject.name);
         check("layer", self.layer.as_ref().is_none_or(|wanted| has(&verdict.layer, wanted)), &verdict.layer);
+        let container = &verdict.workload.container;
+        check("container", self.container.as_ref().is_none_or(|wanted| container == wanted), container);
+        let patch = verdict.remedy.patch.as_ref().map(|patch| &patch.body);
+        let shown = patch.map_or_else(|| "none".to_owned(), ToString::to_string);
+        check("patch", self.patch.as_ref().is_none_or(|wanted| patch.is_some_and(|body| contains(body, wanted))), &shown);
+        check("patch", !(self.no_patch && patch.is_some()), &shown);
+        let also = verdict.remedy.also.join("\n");
         let explanation = verdict.explanation.join("\n");
         let evidence = verdict.evidence.iter().map(|fact| fact.text.as_str()).collect::<Vec<_>>().join("\n");
         for (what, wanted, got) in [
@@ -141,6 +188,7 @@ impl Expected {
             ("explanation", &self.explanation, &explanation),
             ("remedy", &self.remedy, &verdict.remedy.text),
             ("evidence", &self.evidence, &evidence),
+            ("also", &self.also, &also),
         ] {
             for text in wanted.iter().filter(|text| !has(got, text)) {
                 all.push(format!("{what} says nothing of {text:?}: {got:?}"));
@@ -149,6 +197,18 @@ impl Expected {
         let said = [verdict.summary.as_str(), &explanation, &verdict.remedy.text, &evidence].join("\n");
         all.extend(self.never.iter().filter(|text| has(&said, text)).map(|text| format!("it speaks of {text:?}")));
         all
+    }
+}
+
+/// Whether a patch holds everything that is wanted of it; lists must hold each wanted element somewhere.
+fn contains(body: &serde_json::Value, wanted: &serde_json::Value) -> bool {
+    use serde_json::Value;
+    match (body, wanted) {
+        (Value::Object(body), Value::Object(wanted)) => {
+            wanted.iter().all(|(key, wanted)| body.get(key).is_some_and(|body| contains(body, wanted)))
+        }
+        (Value::Array(body), Value::Array(wanted)) => wanted.iter().all(|wanted| body.iter().any(|body| contains(body, wanted))),
+        _ => body == wanted,
     }
 }
 

@@ -14,6 +14,9 @@
 //! 9ms  oom                                   the kernel chooses this process
 //! 9ms  exit 1 · killed SIGKILL
 //! 0ms  attach runc:[2:INIT] · enter          the runtime: moved into the cgroup, entered the root
+//! 2s   status {phase: Running, containers: [...]}   the pod's status from here on: the keys given replace those before
+//! 3s   event {reason: FailedMount, message: ...}    one more event of the pod; claim {name: …} likewise
+//! 9s   deleted · gone · tick                        the pod: a deletion timestamp, no longer there; nothing at all
 //! 9ms  ready · give-up · lost 3 · removed
 //! ```
 

@@ -115,6 +115,7 @@ impl World {
             Question::Memory { .. } => Answer::Memory(self.memory),
             Question::Usage { path, .. } => Answer::Usage(self.usage(path)),
             Question::Limits { .. } => Answer::Limits(self.limits),
+            Question::Identify { .. } => panic!("the player answers this"),
             Question::RuntimeSpec { .. } => self.runtime_spec(look),
             Question::Account { uid, .. } => {
                 let entry = self.accounts.as_ref().is_some_and(|known| known.contains(uid));

@@ -1,0 +1,455 @@
+//! The pods of this node, and what is said of them beside what their containers' kernel evidence says.
+//!
+//! ```text
+//!   Pods(Apply, Reset, Delete) ─► PodState ─┬─► each of its containers: name, spec, readiness
+//!   ClusterAnswer (events, claims) ─────────┤
+//!   time ───────────────────────────────────┴─► platform::explain ─► verdicts on the pod, resolved when they no longer hold
+//!   verdicts of its containers ─► PodState ─► the same finding of a later start is the same verdict, counted on
+//! ```
+//!
+//! A pod that was deleted is kept for a while: its last container's verdict may still be on the way.
+
+use super::{Config, Engine, place::KnownSpec};
+use crate::{
+    cause::Cause,
+    cluster::{ClusterAnswer, ClusterQuestion, PodChange},
+    input::Output,
+    platform::{self, Account, PodFinding, Scene},
+    pod::{Claim, Pod, PodEvent, VolumeSource},
+    question::QuestionId,
+    units::{BootNanos, CgroupId, ClockAnchor},
+    verdict::Verdict,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+/// How long a deleted pod is remembered.
+const REMEMBERED: Duration = Duration::from_secs(30);
+/// Shortest time between two questions for a pod's events; it doubles up to [`SELDOM`].
+const OFTEN: Duration = Duration::from_secs(2);
+/// Longest such time.
+const SELDOM: Duration = Duration::from_secs(30);
+/// Verdicts remembered a pod.
+const SPOKEN: usize = 32;
+
+/// What is said to belong to no cgroup: a verdict on a pod as a whole.
+pub(crate) const NO_CGROUP: CgroupId = CgroupId(0);
+
+/// All pods.
+#[derive(Debug, Default)]
+pub(crate) struct Pods {
+    by_uid: BTreeMap<String, PodState>,
+    questions: BTreeMap<QuestionId, (String, ClusterQuestion)>,
+    timers: BTreeSet<(BootNanos, String)>,
+    /// Anything was ever heard of pods: this node is one of a cluster.
+    pub(crate) in_cluster: bool,
+}
+
+/// One pod.
+#[derive(Debug)]
+struct PodState {
+    pod: Arc<Pod>,
+    events: Vec<PodEvent>,
+    claims: Arc<Vec<Claim>>,
+    /// The last question for events, and how long to wait before the next.
+    asked_events: Option<(BootNanos, Duration)>,
+    asked_claims: Option<BootNanos>,
+    spoken: Vec<Said>,
+    deleted: Option<BootNanos>,
+    scheduled: Option<BootNanos>,
+}
+
+/// A verdict that was given about a pod or one of its containers.
+#[derive(Debug)]
+struct Said {
+    verdict: Verdict,
+    /// What earlier starts contribute: first time and count.
+    before: Option<(BootNanos, u64)>,
+}
+
+impl Said {
+    const fn is_platform(&self) -> bool {
+        self.verdict.cgroup.0 == NO_CGROUP.0
+    }
+}
+
+impl Pods {
+    /// How many things are remembered.
+    pub(crate) fn footprint(&self) -> usize {
+        let spoken: usize = self.by_uid.values().map(|state| 1 + state.spoken.len() + state.events.len()).sum();
+        spoken + self.questions.len() + self.timers.len()
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<BootNanos> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// What the API server says of a container, by its runtime id or, before it knows that, by its name.
+    pub(crate) fn spec_of(&self, uid: &str, container_id: &str, name: &str) -> Option<KnownSpec> {
+        let state = self.by_uid.get(uid)?;
+        let by_id = state.pod.container_with_id(container_id).map(|(container, _)| container.name.as_str());
+        let name = by_id.or_else(|| state.pod.container(name).map(|container| container.name.as_str()))?;
+        Some(KnownSpec { pod: Arc::clone(&state.pod), name: name.to_owned(), claims: Arc::clone(&state.claims) })
+    }
+
+    /// Joins a container's verdict with what was said of its earlier starts; what no longer holds is resolved with it.
+    pub(crate) fn join(&mut self, uid: &str, mut verdict: Verdict, now: BootNanos) -> Vec<Verdict> {
+        let Some(state) = self.by_uid.get_mut(uid) else { return vec![verdict] };
+        if state.deleted.is_some() {
+            verdict.resolved_at = verdict.resolved_at.or(Some(now));
+        }
+        let mut all = state.overtaken_by(&verdict, now);
+        let before = match state.spoken.iter().find(|said| said.verdict.id == verdict.id) {
+            Some(said) if said.verdict.cgroup == verdict.cgroup => said.before,
+            Some(said) => Some((said.verdict.first_seen, said.verdict.count)),
+            None => None,
+        };
+        if let Some((first, count)) = before {
+            verdict.first_seen = verdict.first_seen.min(first);
+            verdict.count = verdict.count.saturating_add(count);
+        }
+        state.remember(Said { verdict: verdict.clone(), before });
+        all.push(verdict);
+        all
+    }
+
+    /// The container got over it: everything said of it is over.
+    pub(crate) fn got_well(&mut self, uid: &str, container: &str, now: BootNanos) -> Vec<Verdict> {
+        let Some(state) = self.by_uid.get_mut(uid) else { return Vec::new() };
+        state.resolve(now, |verdict| verdict.workload.container == container && verdict.cgroup != NO_CGROUP)
+    }
+}
+
+impl PodState {
+    fn new(pod: Pod) -> Self {
+        Self {
+            pod: Arc::new(pod),
+            events: Vec::new(),
+            claims: Arc::default(),
+            asked_events: None,
+            asked_claims: None,
+            spoken: Vec::new(),
+            deleted: None,
+            scheduled: None,
+        }
+    }
+
+    fn remember(&mut self, said: Said) {
+        if let Some(known) = self.spoken.iter_mut().find(|known| known.verdict.id == said.verdict.id) {
+            *known = said;
+            return;
+        }
+        if self.spoken.len() == SPOKEN {
+            let settled = self.spoken.iter().position(|said| said.verdict.resolved_at.is_some()).unwrap_or(0);
+            self.spoken.remove(settled);
+        }
+        self.spoken.push(said);
+    }
+
+    /// Resolves what `over` says is over, and returns it.
+    fn resolve(&mut self, now: BootNanos, over: impl Fn(&Verdict) -> bool) -> Vec<Verdict> {
+        let open = self.spoken.iter_mut().filter(|said| said.verdict.resolved_at.is_none() && over(&said.verdict));
+        open.map(|said| {
+            said.verdict.resolved_at = Some(now);
+            said.verdict.clone()
+        })
+        .collect()
+    }
+
+    /// A start that fails of something else got over what the earlier ones failed of. What the API server alone said of
+    /// this container was a poorer account of the same.
+    fn overtaken_by(&mut self, verdict: &Verdict, now: BootNanos) -> Vec<Verdict> {
+        let (id, cgroup, container) = (&verdict.id, verdict.cgroup, &verdict.workload.container);
+        if container.is_empty() {
+            return Vec::new();
+        }
+        self.resolve(now, |old| old.id != *id && old.cgroup != cgroup && old.workload.container == *container)
+    }
+
+    /// Containers of which the kernel's evidence has told the reason.
+    fn explained(&self) -> BTreeSet<&str> {
+        let open = self.spoken.iter().filter(|said| !said.is_platform() && said.verdict.resolved_at.is_none());
+        open.map(|said| said.verdict.workload.container.as_str()).collect()
+    }
+
+    fn account(&self, config: &Config, now: BootNanos) -> Account {
+        if self.deleted.is_some() {
+            return Account::default();
+        }
+        let scene =
+            Scene { pod: &self.pod, events: &self.events, claims: &self.claims, now: config.clock.wall_nanos(now), kernel: config.kernel };
+        platform::explain(&scene)
+    }
+}
+
+impl Engine {
+    /// The pods of this node have changed.
+    pub fn handle_pods(&mut self, change: PodChange, now: BootNanos) {
+        self.pods.in_cluster = true;
+        match change {
+            PodChange::Apply(pod) => self.apply_pod(*pod, now),
+            PodChange::Delete { uid } => self.delete_pod(&uid, now),
+            PodChange::Reset(pods) => {
+                let here: BTreeSet<&str> = pods.iter().map(|pod| pod.uid.as_str()).collect();
+                let gone: Vec<String> = self.pods.by_uid.keys().filter(|uid| !here.contains(uid.as_str())).cloned().collect();
+                for uid in gone {
+                    self.delete_pod(&uid, now);
+                }
+                for pod in pods {
+                    self.apply_pod(pod, now);
+                }
+            }
+            PodChange::Unreachable => {}
+        }
+    }
+
+    /// The cluster has answered.
+    pub fn handle_cluster_answer(&mut self, id: QuestionId, answer: ClusterAnswer, now: BootNanos) {
+        let Some((uid, question)) = self.pods.questions.remove(&id) else { return };
+        let Some(state) = self.pods.by_uid.get_mut(&uid) else { return };
+        match (question, answer) {
+            (ClusterQuestion::PodEvents { .. }, ClusterAnswer::PodEvents(events)) => state.events = events,
+            (ClusterQuestion::Claim { name, .. }, ClusterAnswer::Claim(claim)) => {
+                let claims = Arc::make_mut(&mut state.claims);
+                claims.retain(|known| known.name != name);
+                claims.push(claim);
+                self.tell_containers(&uid, now);
+            }
+            (ClusterQuestion::PodEvents { .. } | ClusterQuestion::Claim { .. }, _) => {}
+        }
+        self.judge_pod(&uid, now);
+    }
+
+    /// Pods whose time has come.
+    pub(super) fn pod_timeouts(&mut self, now: BootNanos) {
+        while let Some((_, uid)) = self.pods.timers.first().filter(|(at, _)| *at <= now).cloned() {
+            self.pods.timers.pop_first();
+            let Some(state) = self.pods.by_uid.get_mut(&uid) else { continue };
+            state.scheduled = None;
+            if state.deleted.is_some_and(|at| now.since(at) >= REMEMBERED) {
+                self.pods.by_uid.remove(&uid);
+                self.pods.questions.retain(|_, (of, _)| *of != uid);
+            } else {
+                self.judge_pod(&uid, now);
+            }
+        }
+    }
+
+    /// Tells a container of a pod what the API server says of it.
+    pub(super) fn introduce(&mut self, cgroup: CgroupId, now: BootNanos) {
+        let in_cluster = self.pods.in_cluster;
+        let Some(container) = self.containers.get(&cgroup).filter(|_| in_cluster) else { return };
+        let known = self.pods.spec_of(&container.place.pod_uid, &container.workload.container_id, &container.workload.container);
+        self.with(cgroup, now, |container, now| {
+            container.place.in_cluster = true;
+            if let Some(known) = known {
+                container.know(&known, now);
+            }
+        });
+    }
+
+    /// Passes on what a container of a pod says, joined with what was said of its earlier starts.
+    pub(super) fn speak_for_pod(&mut self, uid: &str, outputs: Vec<Output>, well: Option<String>, now: BootNanos) {
+        let mut spoke = false;
+        for output in outputs {
+            match output {
+                Output::Verdict(verdict) => {
+                    spoke = true;
+                    self.outputs.extend(self.pods.join(uid, *verdict, now).into_iter().map(|verdict| Output::Verdict(Box::new(verdict))));
+                }
+                Output::Attention(..) | Output::Ask(..) | Output::AskCluster(..) | Output::Release(_) => self.outputs.push_back(output),
+            }
+        }
+        if let Some(container) = well {
+            let over = self.pods.got_well(uid, &container, now);
+            self.outputs.extend(over.into_iter().map(|verdict| Output::Verdict(Box::new(verdict))));
+        }
+        if spoke {
+            self.judge_pod(uid, now);
+        }
+    }
+
+    fn apply_pod(&mut self, pod: Pod, now: BootNanos) {
+        let uid = pod.uid.clone();
+        let is_full = self.pods.by_uid.len() >= self.config.pods;
+        match self.pods.by_uid.get_mut(&uid) {
+            Some(state) => {
+                state.pod = Arc::new(pod);
+                state.deleted = None;
+            }
+            None if !is_full => {
+                self.pods.by_uid.insert(uid.clone(), PodState::new(pod));
+            }
+            None => return,
+        }
+        self.tell_containers(&uid, now);
+        self.judge_pod(&uid, now);
+    }
+
+    fn delete_pod(&mut self, uid: &str, now: BootNanos) {
+        let Some(state) = self.pods.by_uid.get_mut(uid).filter(|state| state.deleted.is_none()) else { return };
+        state.deleted = Some(now);
+        let over = state.resolve(now, |_| true);
+        self.outputs.extend(over.into_iter().map(|verdict| Output::Verdict(Box::new(verdict))));
+        self.schedule_pod(uid, now.after(REMEMBERED));
+    }
+
+    /// What is known of the pod reaches its containers.
+    fn tell_containers(&mut self, uid: &str, now: BootNanos) {
+        let theirs: Vec<CgroupId> =
+            self.containers.iter().filter(|(_, container)| container.place.pod_uid == uid).map(|(cgroup, _)| *cgroup).collect();
+        for cgroup in theirs {
+            self.introduce(cgroup, now);
+        }
+    }
+
+    /// Claims are needed to explain a container; asked once.
+    pub(super) fn want_claims(&mut self, uid: &str, now: BootNanos) {
+        let Some(state) = self.pods.by_uid.get(uid).filter(|state| state.asked_claims.is_none()) else { return };
+        let names = claims_of(&state.pod);
+        self.ask_claims(uid, names, now);
+    }
+
+    fn ask_claims(&mut self, uid: &str, names: Vec<String>, now: BootNanos) {
+        let Some(state) = self.pods.by_uid.get_mut(uid) else { return };
+        if names.is_empty() || state.asked_claims.is_some_and(|at| now.since(at) < SELDOM) {
+            return;
+        }
+        state.asked_claims = Some(now);
+        let namespace = state.pod.namespace.clone();
+        for name in names {
+            self.ask_cluster(uid, ClusterQuestion::Claim { namespace: namespace.clone(), name });
+        }
+    }
+
+    fn ask_cluster(&mut self, uid: &str, question: ClusterQuestion) {
+        let id = self.next_question_id();
+        self.pods.questions.insert(id, (uid.to_owned(), question.clone()));
+        self.outputs.push_back(Output::AskCluster(id, question));
+    }
+
+    fn schedule_pod(&mut self, uid: &str, at: BootNanos) {
+        let Some(state) = self.pods.by_uid.get_mut(uid) else { return };
+        if let Some(due) = state.scheduled.replace(at) {
+            self.pods.timers.remove(&(due, uid.to_owned()));
+        }
+        self.pods.timers.insert((at, uid.to_owned()));
+    }
+
+    /// Says what the API server's account of a pod means, and takes back what it no longer means.
+    pub(super) fn judge_pod(&mut self, uid: &str, now: BootNanos) {
+        let Some(state) = self.pods.by_uid.get_mut(uid).filter(|state| state.deleted.is_none()) else { return };
+        let account = state.account(&self.config, now);
+        let findings = in_their_place(&account.findings, state);
+        let fresh: Vec<Verdict> = findings.iter().map(|finding| super::verdicts::of_pod(&state.pod, finding, self.config.clock)).collect();
+        let said = state.say(fresh, now);
+        let look_again = account.look_again.map(|after| now.after(after));
+        let (ask_events, next_events) = state.events_due(account.needs_events, now);
+        if ask_events {
+            let question = ClusterQuestion::PodEvents {
+                namespace: state.pod.namespace.clone(),
+                pod: state.pod.name.clone(),
+                uid: state.pod.api_uid.clone(),
+            };
+            self.ask_cluster(uid, question);
+        }
+        self.outputs.extend(said.into_iter().map(|verdict| Output::Verdict(Box::new(verdict))));
+        self.ask_claims(uid, account.needs_claims, now);
+        if let Some(due) = look_again.into_iter().chain(next_events).min() {
+            self.schedule_pod(uid, due.max(now.after(super::TICK)));
+        }
+    }
+}
+
+impl PodState {
+    /// Whether to ask for the events now, and when to look again for that purpose.
+    fn events_due(&mut self, needed: bool, now: BootNanos) -> (bool, Option<BootNanos>) {
+        if !needed {
+            self.asked_events = None;
+            return (false, None);
+        }
+        match self.asked_events {
+            Some((at, wait)) if now.since(at) < wait => (false, Some(at.after(wait))),
+            last => {
+                let wait = last.map_or(OFTEN, |(_, wait)| (wait * 2).min(SELDOM));
+                self.asked_events = Some((now, wait));
+                (true, Some(now.after(wait)))
+            }
+        }
+    }
+
+    /// Compares what holds now with what was said: what is new, changed or over.
+    fn say(&mut self, fresh: Vec<Verdict>, now: BootNanos) -> Vec<Verdict> {
+        let ids: BTreeSet<String> = fresh.iter().map(|verdict| verdict.id.clone()).collect();
+        let mut all = self.resolve(now, |old| old.cgroup == NO_CGROUP && !ids.contains(&old.id));
+        for verdict in fresh {
+            let known = self.spoken.iter().find(|said| said.verdict.id == verdict.id);
+            if known.is_some_and(|said| !is_news(&said.verdict, &verdict)) {
+                continue;
+            }
+            self.remember(Said { verdict: verdict.clone(), before: None });
+            all.push(verdict);
+        }
+        all
+    }
+}
+
+/// Whether a verdict says more than it did. That it still holds is no news.
+fn is_news(old: &Verdict, new: &Verdict) -> bool {
+    let content = |verdict: &Verdict| Verdict { last_seen: BootNanos(0), ..verdict.clone() };
+    content(old) != content(new)
+}
+
+/// Findings about containers that the kernel's evidence has explained better are left out; who waits for such a container is
+/// told its reason.
+fn in_their_place(findings: &[PodFinding], state: &PodState) -> Vec<PodFinding> {
+    let explained = state.explained();
+    let mut all = Vec::new();
+    for found in findings {
+        let container = found.container.as_deref();
+        if found.finding.cause != Cause::InitSequence {
+            if container.is_none_or(|name| !explained.contains(name)) {
+                all.push(found.clone());
+            }
+            continue;
+        }
+        let holder = container.unwrap_or(&found.finding.subject.name);
+        let reason =
+            state.spoken.iter().map(|said| &said.verdict).find(|verdict| {
+                verdict.resolved_at.is_none() && verdict.cause != Cause::InitSequence && verdict.workload.container == holder
+            });
+        let mut found = found.clone();
+        if let Some(verdict) = reason {
+            found.finding.explanation.push(format!("{}: {}", verdict.cause, verdict.summary));
+            found.finding.explanation.extend(verdict.explanation.iter().cloned());
+            found.finding.remedy.clone_from(&verdict.remedy);
+        }
+        all.push(found);
+    }
+    all
+}
+
+fn claims_of(pod: &Pod) -> Vec<String> {
+    let names = pod.volumes.iter().filter_map(|volume| match &volume.source {
+        VolumeSource::Claim { name, .. } => Some(name.clone()),
+        VolumeSource::ConfigMap { .. }
+        | VolumeSource::Secret { .. }
+        | VolumeSource::Projected { .. }
+        | VolumeSource::DownwardApi { .. }
+        | VolumeSource::EmptyDir { .. }
+        | VolumeSource::HostPath { .. }
+        | VolumeSource::Image { .. }
+        | VolumeSource::Csi { .. }
+        | VolumeSource::Other(_)
+        | VolumeSource::Unknown => None,
+    });
+    names.collect()
+}
+
+/// A moment of the API server's clock as a moment since boot.
+pub(crate) fn boot(at: u64, clock: ClockAnchor) -> BootNanos {
+    BootNanos(if at >= clock.wall { clock.boot.0.saturating_add(at - clock.wall) } else { clock.boot.0.saturating_sub(clock.wall - at) })
+}
