@@ -2,4 +2,25 @@
 //! and verdicts as Events.
 //!
 //! Everything that knows the API's types is here; beyond it there are `unready_diagnosis::pod` and the client alone.
+//!
+//! - [`client`]: which cluster, and how to get there.
+//! - [`convert`]: API objects to what the rules know, stripped.
+//! - [`owner`]: who makes a pod again, at the top of the chain.
+//! - [`watch`]: the pods of one node, as changes.
+//! - [`ask`]: events of a pod, a claim and what stands behind it.
+//! - [`events`]: verdicts as Events.
+//! - [`trouble`]: what went wrong with a request, in words that say what to do.
+//!
+//! Refused: to write anything but Events, to keep values of an environment, annotations or managed fields.
 #![forbid(unsafe_code)]
+
+pub mod ask;
+pub mod client;
+pub mod convert;
+pub mod events;
+pub mod owner;
+pub mod trouble;
+pub mod watch;
+
+pub use k8s_openapi;
+pub use kube;
