@@ -20,6 +20,8 @@ use crate::{
 const EXAMINED: usize = 4;
 /// A failure of a process that still runs needs more to be blamed than one that ended its process.
 const ALIVE_THRESHOLD: i32 = 60;
+/// The same while a readiness probe waits for it in vain.
+const UNREADY_THRESHOLD: i32 = 50;
 /// How long a judgement waits for its answers when nothing at all can be said without them.
 pub(crate) const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -64,7 +66,11 @@ fn candidates(container: &Container, trigger: Trigger, config: &Config, now: Boo
     let end = container.end.map_or(now, |(at, _)| at);
     let alive = matches!(trigger, Trigger::GiveUp | Trigger::Retry);
     let stays = container.probe.is_some() || container.must_stay();
-    let threshold = if alive && container.probe.is_none() { ALIVE_THRESHOLD } else { weight::THRESHOLD };
+    let threshold = match (alive && container.probe.is_none(), container.is_unready()) {
+        (true, true) => UNREADY_THRESHOLD,
+        (true, false) => ALIVE_THRESHOLD,
+        (false, _) => weight::THRESHOLD,
+    };
     let ended_well = trigger == Trigger::Exit && !stays && container.end.is_some_and(|(_, status)| status.is_success());
     let calls = if ended_well { 0 } else { container.failures.len() }; // whatever failed on the way, it was no reason
     let mut found: Vec<(SymptomKey, i32)> = (0..calls)

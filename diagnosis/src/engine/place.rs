@@ -4,7 +4,7 @@ use super::container::{Container, Phase};
 use crate::{
     answer::PodAnnotations,
     input::Output,
-    pod::{Claim, ContainerKind, ContainerState, Pod, RestartPolicy},
+    pod::{Claim, ContainerKind, ContainerState, Pod},
     question::Question,
     record::ExitStatus,
     rules::Spec,
@@ -123,22 +123,24 @@ impl Container {
     /// The kubelet decides when it is ready, or may still be about to tell that it does.
     pub(crate) fn is_probed(&self, now: BootNanos) -> bool {
         match self.spec() {
-            Some(spec) => spec.container.readiness.is_some(),
+            Some(spec) => spec.is_probed(),
             None => self.awaits_its_pod(self.created, now),
         }
     }
 
     /// How long it must be quiet to be left alone.
     pub(crate) fn quiet_for(&self, usual: Duration) -> Duration {
-        if self.spec().is_some_and(|spec| spec.container.readiness.is_some()) { PROBED_QUIET.max(usual) } else { usual }
+        if self.spec().is_some_and(|spec| spec.is_probed()) { PROBED_QUIET.max(usual) } else { usual }
+    }
+
+    /// The kubelet probes it and has had no answer yet.
+    pub(crate) fn is_unready(&self) -> bool {
+        !self.was_ready && self.spec().is_some_and(|spec| spec.is_probed())
     }
 
     /// Its end is wrong by itself, whatever the exit code: a server of a pod that is to run for ever.
     pub(crate) fn must_stay(&self) -> bool {
-        self.spec().is_some_and(|spec| {
-            spec.container.kind == ContainerKind::Sidecar
-                || (spec.container.kind == ContainerKind::App && spec.pod.restart_policy == RestartPolicy::Always)
-        })
+        self.spec().is_some_and(|spec| spec.must_stay())
     }
 
     /// The kubelet may have ended it: the pod is being deleted, or a liveness or startup probe has had the time to fail.

@@ -67,7 +67,7 @@ impl Container {
         let running = self.phase == Phase::Started && !self.is_local_run();
         let told = self.pod_awaited_until(self.created); // by then it is known whether the kubelet probes it
         let ready = self.listeners.iter().map(|(_, since)| since.after(config.ready_after).max(told)).min();
-        let ready = ready.filter(|_| running && self.spec().is_none_or(|spec| spec.container.readiness.is_none()));
+        let ready = ready.filter(|_| running && self.spec().is_none_or(|spec| !spec.is_probed()));
         let settle = running.then(|| self.quiet_since.after(self.quiet_for(config.settle_after)).max(self.busy_until()));
         [confirm, answers, ready, settle].into_iter().flatten().min()
     }

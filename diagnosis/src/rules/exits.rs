@@ -116,7 +116,7 @@ fn memory_remedy(memory: Option<Memory>, context: &Context<'_>) -> String {
 /// A process ended, and no failing call explains it.
 pub fn exit(at: BootNanos, status: ExitStatus, process: Process, context: &Context<'_>) -> Option<Finding> {
     if status.is_success() {
-        return context.probe.map(|probe| exited_early(at, process, probe, context));
+        return context.must_stay().then(|| exited_early(at, process, context));
     }
     if is_killed(status) && memory(context).is_some_and(|memory| memory.oom_kills.unwrap_or(0) > 0) {
         return killed_unseen(at, process, context);
@@ -138,14 +138,12 @@ fn lived(at: BootNanos, process: Process, context: &Context<'_>) -> String {
     view(context, process).map(|view| format!(" {} after it was started", words::duration(at.since(view.executed)))).unwrap_or_default()
 }
 
-fn exited_early(at: BootNanos, process: Process, probe: &str, context: &Context<'_>) -> Finding {
+fn exited_early(at: BootNanos, process: Process, context: &Context<'_>) -> Finding {
     let name = name_of(process, context);
-    let summary = format!("{name} ended with exit code 0{}, and nothing answers the probe {probe}", lived(at, process, context));
+    let (expected, reason) = expectation(context);
+    let summary = format!("{name} ended with exit code 0{}, and {expected}", lived(at, process, context));
     let mut found = finding(Cause::ExitedEarly, layer::EXIT_ZERO, (SubjectKind::Process, &name), summary);
-    found.explanation = vec![
-        "it reports success, but a program that is probed must go on running".to_owned(),
-        "often it went into the background (daemon mode), printed its help, or did a single task".to_owned(),
-    ];
+    found.explanation = vec![reason, "often it went into the background (daemon mode), printed its help, or did a single task".to_owned()];
     found.remedy.text = match Setting::of(context.workload) {
         Setting::Pod => "Run the server in the foreground (nginx: `daemon off;`), check its command and args; a single task belongs into a Job, without probes.".to_owned(),
         Setting::Container | Setting::Local => "Run the server in the foreground, and check its arguments; without a server, leave the probe out.".to_owned(),
@@ -153,6 +151,18 @@ fn exited_early(at: BootNanos, process: Process, probe: &str, context: &Context<
     found.evidence = facts(at, context);
     found.proved = true;
     found
+}
+
+/// Who expects it to go on: for the summary, and as a reason.
+fn expectation(context: &Context<'_>) -> (String, String) {
+    if let Some(probe) = context.probe {
+        let reason = "it reports success, but a program that is probed must go on running".to_owned();
+        return (format!("nothing answers the probe {probe}"), reason);
+    }
+    let name = context.spec.map(|spec| spec.container.name.clone()).unwrap_or_default();
+    let owner = context.workload.owner.as_ref().map_or_else(|| "the pod".to_owned(), ToString::to_string);
+    let reason = format!("it reports success; the kubelet starts it again, for ever, because {owner} has restartPolicy Always");
+    (format!("container {name} is to run for ever"), reason)
 }
 
 /// Killed, and the cgroup counts OOM kills that were not seen as they happened.

@@ -14,7 +14,7 @@ pub mod words;
 
 use crate::{
     cause::Cause,
-    pod::{Claim, Container, Pod},
+    pod::{Claim, Container, ContainerKind, Pod, RestartPolicy},
     question::{Answer, Question, Scope},
     record::{CallFailed, ExitStatus},
     units::{BootNanos, CgroupId, ClockAnchor, Process},
@@ -123,7 +123,28 @@ pub struct Spec<'a> {
     pub claims: &'a [Claim],
 }
 
+impl Spec<'_> {
+    /// Its end is wrong by itself, whatever the exit code: the kubelet would start it again for ever.
+    pub fn must_stay(&self) -> bool {
+        match self.container.kind {
+            ContainerKind::Sidecar => true,
+            ContainerKind::App => self.pod.restart_policy == RestartPolicy::Always,
+            ContainerKind::Init | ContainerKind::Ephemeral => false,
+        }
+    }
+
+    /// The kubelet waits for it to answer a readiness probe.
+    pub const fn is_probed(&self) -> bool {
+        self.container.readiness.is_some()
+    }
+}
+
 impl Context<'_> {
+    /// A server is expected: exit code 0 is no success.
+    pub fn must_stay(&self) -> bool {
+        self.probe.is_some() || self.spec.is_some_and(|spec| spec.must_stay())
+    }
+
     /// Whose view a question about the symptom's process takes.
     pub fn scope(&self, process: Process) -> Scope {
         Scope { cgroup: self.cgroup, process }

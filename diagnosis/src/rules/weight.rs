@@ -48,7 +48,8 @@ pub fn score(failure: &Failure, context: &Context<'_>, end: BootNanos) -> Option
     if is_noise(failure) && !blamed && !decisive {
         return None; // a word that its name shares with the program's last line is no blame
     }
-    if matches!(exit, Some((_, status)) if status.is_success()) && context.probe.is_none() {
+    let counts = context.probe.is_some() || (context.must_stay() && is_main(failure, context));
+    if matches!(exit, Some((_, status)) if status.is_success()) && !counts {
         return None; // it ended well in spite of it
     }
     let mut score = by_kind(failure) + spoken;
@@ -85,6 +86,10 @@ const LOADER_EXIT: i32 = 50;
 /// An exit this soon after a failure is taken as its answer to it.
 const AT_ONCE: Duration = Duration::from_millis(AT_ONCE_MILLIS as u64);
 const AT_ONCE_MILLIS: u128 = 25;
+
+fn is_main(failure: &Failure, context: &Context<'_>) -> bool {
+    context.processes.first().is_some_and(|main| main.process == failure.call.task.process)
+}
 
 /// Whether it was tried at least three times over a second.
 pub fn is_retried(failure: &Failure) -> bool {

@@ -1,0 +1,354 @@
+//! Containers as parts of pods: names that come late, starts that follow each other, the kubelet's word on readiness.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "the harness looks at what it needs")]
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "what the crate may not do, its tests must")]
+#![allow(missing_docs, unreachable_pub, dead_code, reason = "the harness is shared with the scenarios, its format documented at its heads")]
+
+mod support;
+
+use std::{collections::BTreeMap, time::Duration};
+use support::{
+    play::CLOCK,
+    step::{Reader, START, duration},
+};
+use unready_diagnosis::{
+    Engine, Input, Output,
+    answer::PodAnnotations,
+    cause::Cause,
+    cluster::PodChange,
+    engine::Config,
+    pod::{Container, ContainerKind, ContainerState, ContainerStatus, Owner, Pod, Probe, RestartPolicy},
+    question::{Answer, Question},
+    record::Record,
+    units::{BootNanos, CgroupId},
+    verdict::Verdict,
+};
+
+const UID: &str = "8a0c7b64-53f2-4d1e-9a57-0b1c2d3e4f50";
+
+/// A node with one engine: every container is a start of `app` unless told otherwise.
+struct Node {
+    engine: Engine,
+    readers: BTreeMap<u32, Reader>,
+    verdicts: Vec<Verdict>,
+    attention: BTreeMap<CgroupId, bool>,
+    /// What the runtime wrote down; `None`: nothing.
+    who: Option<PodAnnotations>,
+    now: BootNanos,
+}
+
+impl Node {
+    fn new() -> Self {
+        let who = PodAnnotations { container: "app".into(), pod: "orders-7d9f".into(), namespace: "shop".into(), ..Default::default() };
+        Self {
+            engine: Engine::new(Config { clock: CLOCK, pods: 8, ..Config::default() }),
+            readers: BTreeMap::new(),
+            verdicts: Vec::new(),
+            attention: BTreeMap::new(),
+            who: Some(who),
+            now: START,
+        }
+    }
+
+    fn feed(&mut self, input: Input, at: BootNanos) {
+        self.run_until(at);
+        self.now = self.now.max(at);
+        self.engine.handle(input, at);
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Verdict(verdict) => match self.verdicts.iter_mut().find(|known| known.id == verdict.id) {
+                    Some(known) => *known = *verdict,
+                    None => self.verdicts.push(*verdict),
+                },
+                Output::Ask(id, question) => {
+                    let answer = match (&question, &self.who) {
+                        (Question::Identify { .. }, Some(who)) => Answer::Identity(who.clone()),
+                        _ => Answer::Gone { reason: "nobody looks".into() },
+                    };
+                    self.engine.handle(Input::Answer { id, answer }, self.now);
+                }
+                Output::Attention(cgroup, level) => {
+                    self.attention.insert(cgroup, level == Some(unready_agent_common::watch::Level::Starting));
+                }
+                Output::AskCluster(..) | Output::Release(_) => {}
+            }
+        }
+    }
+
+    fn run_until(&mut self, until: BootNanos) {
+        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= until) {
+            self.now = self.now.max(due);
+            self.engine.handle(Input::Timeout, due);
+            self.drain();
+        }
+    }
+
+    /// `TIME step` lines about the start with this number; the first makes its cgroup.
+    fn start(&mut self, number: u32, lines: &[&str]) {
+        self.begin(number, lines[0], false);
+        for line in lines {
+            self.step(number, line);
+        }
+    }
+
+    fn begin(&mut self, number: u32, line: &str, existing: bool) {
+        let at = START.after(duration(line.split(' ').next().unwrap()));
+        let path = format!("/kubepods/burstable/pod{UID}/{}", id(number));
+        self.readers.insert(number, Reader::new(cgroup(number), START, number * 1000, Some("1000:1000"), 0));
+        self.feed(Input::Record(Record::CgroupCreated { id: cgroup(number), path, existing }), at);
+    }
+
+    fn step(&mut self, number: u32, line: &str) {
+        let inputs = self.readers.get_mut(&number).unwrap().read(line);
+        for (at, input) in inputs {
+            self.feed(input, at);
+        }
+    }
+
+    fn tell(&mut self, at: &str, pod: Pod) {
+        self.feed(Input::Pods(PodChange::Apply(Box::new(pod))), START.after(duration(at)));
+    }
+
+    fn wait(&mut self, until: &str) {
+        self.run_until(START.after(duration(until)));
+    }
+
+    fn only(&self) -> &Verdict {
+        assert_eq!(self.verdicts.len(), 1, "{:#?}", self.verdicts);
+        &self.verdicts[0]
+    }
+}
+
+const fn cgroup(number: u32) -> CgroupId {
+    CgroupId(500 + number as u64)
+}
+
+fn id(number: u32) -> String {
+    format!("{number:064x}")
+}
+
+/// A Deployment's pod whose container `app` is described by `change`.
+fn pod(status: ContainerStatus, change: impl FnOnce(&mut Pod)) -> Pod {
+    let owner = Owner { api_version: "apps/v1".into(), kind: "Deployment".into(), name: "orders".into(), ..Owner::default() };
+    let mut pod = Pod {
+        uid: UID.into(),
+        api_uid: UID.into(),
+        namespace: "shop".into(),
+        name: "orders-7d9f".into(),
+        node: "node-1".into(),
+        owner: Some(owner),
+        containers: vec![Container { name: "app".into(), image: "orders:1".into(), ..Container::default() }],
+        ..Pod::default()
+    };
+    pod.status.phase = "Running".into();
+    pod.status.containers = vec![status];
+    change(&mut pod);
+    pod
+}
+
+fn running(number: u32, restarts: u32, is_ready: bool) -> ContainerStatus {
+    let state = ContainerState::Running { since: CLOCK.wall_nanos(START) };
+    ContainerStatus { name: "app".into(), id: id(number), restarts, is_ready, is_started: true, state, ..ContainerStatus::default() }
+}
+
+fn creating() -> ContainerStatus {
+    let state = ContainerState::Waiting { reason: "ContainerCreating".into(), message: String::new() };
+    ContainerStatus { name: "app".into(), state, ..ContainerStatus::default() }
+}
+
+fn probed(pod: &mut Pod) {
+    pod.containers[0].readiness = Some(Probe { action: "GET http://:8080/readyz".into(), period: 10, failures: 3, ..Probe::default() });
+}
+
+const DENIED: [&str; 4] = ["100ms enter", "110ms exec /app", "120ms fails open /data/x O_RDWR = EACCES", "121ms exit 1"];
+
+#[test]
+fn a_verdict_has_the_pods_names_kind_image_and_owner() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &DENIED);
+    node.wait("500ms");
+    let workload = &node.only().workload;
+    assert_eq!((workload.namespace.as_str(), workload.pod.as_str(), workload.container.as_str()), ("shop", "orders-7d9f", "app"));
+    assert_eq!((workload.kind, workload.image.as_str(), workload.restarts), (Some(ContainerKind::App), "orders:1", 0));
+    assert_eq!(workload.owner.as_ref().map(ToString::to_string).as_deref(), Some("Deployment/orders"));
+}
+
+#[test]
+fn a_verdict_waits_for_a_pod_that_the_api_server_tells_of_late() {
+    let mut node = Node::new();
+    node.feed(Input::Pods(PodChange::Reset(Vec::new())), START);
+    node.start(1, &DENIED);
+    node.wait("2s");
+    assert!(node.verdicts.is_empty(), "the pod may still come");
+    node.tell("2100ms", pod(creating(), |_| ()));
+    node.wait("2200ms");
+    assert_eq!(node.only().workload.owner.as_ref().map(|owner| owner.name.as_str()), Some("orders"));
+}
+
+#[test]
+fn without_the_api_server_the_runtime_tells_the_name() {
+    let mut node = Node::new();
+    node.feed(Input::Pods(PodChange::Unreachable), START);
+    node.start(1, &DENIED);
+    node.wait("10s");
+    let verdict = node.only();
+    assert_eq!((verdict.workload.pod.as_str(), verdict.workload.container.as_str()), ("orders-7d9f", "app"));
+    assert!(verdict.completeness.unanswered > 0, "the manifest is missing from the evidence");
+}
+
+#[test]
+fn without_any_name_it_is_said_all_the_same() {
+    let mut node = Node::new();
+    node.who = None;
+    node.feed(Input::Pods(PodChange::Unreachable), START);
+    node.start(1, &DENIED);
+    node.wait("9s");
+    assert!(node.verdicts.is_empty());
+    node.wait("20s");
+    assert_eq!(node.only().workload.container_id, id(1));
+}
+
+#[test]
+fn without_kubernetes_nothing_is_waited_for() {
+    let mut node = Node::new();
+    node.start(1, &DENIED);
+    node.wait("400ms");
+    assert_eq!(node.only().cause, Cause::PermissionDenied);
+}
+
+#[test]
+fn a_container_that_fails_again_of_the_same_is_one_verdict() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &DENIED);
+    node.wait("1s");
+    let first = node.only().clone();
+    node.tell("2s", pod(ContainerStatus { last_id: id(1), ..running(1, 0, false) }, |_| ()));
+    node.start(2, &["10s enter", "10100ms exec /app", "10110ms fails open /data/x O_RDWR = EACCES", "10120ms exit 1"]);
+    node.wait("12s");
+    let again = node.only();
+    assert_eq!((again.id.as_str(), again.count, again.first_seen), (first.id.as_str(), 2, first.first_seen));
+    assert!(again.last_seen > first.last_seen);
+    assert_eq!((again.workload.restarts, again.workload.container_id.clone()), (1, id(2)));
+}
+
+#[test]
+fn a_start_that_fails_of_something_else_got_over_the_first() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &DENIED);
+    node.start(2, &["10s enter", "10100ms exec /app", "10110ms fails open /etc/app.yaml O_RDONLY = ENOENT", "10120ms exit 1"]);
+    node.wait("12s");
+    let state: Vec<_> = node.verdicts.iter().map(|verdict| (verdict.cause, verdict.resolved_at.is_some())).collect();
+    assert_eq!(state, [(Cause::PermissionDenied, true), (Cause::FileMissing, false)]);
+}
+
+#[test]
+fn when_the_kubelet_says_ready_all_is_over() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), probed));
+    node.start(1, &DENIED);
+    node.start(2, &["10s enter", "10100ms exec /app", "10200ms listen 0.0.0.0:8080"]);
+    node.wait("15s");
+    assert_eq!(node.only().resolved_at, None, "it listens, and the probe has not succeeded yet");
+    node.tell("16s", pod(running(2, 1, true), probed));
+    assert!(node.only().resolved_at.is_some());
+    assert_eq!(node.attention.get(&cgroup(2)), Some(&false));
+}
+
+#[test]
+fn a_probed_server_that_listens_for_a_while_and_fails_is_explained() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), probed));
+    let lines = ["1ms enter", "10ms exec /app", "20ms listen 0.0.0.0:8080", "3s fails open /tls/key O_RDONLY = EACCES", "3010ms exit 1"];
+    node.start(1, &lines);
+    node.wait("6s");
+    assert_eq!(node.only().cause, Cause::PermissionDenied);
+}
+
+#[test]
+fn what_was_said_of_a_deleted_pod_is_over_also_when_it_comes_late() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &DENIED[..3]);
+    node.feed(Input::Pods(PodChange::Delete { uid: UID.into() }), START.after(Duration::from_millis(120)));
+    node.step(1, DENIED[3]);
+    node.wait("2s");
+    assert!(node.only().resolved_at.is_some());
+    node.wait("2m".replace('m', "00s").as_str());
+    assert!(node.engine.footprint() < 12, "the pod is forgotten, the container (its cgroup is there) is not: {}", node.engine.footprint());
+}
+
+#[test]
+fn a_list_after_an_outage_tells_which_pods_went() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &DENIED);
+    node.feed(Input::Pods(PodChange::Unreachable), START.after(Duration::from_secs(1)));
+    assert_eq!(node.only().resolved_at, None);
+    node.feed(Input::Pods(PodChange::Reset(Vec::new())), START.after(Duration::from_secs(60)));
+    assert!(node.only().resolved_at.is_some());
+}
+
+#[test]
+fn the_sandbox_is_nobodys_start() {
+    let mut node = Node::new();
+    node.who = Some(PodAnnotations { is_sandbox: true, ..PodAnnotations::default() });
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &DENIED);
+    node.wait("30s");
+    assert!(node.verdicts.is_empty());
+}
+
+#[test]
+fn exit_0_is_wrong_only_where_a_server_is_expected() {
+    let ends = ["100ms enter", "110ms exec /app", "5s exit 0"];
+    let said = |change: &dyn Fn(&mut Pod)| {
+        let mut node = Node::new();
+        node.tell("0ms", pod(creating(), change));
+        node.start(1, &ends);
+        node.wait("10s");
+        node.verdicts.iter().map(|verdict| verdict.cause).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&|_| ()), [Cause::ExitedEarly]);
+    assert!(said(&|pod| pod.restart_policy = RestartPolicy::OnFailure).is_empty(), "a Job's pod");
+    assert!(said(&|pod| pod.containers[0].kind = ContainerKind::Init).is_empty(), "an init container");
+    assert_eq!(said(&|pod| pod.containers[0].kind = ContainerKind::Sidecar), [Cause::ExitedEarly]);
+    assert!(said(&|pod| pod.deleted = Some(1)).is_empty(), "the pod is being deleted");
+    let alive = |period| move |pod: &mut Pod| pod.containers[0].liveness = Some(Probe { period, failures: 3, ..Probe::default() });
+    assert!(said(&alive(1)).is_empty(), "the liveness probe may have had it ended");
+    assert_eq!(said(&alive(10)), [Cause::ExitedEarly], "that probe had no time to");
+}
+
+#[test]
+fn a_container_that_ran_before_us_and_is_not_ready_is_looked_at() {
+    let mut node = Node::new();
+    node.begin(1, "0ms", true);
+    node.begin(2, "0ms", true);
+    node.feed(Input::Pods(PodChange::Reset(vec![pod(running(1, 0, false), probed)])), START.after(Duration::from_secs(1)));
+    assert_eq!((node.attention.get(&cgroup(1)), node.attention.get(&cgroup(2))), (Some(&true), Some(&false)));
+    node.step(1, "10s fails open /data/x O_RDWR = EACCES x20 over 40s");
+    node.wait("60s");
+    assert_eq!(node.only().workload.container, "app");
+}
+
+#[test]
+fn a_ready_container_that_ran_before_us_is_left_alone() {
+    let mut node = Node::new();
+    node.begin(1, "0ms", true);
+    node.feed(Input::Pods(PodChange::Reset(vec![pod(running(1, 0, true), probed)])), START);
+    assert_eq!(node.attention.get(&cgroup(1)), Some(&false));
+}
+
+#[test]
+fn no_more_pods_are_kept_than_allowed() {
+    let mut node = Node::new();
+    let many = (0..50).map(|number| Pod { uid: format!("uid-{number}"), ..pod(creating(), |_| ()) }).collect();
+    node.feed(Input::Pods(PodChange::Reset(many)), START);
+    assert!(node.engine.footprint() <= 8 * 8, "{}", node.engine.footprint());
+}
