@@ -7,6 +7,41 @@
 //! - [`explain`]: what is known to be wrong.
 //! - [`waiting`]: for a pod that is not ready and with which nothing is wrong so far: what it waits for.
 //! - [`owner`]: an owner that has fewer pods than it wants.
+//!
+//! What decides is the reason and the structured fields of status and events; messages are read for the layer and the
+//! names in them, and quoted where they are not understood. A file a subject:
+//!
+//! | a pod … | rules |
+//! |---|---|
+//! | without a node | `schedule` |
+//! | whose volumes or sandbox are being prepared | `volume`, `sandbox` |
+//! | with a container that cannot be made or started | `image`, `config`, `refused` |
+//! | with a container that ended | `hook`, `ended` |
+//! | whose containers wait for another one, or for somebody outside | `init`, `gate` |
+//! | that failed as a whole | `rejected` |
+//! | that does not exist | `admission` |
+
+mod admission;
+mod build;
+mod command;
+mod config;
+mod ended;
+mod gate;
+mod hook;
+mod image;
+mod init;
+mod message;
+mod objects;
+mod pod_security;
+mod refused;
+mod rejected;
+mod sandbox;
+mod scene;
+mod schedule;
+mod schedule_message;
+mod volume;
+mod volume_words;
+mod waiting;
 
 use crate::{
     pod::{Claim, Owner, Pod, PodEvent},
@@ -61,15 +96,41 @@ pub struct Account {
     pub look_again: Option<Duration>,
 }
 
-/// Says what is wrong with a pod.
+/// Says what is wrong with a pod. A pod that is well, or ended well, has nothing; neither has one that is being ended, but for its
+/// preStop hook.
 pub fn explain(scene: &Scene<'_>) -> Account {
-    let _ = scene;
-    Account::default()
+    let mut account = Account::default();
+    let pod = scene.pod;
+    let rules: &[fn(&Scene<'_>, &mut Account)] = if pod.is_well() {
+        &[]
+    } else if pod.deleted.is_some() {
+        &[hook::ending]
+    } else if pod.status.phase == "Failed" {
+        &[rejected::explain, refused::explain, hook::explain, ended::explain]
+    } else if pod.node.is_empty() {
+        &[schedule::explain]
+    } else {
+        &[
+            image::explain,
+            config::explain,
+            refused::explain,
+            hook::explain,
+            volume::explain,
+            sandbox::explain,
+            ended::explain,
+            init::explain,
+            gate::explain,
+        ]
+    };
+    rules.iter().for_each(|rule| rule(scene, &mut account));
+    // Stable: what is said first weighs more among equals.
+    account.findings.sort_by_key(|found| std::cmp::Reverse(found.finding.severity));
+    account
 }
 
 /// What a pod waits for, when nothing is known to be wrong: one sentence. `None`: it is well.
 pub fn waiting(scene: &Scene<'_>) -> Option<String> {
-    (!scene.pod.is_well()).then(|| "waiting, nothing wrong so far".to_owned())
+    waiting::sentence(scene)
 }
 
 /// An owner, as far as the number of its pods tells.
@@ -94,6 +155,5 @@ pub struct OwnerState {
 
 /// Says why an owner makes no pod.
 pub fn owner(state: &OwnerState, now: u64) -> Vec<PodFinding> {
-    let _ = (state, now);
-    Vec::new()
+    admission::explain(state, now)
 }

@@ -1,82 +1,7 @@
 //! The layers of all causes: short, stable phrases that users, dashboards and tests may rely on.
 
+use super::layer;
 use crate::cause::Cause;
-
-/// The phrases, by the name that rules use.
-#[allow(missing_docs, reason = "each phrase is explained in the table below")]
-pub mod layer {
-    pub const MODE_BITS: &str = "mode bits";
-    pub const SUPPLEMENTARY_GROUP: &str = "supplementary group";
-    pub const ACL: &str = "ACL";
-    pub const OWNERSHIP: &str = "ownership";
-    pub const STICKY_DIRECTORY: &str = "sticky directory";
-    pub const SYSCTL: &str = "sysctl";
-    pub const INODE_FLAG: &str = "inode flag";
-    /// Followed by the capability's name: `capability NET_BIND_SERVICE`.
-    pub const CAPABILITY: &str = "capability";
-    pub const USER_NAMESPACE: &str = "user namespace";
-    pub const MOUNT_FLAG: &str = "mount flag";
-    pub const FILE_SERVER: &str = "file server";
-    pub const DEVICE_RULES: &str = "device rules";
-    pub const SECCOMP: &str = "seccomp";
-    pub const LSM: &str = "security module";
-    pub const CHANGED_SINCE: &str = "changed since";
-    pub const UNEXPLAINED: &str = "unexplained";
-
-    pub const READ_ONLY_ROOT: &str = "read-only root";
-    pub const READ_ONLY_VOLUME: &str = "read-only volume";
-    pub const READ_ONLY_MOUNT: &str = "read-only mount";
-
-    pub const MISSING_FILE: &str = "missing file";
-    pub const MISSING_DIRECTORY: &str = "missing directory";
-    pub const DANGLING_LINK: &str = "dangling link";
-    pub const MISSPELT: &str = "misspelt";
-    pub const APPEARED_LATE: &str = "appeared late";
-
-    pub const DIRECTORY_FOR_FILE: &str = "directory instead of file";
-    pub const FILE_FOR_DIRECTORY: &str = "file instead of directory";
-    pub const LINK_LOOP: &str = "link loop";
-    pub const LINK_REFUSED: &str = "link refused";
-    pub const NO_PEER: &str = "nobody behind it";
-
-    pub const BYTES: &str = "bytes";
-    pub const INODES: &str = "inodes";
-    pub const QUOTA: &str = "quota";
-    pub const FULL: &str = "full";
-
-    pub const PROCESS_LIMIT: &str = "process limit";
-    pub const SYSTEM_LIMIT: &str = "system limit";
-
-    pub const PORT_TAKEN: &str = "port taken";
-    pub const SOCKET_FILE: &str = "socket file left over";
-    pub const NO_SUCH_ADDRESS: &str = "no such address";
-
-    pub const SEARCH_PATH: &str = "not on PATH";
-    pub const MISSING_COMMAND: &str = "missing command";
-    pub const NO_EXECUTE_BIT: &str = "no x bit";
-    pub const NOEXEC_MOUNT: &str = "noexec mount";
-    pub const NO_PROGRAM: &str = "no program";
-    pub const DIRECTORY: &str = "a directory";
-    pub const LOADER: &str = "program interpreter";
-    pub const LIBRARY: &str = "shared library";
-    pub const MODULE: &str = "module";
-    pub const MACHINE: &str = "machine";
-    pub const INTERPRETER: &str = "interpreter";
-    pub const CRLF: &str = "CR LF";
-
-    pub const CA_BUNDLE: &str = "CA bundle";
-    pub const ZONEINFO: &str = "time zones";
-    pub const NAME_RESOLUTION: &str = "name resolution";
-    pub const TEMPORARY_DIRECTORY: &str = "temporary directory";
-    pub const ACCOUNT: &str = "account";
-    pub const DEVICE: &str = "device";
-
-    pub const MAIN_PROCESS: &str = "main process";
-    pub const CHILD_PROCESS: &str = "child process";
-    pub const EXIT_ZERO: &str = "exit code 0";
-    pub const EXIT_CODE: &str = "exit code";
-    pub const SIGNAL: &str = "signal";
-}
 
 /// A cause with its layers, each with what it means.
 pub type LayerWords = (Cause, &'static [(&'static str, &'static str)]);
@@ -204,7 +129,146 @@ pub const LAYERS: &[LayerWords] = &[
         ],
     ),
     (Cause::ExitedEarly, &[(layer::EXIT_ZERO, "it ended with success, and was expected to serve")]),
-    (Cause::Crashed, &[(layer::EXIT_CODE, "it ended with a code other than 0"), (layer::SIGNAL, "a signal ended it")]),
+    (
+        Cause::Crashed,
+        &[
+            (layer::EXIT_CODE, "it ended with a code other than 0"),
+            (layer::SIGNAL, "a signal ended it"),
+            (layer::PROBE, "the kubelet ended it, because its liveness or startup probe failed"),
+        ],
+    ),
+    (
+        Cause::InitSequence,
+        &[
+            (layer::INIT_CONTAINER, "an init container fails, or runs for long"),
+            (layer::SIDECAR, "a sidecar fails, or has not started for long"),
+        ],
+    ),
+    (
+        Cause::Unschedulable,
+        &[
+            (layer::RESOURCES, "nodes have not enough of what the pod requests, or as many pods as allowed"),
+            (layer::CLAIMS, "a claim of the pod does not exist or is not bound, or its volume is out of reach"),
+            (layer::NODE_SELECTION, "nodeSelector, node affinity or nodeName fit no node"),
+            (layer::HOST_PORTS, "the hostPort is in use"),
+            (layer::SPREADING, "pod affinity, anti-affinity or topology spread constraints"),
+            (layer::CORDONED, "nodes are cordoned or not ready"),
+            (layer::TAINTS, "nodes have taints that the pod does not tolerate"),
+            (layer::NO_NODES, "there are no nodes"),
+            (layer::SCHEDULER, "no scheduler looks at the pod: the one that it names does not run"),
+            (layer::OTHER_PREDICATE, "what the scheduler says, in its words"),
+        ],
+    ),
+    (
+        Cause::VolumeSetup,
+        &[
+            (layer::MISSING_OBJECT, "the ConfigMap or Secret of the volume does not exist"),
+            (layer::MISSING_KEY, "`items` names a key that it does not have"),
+            (layer::MISSING_CLAIM, "the PersistentVolumeClaim does not exist"),
+            (layer::HOST_PATH, "the path on the node is not of the `type` that the volume asks for"),
+            (layer::DRIVER, "the CSI driver does not run on the node"),
+            (layer::ATTACHED_ELSEWHERE, "the volume is attached to another node"),
+            (layer::OWNERSHIP_CHANGE, "the kubelet gives each file to the fsGroup, which takes long"),
+            (layer::SHARED_VOLUME, "another pod has the volume mounted, so that the fsGroup has no effect"),
+            (layer::RESIZE, "the volume could not be resized"),
+            (layer::ATTACH, "the volume cannot be attached to the node"),
+            (layer::MOUNT, "the volume cannot be mounted, for another reason or for none that is told"),
+        ],
+    ),
+    (
+        Cause::ImagePull,
+        &[
+            (layer::NO_SUCH_IMAGE, "the registry knows no such repository, tag or digest"),
+            (layer::ACCESS_DENIED, "the registry wants a login, or refuses it, or hides that there is no such repository"),
+            (layer::REGISTRY_UNREACHABLE, "its name does not resolve on the node, or it does not answer"),
+            (layer::TLS, "its certificate is not trusted, or one side speaks TLS and the other does not"),
+            (layer::RATE_LIMIT, "too many pulls"),
+            (layer::PLATFORM, "there is no such image for the node's platform"),
+            (layer::NEVER_PULLED, "imagePullPolicy is Never, and the node does not have it"),
+            (layer::IMAGE_NAME, "the name is none"),
+            (layer::SIGNATURE, "its signature is not accepted"),
+            (layer::NODE_DISK, "the node has no room for it"),
+            (layer::PULL_FAILED, "what the runtime says, in its words"),
+        ],
+    ),
+    (
+        Cause::SandboxSetup,
+        &[
+            (layer::NO_NETWORK, "the node has no CNI plug-in, or it is not ready"),
+            (layer::NETWORK_PLUGIN, "the CNI plug-in fails"),
+            (layer::ADDRESSES, "no address is left for the pod"),
+            (layer::RUNTIME_CLASS, "the runtime that its RuntimeClass asks for is not on the node"),
+            (layer::SANDBOX_IMAGE, "the image of the sandbox (pause) cannot be had"),
+            (layer::SYSCTL, "a sysctl of the pod cannot be set"),
+            (layer::USER_NAMESPACE, "the node cannot give it a user namespace"),
+            (layer::CGROUP, "the pod's cgroup cannot be made"),
+            (layer::DEVICES, "devices of its ResourceClaims cannot be prepared"),
+            (layer::SANDBOX, "what the runtime says, in its words, or nothing for long"),
+        ],
+    ),
+    (
+        Cause::ConfigMissing,
+        &[(layer::MISSING_OBJECT, "the ConfigMap or Secret does not exist"), (layer::MISSING_KEY, "it exists and does not have the key")],
+    ),
+    (
+        Cause::ContainerRefused,
+        &[
+            (layer::ROOT_USER, "runAsNonRoot, and it would run as root"),
+            (layer::UNVERIFIABLE_USER, "runAsNonRoot, and the image's user is a name, not a number"),
+            (layer::NO_SUCH_USER, "the image's user is not in its /etc/passwd"),
+            (layer::NO_COMMAND, "neither image nor pod name a command"),
+            (layer::WORKING_DIRECTORY, "the working directory is missing or may not be entered"),
+            (layer::MOUNT, "a volume cannot be mounted into the container"),
+            (layer::DEVICES, "a device is missing"),
+            (layer::PROFILE, "its seccomp, AppArmor or SELinux profile cannot be used"),
+            (layer::NAME_RESERVED, "the runtime still works on an earlier attempt"),
+            (layer::RUNTIME, "what the runtime says, in its words"),
+        ],
+    ),
+    (
+        Cause::PodRejected,
+        &[
+            (layer::SYSCTL, "a sysctl that the kubelet does not allow"),
+            (layer::NODE_RESOURCES, "the node has not enough of what it requests, or not as its policy demands"),
+            (layer::NODE_PRESSURE, "evicted: the node ran short of memory, disk or process ids"),
+            (layer::STORAGE_LIMIT, "evicted: it wrote more than its limit of ephemeral storage, or an emptyDir's sizeLimit"),
+            (layer::NODE_SELECTION, "the node does not match the pod's selector, affinity, nodeName or system"),
+            (layer::HOST_PORTS, "a hostPort is in use"),
+            (layer::DEVICES, "devices cannot be given to it"),
+            (layer::PROFILE, "the node cannot enforce its AppArmor profile"),
+            (layer::NODE_FEATURES, "kubelet or runtime lack a feature that it asks for"),
+            (layer::NODE_SHUTDOWN, "the node shuts down, or is lost"),
+            (layer::PREEMPTION, "it gave way to a critical pod"),
+            (layer::DEADLINE, "activeDeadlineSeconds have passed"),
+            (layer::REFUSED, "what the kubelet says, in its words"),
+        ],
+    ),
+    (
+        Cause::AdmissionDenied,
+        &[
+            (layer::QUOTA, "a ResourceQuota is used up, or demands requests or limits"),
+            (layer::LIMIT_RANGE, "a LimitRange forbids it"),
+            (layer::POD_SECURITY, "it violates the Pod Security level of the namespace"),
+            (layer::SERVICE_ACCOUNT, "the service account does not exist"),
+            (layer::WEBHOOK, "an admission webhook or policy denies it"),
+            (layer::WEBHOOK_AWAY, "an admission webhook that must agree cannot be reached"),
+            (layer::MISSING_OBJECT, "its PriorityClass, RuntimeClass or namespace does not exist"),
+            (layer::INVALID, "the pod template is invalid"),
+            (layer::REFUSED, "what the API server says, in its words"),
+        ],
+    ),
+    (
+        Cause::HookFailed,
+        &[
+            (layer::EXIT_CODE, "the hook's command ended with a code other than 0"),
+            (layer::HOOK_COMMAND, "the hook's command is not in the image"),
+            (layer::HTTP, "the hook's HTTP request failed"),
+            (layer::POST_START, "postStart failed; how is not known any more"),
+            (layer::PRE_STOP, "preStop failed"),
+            (layer::GRACE_PERIOD, "preStop takes the grace period, or a part of it"),
+        ],
+    ),
+    (Cause::ReadinessGate, &[(layer::GATE_ABSENT, "nobody has set the condition"), (layer::GATE_FALSE, "the condition is False")]),
 ];
 
 #[cfg(test)]

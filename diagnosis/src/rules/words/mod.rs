@@ -4,6 +4,7 @@
 //! here decides anything.
 
 mod calls;
+pub mod layer;
 mod layers;
 mod quantities;
 #[cfg(test)]
@@ -12,6 +13,6 @@ mod things;
 
 pub(crate) use calls::{O_NOFOLLOW, address_port};
 pub use calls::{access_mode, call, call_name, failure, flags, subject_name};
-pub use layers::{LAYERS, LayerWords, layer};
+pub use layers::{LAYERS, LayerWords};
 pub use quantities::{bytes, duration, list, plural, times};
 pub use things::{account, acl_tag, component, exit_status, kind, mount, owner_mode, permissions, process, signal, who};

@@ -1,0 +1,167 @@
+//! Containers that ended, as far as the API server tells: for nodes without the kernel's evidence, which says more.
+//!
+//! `OOMKilled`, an exit code, and exit 0 again and again. What the status calls `StartError` never ran ([`super::refused`]); what it calls
+//! `ContainerStatusUnknown` or `Unknown` was lost with the node's reboot, and is no failure of the container. A container that the
+//! kubelet killed for its probe did not crash by itself: the events tell.
+
+use super::{
+    Account, PodFinding, Scene,
+    build::{Build, container, found},
+    message::quote,
+    scene::{Ended, container_of, ended, last, last_end, running_since, waits},
+};
+use crate::{
+    cause::Cause,
+    pod::{Container, ContainerKind, ContainerStatus, PodEvent, RestartPolicy},
+    record::ExitStatus,
+    rules::{
+        spec::patch,
+        words::{self, layer},
+    },
+    verdict::{EvidenceKind, SubjectKind},
+};
+use serde_json::json;
+use std::time::Duration;
+
+const NEVER_RAN: [&str; 4] = ["StartError", "ContainerCannotRun", "ContainerStatusUnknown", "Unknown"];
+/// A container that runs again for so long is not in a loop of crashes.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// Adds how containers ended. Only without the kernel's evidence.
+pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
+    if scene.kernel {
+        return;
+    }
+    for (spec, status) in scene.containers().filter(|(spec, _)| spec.kind != ContainerKind::Ephemeral) {
+        let Some(end) = relevant(scene, status) else { continue };
+        if account.has_explained(&spec.name) || NEVER_RAN.contains(&end.reason) {
+            continue;
+        }
+        let has_probe = spec.liveness.is_some() || spec.startup.is_some();
+        account.needs_events |= has_probe && matches!(end.code, 0 | 137 | 143);
+        account.findings.extend(judge(scene, spec, status, &end));
+    }
+}
+
+/// The end that matters: the container is over, backs off, or was started again just now.
+fn relevant<'a>(scene: &Scene<'_>, status: &'a ContainerStatus) -> Option<Ended<'a>> {
+    let recent = running_since(status).is_none_or(|since| scene.age(since) < SETTLED && !status.is_ready);
+    recent.then(|| last_end(status)).flatten()
+}
+
+fn judge(scene: &Scene<'_>, spec: &Container, status: &ContainerStatus, end: &Ended<'_>) -> Option<PodFinding> {
+    let build = if end.reason == "OOMKilled" {
+        out_of_memory(scene, spec)
+    } else if let Some(kill) = probe_kill(scene, spec, end) {
+        killed_by_probe(scene, spec, kill)
+    } else if end.code == 0 && end.signal == 0 {
+        let serves =
+            scene.pod.restart_policy == RestartPolicy::Always && spec.kind == ContainerKind::App || spec.kind == ContainerKind::Sidecar;
+        let again = status.restarts > 0 || waits(status).0 == "CrashLoopBackOff";
+        if !serves || !again {
+            return None;
+        }
+        exited_early(scene, spec, status)
+    } else {
+        crashed(scene, spec, end)
+    };
+    let said = (!end.message.trim().is_empty()).then(|| quote(end.message, 600));
+    let build = match said {
+        Some(said) => {
+            build.because(format!("its termination message: {}", quote(&said, 200))).fact(EvidenceKind::Output, end.finished, said)
+        }
+        None => build,
+    };
+    let fact = format!("{}: ended with code {} ({}), {} restarts", container(scene, &spec.name), end.code, end.reason, status.restarts);
+    let build = build
+        .of(&spec.name)
+        .status(end.finished, &fact)
+        .since(end.finished)
+        .count(u64::from(status.restarts) + u64::from(ended(&status.state).is_some()));
+    Some(build.then(scene.now))
+}
+
+fn out_of_memory(scene: &Scene<'_>, spec: &Container) -> Build {
+    let limit = spec.memory_limit.map(words::bytes);
+    let at = limit.as_ref().map(|limit| format!(" at its limit of {limit}")).unwrap_or_default();
+    let summary = format!("{} was killed for lack of memory{at}", container(scene, &spec.name));
+    let build = found(Cause::OutOfMemory, layer::MAIN_PROCESS, (SubjectKind::Limit, "memory"), summary);
+    match spec.memory_limit {
+        Some(limit) => build
+            .fix("Raise resources.limits.memory above what the start needs, or tell the runtime its bound (GOMEMLIMIT, -XX:MaxRAMPercentage, --max-old-space-size).")
+            .change(scene.pod, patch::of_container(spec, json!({ "resources": { "limits": { "memory": quantity(limit.saturating_mul(2)) } } })))
+            .also("Twice the limit is a first try; how much it needs, its metrics or a run without limit tell."),
+        None => build
+            .because("it has no limit of its own: the node was short of memory, or the pod's or the node's limit was reached")
+            .fix("Set resources.requests.memory to what it needs, so that it is placed where there is room."),
+    }
+}
+
+/// A quantity as Kubernetes writes it: `256Mi`.
+pub(super) fn quantity(bytes: u64) -> String {
+    for (unit, name) in [(1 << 30, "Gi"), (1 << 20, "Mi"), (1_u64 << 10, "Ki")] {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
+            return format!("{}{name}", bytes / unit);
+        }
+    }
+    bytes.to_string()
+}
+
+/// `Container app failed liveness probe, will be restarted`.
+fn probe_kill<'a>(scene: &Scene<'a>, spec: &Container, end: &Ended<'_>) -> Option<&'a PodEvent> {
+    scene.events.iter().rev().find(|event| {
+        let about = container_of(event).is_none_or(|name| name == spec.name);
+        let probe = event.message.contains("failed liveness probe") || event.message.contains("failed startup probe");
+        event.reason == "Killing" && about && probe && last(event).saturating_add(1_000_000_000) >= end.started
+    })
+}
+
+fn killed_by_probe(scene: &Scene<'_>, spec: &Container, kill: &PodEvent) -> Build {
+    let (name, probe) = if kill.message.contains("startup") { ("startup", &spec.startup) } else { ("liveness", &spec.liveness) };
+    let action = probe.as_ref().map(|probe| format!(" ({})", probe.action)).unwrap_or_default();
+    let summary = format!("the kubelet killed {} because its {name} probe{action} failed", container(scene, &spec.name));
+    let build = found(Cause::Crashed, layer::PROBE, (SubjectKind::Container, &spec.name), summary);
+    let answer = super::waiting::last_answer(scene, spec).map(|answer| format!("its last answer: {answer}"));
+    let budget = probe.as_ref().map(|probe| {
+        format!(
+            "it may fail {} times, every {} s, after {} s: a start must not take longer",
+            probe.failures, probe.period, probe.initial_delay
+        )
+    });
+    build.because_if(answer).because_if(budget).event(kill).fix(if name == "liveness" {
+        "If the program only starts slowly, give it a startupProbe with a larger budget (failureThreshold × periodSeconds); else see why it does not answer."
+    } else {
+        "Enlarge the startupProbe's budget (failureThreshold × periodSeconds) if the program was making progress; else see why it does not answer."
+    })
+}
+
+fn exited_early(scene: &Scene<'_>, spec: &Container, status: &ContainerStatus) -> Build {
+    let summary = format!(
+        "{} ends with exit code 0 again and again ({}); a server was expected, as restartPolicy is Always",
+        container(scene, &spec.name),
+        words::plural(u64::from(status.restarts), "restart")
+    );
+    found(Cause::ExitedEarly, layer::EXIT_ZERO, (SubjectKind::Container, &spec.name), summary).fix(
+        "Run the server in the foreground (`daemon off;`, `--foreground`, `exec` at the end of a start script), and look at `command` and `args`; a task that is meant to end belongs into a Job.",
+    )
+}
+
+fn crashed(scene: &Scene<'_>, spec: &Container, end: &Ended<'_>) -> Build {
+    let how = if end.signal > 0 { u8::try_from(end.signal).map(ExitStatus::Signal) } else { u8::try_from(end.code).map(ExitStatus::Code) };
+    let (layer, how) = match how {
+        // Runtimes report a signal that ended the main process as 128 and its number.
+        Ok(ExitStatus::Code(code @ 129..=159)) => {
+            (layer::SIGNAL, format!("exit code {code}: {}", words::exit_status(ExitStatus::Signal(code - 128))))
+        }
+        Ok(status @ ExitStatus::Code(_)) => (layer::EXIT_CODE, words::exit_status(status)),
+        Ok(status @ ExitStatus::Signal(_)) => (layer::SIGNAL, words::exit_status(status)),
+        Err(_) => (layer::EXIT_CODE, format!("exit code {}", end.code)),
+    };
+    let ran = Duration::from_nanos(end.finished.saturating_sub(end.started));
+    let lived = if end.started > 0 && end.finished > end.started { format!(", after {}", words::duration(ran)) } else { String::new() };
+    let summary = format!("{} ended with {how}{lived}", container(scene, &spec.name));
+    let log = format!("`kubectl -n {} logs {} -c {} --previous`", scene.pod.namespace, scene.pod.name, spec.name);
+    found(Cause::Crashed, layer, (SubjectKind::Container, &spec.name), summary)
+        .because("there is no evidence from the kernel: what failed before the end is not known")
+        .fix(format!("Read what it wrote: {log}."))
+}

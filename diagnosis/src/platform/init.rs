@@ -1,0 +1,135 @@
+//! `InitSequence`: which init container of how many holds the pod, and since when.
+//!
+//! Init containers run one after the other, sidecars among them are waited for until they have started (their startup probe has
+//! succeeded; KEP-753). An init container that runs is no news for a minute; one that fails is. Its own cause is said with it as
+//! far as it is known here; the engine adds the container's own verdict to the explanation.
+
+use super::{
+    Account, PodFinding, Scene,
+    build::{container, found, moment},
+    scene::{ended, last_end, running_since, waits},
+};
+use crate::{
+    cause::Cause,
+    pod::{Container, ContainerKind, ContainerStatus},
+    rules::words::{self, layer},
+    verdict::{Severity, SubjectKind},
+};
+use std::time::Duration;
+
+/// So long an init container may run without being spoken of.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The init container or sidecar that the pod waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holder<'a> {
+    pub(super) spec: &'a Container,
+    pub(super) status: &'a ContainerStatus,
+    /// Counted from 1.
+    pub(super) number: usize,
+    pub(super) of: usize,
+}
+
+/// Finds it: the first that is not done.
+pub(super) fn holder<'a>(scene: &Scene<'a>) -> Option<Holder<'a>> {
+    let all: Vec<_> = scene.containers().filter(|(spec, _)| matches!(spec.kind, ContainerKind::Init | ContainerKind::Sidecar)).collect();
+    let index = all.iter().position(|(spec, status)| !is_done(spec, status))?;
+    let (spec, status) = *all.get(index)?;
+    Some(Holder { spec, status, number: index + 1, of: all.len() })
+}
+
+fn is_done(spec: &Container, status: &ContainerStatus) -> bool {
+    match spec.kind {
+        ContainerKind::Sidecar => status.is_started,
+        ContainerKind::Init | ContainerKind::App | ContainerKind::Ephemeral => ended(&status.state).is_some_and(|end| end.code == 0),
+    }
+}
+
+/// Adds the init container that holds the pod.
+pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
+    // Once it is initialized, an init container that a restarted sandbox runs again is all that matters: the same rule.
+    let Some(holder) = holder(scene) else { return };
+    let own = account.findings.iter().find(|found| found.container.as_deref() == Some(&holder.spec.name));
+    let own = own.map(|found| (format!("{}: {}", found.finding.cause, found.finding.summary), found.since));
+    let failure = last_end(holder.status).filter(|end| end.code != 0).map(|end| end.finished);
+    match (own, failure, running_since(holder.status)) {
+        (Some((cause, since)), ..) => account.findings.push(failing(scene, &holder, Some(cause), since)),
+        (None, Some(since), _) => account.findings.push(failing(scene, &holder, None, since)),
+        (None, None, Some(since)) => {
+            if account.is_due(scene.age(since), PATIENCE) {
+                account.findings.push(long(scene, &holder, since));
+            }
+        }
+        (None, None, None) => {}
+    }
+}
+
+/// The words for its place: `init container migrate (2 of 3)`.
+pub(super) fn place(scene: &Scene<'_>, holder: &Holder<'_>) -> String {
+    format!("{} ({} of {})", container(scene, &holder.spec.name), holder.number, holder.of)
+}
+
+fn layer_of(holder: &Holder<'_>) -> &'static str {
+    if holder.spec.kind == ContainerKind::Sidecar { layer::SIDECAR } else { layer::INIT_CONTAINER }
+}
+
+/// Advisory where its own cause is said already.
+fn failing(scene: &Scene<'_>, holder: &Holder<'_>, own: Option<String>, since: u64) -> PodFinding {
+    let times = match holder.status.restarts {
+        0 => String::new(),
+        restarts => format!(", {}", words::plural(u64::from(restarts), "restart")),
+    };
+    let what = if ended(&holder.status.state).is_some() || waits(holder.status).0 == "CrashLoopBackOff" || holder.status.restarts > 0 {
+        "fails"
+    } else {
+        "does not start"
+    };
+    let summary = format!("{} {what}{times}; the containers after it wait", place(scene, holder));
+    let severity = if own.is_some() { Severity::Advisory } else { Severity::Blocking };
+    found(Cause::InitSequence, layer_of(holder), (SubjectKind::Container, &holder.spec.name), summary)
+        .because_if(own)
+        .because(behind(scene, holder))
+        .fix(format!(
+            "See why {} fails: `kubectl -n {} logs {} -c {} --previous`.",
+            holder.spec.name, scene.pod.namespace, scene.pod.name, holder.spec.name
+        ))
+        .severity(severity)
+        .count(u64::from(holder.status.restarts) + 1)
+        .status(since, &state(scene, holder))
+        .now(scene)
+}
+
+fn long(scene: &Scene<'_>, holder: &Holder<'_>, since: u64) -> PodFinding {
+    let name = &holder.spec.name;
+    let (ns, pod) = (&scene.pod.namespace, &scene.pod.name);
+    let until = match (&holder.spec.startup, holder.spec.kind) {
+        (Some(probe), ContainerKind::Sidecar) => format!("its startup probe ({}) has not succeeded", probe.action),
+        _ => "it has not ended".to_owned(),
+    };
+    let summary = format!("{} runs since {}, and {until}; the containers after it wait", place(scene, holder), moment(since));
+    let build = found(Cause::InitSequence, layer_of(holder), (SubjectKind::Container, name), summary).because(behind(scene, holder));
+    let answer = super::waiting::last_answer(scene, holder.spec).map(|answer| format!("the probe's last answer: {answer}"));
+    build
+        .because_if(answer)
+        .fix(format!("See what it waits for: `kubectl -n {ns} logs {pod} -c {name}`. An init container must end by itself; what is to go on running is a sidecar (restartPolicy: Always)."))
+        .severity(Severity::Slowing)
+        .status(since, &state(scene, holder))
+        .now(scene)
+}
+
+/// What waits behind it.
+fn behind(scene: &Scene<'_>, holder: &Holder<'_>) -> String {
+    let after = scene.pod.containers.iter().skip_while(|spec| spec.name != holder.spec.name).skip(1);
+    let names = after.filter(|spec| spec.kind != ContainerKind::Ephemeral).map(|spec| spec.name.as_str());
+    format!("still to come: {}", words::list(names, 5))
+}
+
+fn state(scene: &Scene<'_>, holder: &Holder<'_>) -> String {
+    let (reason, message) = waits(holder.status);
+    let name = container(scene, &holder.spec.name);
+    match (reason, last_end(holder.status), running_since(holder.status)) {
+        (_, _, Some(since)) => format!("{name} runs since {}", moment(since)),
+        ("", Some(end), _) => format!("{name} ended with code {} ({})", end.code, end.reason),
+        (reason, ..) => format!("{name} waits, {reason}: {message}"),
+    }
+}
