@@ -6,6 +6,7 @@ use super::{
     links::{self, Detacher, Link, has_errno},
     load::{self, Loaded},
     log::Messages,
+    observer::{self, Counters, Observer, Twins},
     pod::Plain,
     reader::Reader,
 };
@@ -13,7 +14,10 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, PerCpuArray},
 };
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 use unready_agent_common::{
     call::CallRule,
     counters::{Hook, HookCounters},
@@ -35,7 +39,8 @@ pub struct Kernel {
     ebpf: Ebpf,
     watched: HashMap<MapData, u64, Plain<Watch>>,
     repeats: HashMap<MapData, Plain<RepeatKey>, Plain<RepeatValue>>,
-    counters: PerCpuArray<MapData, Plain<HookCounters>>,
+    counters: Counters,
+    twins: Arc<Twins>,
     /// The call table is only written at the start, but the programs need it as long as they live.
     _calls: Array<MapData, Plain<CallRule>>,
     degraded: Vec<String>,
@@ -53,10 +58,13 @@ impl Kernel {
     /// Loads and verifies all programs; attaches none.
     pub fn load(options: &LoadOptions) -> Result<Self, LoadError> {
         let Loaded { mut ebpf, usable, degraded } = load::load(*options)?;
+        let (watched, repeats) = (load::take(&mut ebpf, "WATCHED")?, load::take(&mut ebpf, "REPEATS")?);
+        let counters = PerCpuArray::try_from(load::take(&mut ebpf, "COUNTERS")?).map_err(|error| LoadError::of_map("COUNTERS", &error))?;
         Ok(Self {
-            watched: HashMap::try_from(load::take(&mut ebpf, "WATCHED")?).map_err(|error| LoadError::of_map("WATCHED", &error))?,
-            repeats: HashMap::try_from(load::take(&mut ebpf, "REPEATS")?).map_err(|error| LoadError::of_map("REPEATS", &error))?,
-            counters: PerCpuArray::try_from(load::take(&mut ebpf, "COUNTERS")?).map_err(|error| LoadError::of_map("COUNTERS", &error))?,
+            twins: Arc::new(Twins::of(&watched, &repeats)?),
+            watched: HashMap::try_from(watched).map_err(|error| LoadError::of_map("WATCHED", &error))?,
+            repeats: HashMap::try_from(repeats).map_err(|error| LoadError::of_map("REPEATS", &error))?,
+            counters: Arc::new(counters),
             _calls: load::fill_calls(&mut ebpf)?,
             ebpf,
             degraded,
@@ -143,9 +151,12 @@ impl Kernel {
 
     /// What each hook did so far, over all CPUs. A hook that this kernel has no place for is not among them.
     pub fn counters(&self) -> Vec<(Hook, HookCounters)> {
-        // Changes of root are seen by the program of failing calls, which is always there.
-        let usable = |hook: &&Hook| **hook == Hook::RootChanged || self.usable.iter().any(|row| row.hook == **hook);
-        Hook::ALL.iter().filter(usable).map(|hook| (*hook, self.hook_counters(*hook))).collect()
+        self.hooks().map(|hook| (hook, self.hook_counters(hook))).collect()
+    }
+
+    /// The same and more, to be read beside this handle.
+    pub fn observer(&self) -> Result<Observer, LoadError> {
+        Observer::new(&self.ebpf, &self.usable, Arc::clone(&self.counters), self.hooks().collect(), Arc::clone(&self.twins))
     }
 
     /// Events that a program was not run for, because it was being run on that CPU already: what the programs count cannot
@@ -166,17 +177,14 @@ impl Kernel {
         rows.into_iter().map(|row| Ok((row, self.detacher.attach(&mut self.ebpf, row)?))).collect()
     }
 
+    /// The hooks that this kernel has a place for.
+    fn hooks(&self) -> impl Iterator<Item = Hook> {
+        // Changes of root are seen by the program of failing calls, which is always there.
+        let usable = |hook: &Hook| *hook == Hook::RootChanged || self.usable.iter().any(|row| row.hook == *hook);
+        Hook::ALL.iter().copied().filter(usable)
+    }
+
     fn hook_counters(&self, hook: Hook) -> HookCounters {
-        let Ok(per_cpu) = self.counters.get(&(hook as u32), 0) else {
-            return HookCounters::default();
-        };
-        per_cpu.iter().fold(HookCounters::default(), |sum, Plain(row)| HookCounters {
-            seen: sum.seen + row.seen,
-            sent: sum.sent + row.sent,
-            counted: sum.counted + row.counted,
-            filtered: sum.filtered + row.filtered,
-            failed: sum.failed + row.failed,
-            ring_full: sum.ring_full + row.ring_full,
-        })
+        observer::sum(&self.counters, hook)
     }
 }

@@ -5,6 +5,7 @@
 //! - [`calls`]: which failing system calls are of interest.
 //! - [`offsets`], [`tracepoints`], [`btf`]: where this kernel keeps what the programs read, and how its tracepoints speak.
 //! - [`reader`](Reader): the ring buffer, asynchronously and in batches.
+//! - [`observer`](Observer): what it has done, what it costs and how full it is, for the metrics.
 //!
 //! This is the only module of the agent with `unsafe`: a trait of aya that vouches for plain data ([`pod`]), and a function of
 //! tokio that wants to be sure of a descriptor.
@@ -21,6 +22,7 @@ mod kernel;
 mod links;
 mod load;
 mod log;
+mod observer;
 mod offsets;
 mod pod;
 mod reader;
@@ -28,4 +30,5 @@ mod tracepoints;
 
 pub use error::LoadError;
 pub use kernel::{Kernel, LoadOptions};
+pub use observer::{MapFill, Observation, Observer, ProgramCost};
 pub use reader::Reader;
