@@ -12,6 +12,8 @@ mod compiler;
 mod demo;
 mod image;
 mod lint;
+mod manifests;
+mod metrics;
 mod progress;
 mod project;
 mod setup;
@@ -55,6 +57,10 @@ enum Command {
     Bench(bench::Arguments),
     /// Generate the Rust code of the .proto files
     Generate,
+    /// Write deploy/manifests/unready.yaml, what the chart gives for those without Helm
+    Manifests,
+    /// Write docs/metrics.md, the list of all metrics
+    Metrics,
 }
 
 fn run(command: Command) -> Result<()> {
@@ -71,6 +77,8 @@ fn run(command: Command) -> Result<()> {
         Command::Lint => lint::run(&project),
         Command::Bench(arguments) => bench::run(&project, &arguments),
         Command::Generate => build::generate(&project),
+        Command::Manifests => manifests::run(&project),
+        Command::Metrics => metrics::run(&project),
     }
 }
 

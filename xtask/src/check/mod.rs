@@ -5,11 +5,13 @@
 mod arrows;
 mod causes;
 mod coverage;
+mod deploy;
 mod docs;
 mod generated;
 mod hygiene;
 mod lengths;
 mod links;
+mod metrics;
 mod purity;
 mod rust;
 mod tree;
@@ -73,6 +75,8 @@ const CHECKS: &[(&str, Check)] = &[
     ("links in the documentation", links::check),
     ("repository hygiene", hygiene::check),
     ("generated code is fresh", generated::check),
+    ("chart and manifests agree", deploy::check),
+    ("every metric is documented", metrics::check),
 ];
 
 /// The command.

@@ -114,6 +114,16 @@ pub(crate) fn run(project: &Project, arguments: Arguments) -> Result<()> {
     }
 }
 
+/// kubectl or Helm: on the PATH, or built.
+pub(crate) fn program(project: &Project, name: &str) -> Result<PathBuf> {
+    Place::of(project)?.program(name)
+}
+
+/// Helm, where it is on the PATH or was built; nothing is built for it.
+pub(crate) fn helm_if_there(project: &Project) -> Option<PathBuf> {
+    Place::of(project).ok()?.helm_if_there()
+}
+
 fn up(project: &Project, place: &Place, whose: &Whose) -> Result<()> {
     whose.must_be_ours("up")?;
     if let Some(reason) = root_is_missing("cluster up") {

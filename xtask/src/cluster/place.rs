@@ -77,6 +77,16 @@ impl Place {
         Ok(PathBuf::from(path.trim_end()))
     }
 
+    /// Helm, on the PATH or from the cache.
+    pub(super) fn helm_if_there(&self) -> Option<PathBuf> {
+        let built = || {
+            let entries = std::fs::read_dir(&self.cache).ok()?;
+            let helms = entries.flatten().filter(|entry| entry.file_name().to_string_lossy().starts_with("helm-"));
+            helms.map(|entry| entry.path().join("helm")).find(|path| path.is_file())
+        };
+        program("helm").or_else(built)
+    }
+
     fn start(&self, script: &str) -> Command {
         let mut command = Command::new(self.scripts.join(script));
         command.env(STATE_VARIABLE, &self.state).env(CACHE_VARIABLE, &self.cache);
