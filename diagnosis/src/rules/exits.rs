@@ -3,7 +3,7 @@
 use super::{
     Context, Failure, Finding, Symptom,
     files::{Setting, finding, gap, runtime},
-    weight, words,
+    spec, weight, words,
     words::layer,
 };
 use crate::{
@@ -60,6 +60,7 @@ pub fn out_of_memory(at: BootNanos, victim: Process, context: &Context<'_>) -> O
     let mut found = finding(Cause::OutOfMemory, layer, (SubjectKind::Limit, "memory limit"), summary);
     found.explanation = memory_reasons(memory, context, main);
     found.remedy.text = memory_remedy(memory, context);
+    spec::limits::out_of_memory(&mut found, context, memory);
     found.evidence = memory.map(|memory| Evidence { at, kind: EvidenceKind::Resource, text: memory_fact(memory) }).into_iter().collect();
     found.proved = true; // the kernel itself said so
     Some(found)
@@ -144,8 +145,9 @@ fn exited_early(at: BootNanos, process: Process, context: &Context<'_>) -> Findi
     let summary = format!("{name} ended with exit code 0{}, and {expected}", lived(at, process, context));
     let mut found = finding(Cause::ExitedEarly, layer::EXIT_ZERO, (SubjectKind::Process, &name), summary);
     found.explanation = vec![reason, "often it went into the background (daemon mode), printed its help, or did a single task".to_owned()];
+    spec::command::ended(&mut found, context);
     found.remedy.text = match Setting::of(context.workload) {
-        Setting::Pod => "Run the server in the foreground (nginx: `daemon off;`), check its command and args; a single task belongs into a Job, without probes.".to_owned(),
+        Setting::Pod => "Run the server in the foreground (nginx: `daemon off;`), check its command and args; a single task belongs into a Job (restartPolicy: Never or OnFailure), without probes.".to_owned(),
         Setting::Container | Setting::Local => "Run the server in the foreground, and check its arguments; without a server, leave the probe out.".to_owned(),
     };
     found.evidence = facts(at, context);

@@ -9,7 +9,7 @@ use crate::{
     rules::{
         Context, Failure, Finding,
         files::{Setting, denied, file_fact, finding, gap, is_live, walk_of},
-        weight, words,
+        spec, weight, words,
         words::layer,
     },
     verdict::SubjectKind,
@@ -65,7 +65,7 @@ pub(super) fn explain(failure: &Failure, context: &Context<'_>) -> Option<Findin
 
 /// What the file's bytes say, or those of the interpreter that it names.
 fn by_format(failure: &Failure, context: &Context<'_>, file: &Executable) -> Option<Finding> {
-    let explain = |file| format::explain(file, failure.last, words::failure(failure), setting(context));
+    let explain = |file| format::explain(file, failure.last, words::failure(failure), context);
     let behind = || explain(executable(context, interpreter_of(file)?)?);
     explain(file).or_else(behind)
 }
@@ -131,6 +131,9 @@ fn about_file(
     found.explanation = reasons;
     found.remedy.text = format::not_executable_remedy(layer, &path.path, setting(context));
     found.evidence = vec![file_fact(at, walk)];
+    if layer == layer::NO_EXECUTE_BIT {
+        spec::command::not_executable(&mut found, context, &path.path, executable(context, &path.path), None);
+    }
     found.proved = is_live(walk);
     found
 }
@@ -210,6 +213,10 @@ fn not_found(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Findin
         missing_reasons(path, walk)
     };
     found.remedy.text = remedy(subject, walk, setting(context));
+    if !is_by_program(failure, context) {
+        let stop = walk.and_then(|walk| walk.stopped.as_ref());
+        spec::command::not_found(&mut found, context, subject, None, stop);
+    }
     let looked = executable(context, &path.path).is_some_and(|executable| executable.file.is_none());
     let stopped = walk.is_some_and(|walk| is_live(walk) && walk.stopped.is_some());
     if walk.is_none() && !looked {
@@ -228,6 +235,12 @@ fn searched(failure: &Failure, context: &Context<'_>, name: &str) -> Vec<String>
             && matches!(other.call.call, Call::Exec | Call::Stat | Call::Access)
             && (other.call.task.process.pid == pid || other.by_runtime && failure.by_runtime)
     })
+}
+
+/// A shell or program looks for it, not the runtime: then the manifest's command is not what is missing.
+fn is_by_program(failure: &Failure, context: &Context<'_>) -> bool {
+    let main = context.processes.first().map(|first| first.process);
+    !failure.by_runtime && main.is_some() && context.processes.iter().any(|process| !process.path.is_empty())
 }
 
 fn missing_reasons(path: &PathArg, walk: Option<&crate::question::Walk>) -> Vec<String> {

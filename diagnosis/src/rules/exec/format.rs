@@ -1,11 +1,13 @@
 //! What a file's own bytes say of why it cannot be executed.
 
+use super::setting;
 use crate::{
     cause::Cause,
     question::{ExecFormat, Executable, FileKind},
     rules::{
-        Finding,
+        Context, Finding,
         files::{Setting, finding},
+        spec,
         words::{self, layer},
     },
     units::BootNanos,
@@ -13,7 +15,8 @@ use crate::{
 };
 
 /// The finding for an executable that is there; `None` when its format shows nothing wrong.
-pub(super) fn explain(executable: &Executable, at: BootNanos, summary: String, setting: Setting) -> Option<Finding> {
+pub(super) fn explain(executable: &Executable, at: BootNanos, summary: String, context: &Context<'_>) -> Option<Finding> {
+    let setting = setting(context);
     let file = executable.file.as_ref()?;
     if file.kind == FileKind::Directory {
         return Some(not_executable(
@@ -34,10 +37,22 @@ pub(super) fn explain(executable: &Executable, at: BootNanos, summary: String, s
         }
         ExecFormat::Elf { .. } | ExecFormat::Script { .. } | ExecFormat::Unreadable { .. } => return None,
     };
+    with_manifest(&mut found, executable, context);
     let text = format!("{} is {}", words::component(file), words::owner_mode(file));
     found.evidence.push(Evidence { at, kind: EvidenceKind::File, text });
     found.proved = true;
     Some(found)
+}
+
+/// What the manifest can do about it: choose nodes of the right kind, or nothing.
+fn with_manifest(found: &mut Finding, executable: &Executable, context: &Context<'_>) {
+    match &executable.format {
+        ExecFormat::Elf { machine, host, .. } if machine != host => spec::command::other_machine(found, context, architecture(machine)),
+        ExecFormat::Elf { .. } | ExecFormat::Script { .. } | ExecFormat::Unknown { .. } => {
+            spec::command::image_only(found, context, &executable.path);
+        }
+        ExecFormat::Unreadable { .. } => {}
+    }
 }
 
 /// `NotExecutable` of a file that is there.

@@ -12,7 +12,7 @@ use crate::{
     rules::{
         Context, Failure, Finding, ProcessView,
         files::{Setting, finding, is_live, walk_of},
-        weight, words,
+        spec, weight, words,
         words::layer,
     },
     verdict::SubjectKind,
@@ -75,6 +75,7 @@ fn missing_library(failure: &Failure, context: &Context<'_>, soname: &str) -> Op
     let mut found = finding(Cause::LibraryMissing, layer::LIBRARY, (SubjectKind::Library, soname), words::failure(failure));
     found.explanation = vec![reason, format!("it was looked for in {}", words::list(searched, 8))];
     found.remedy.text = library_remedy(soname, setting(context));
+    spec::command::image_only(&mut found, context, program);
     found.proved = matches!(needed, Some((_, None)));
     Some(found)
 }

@@ -6,12 +6,12 @@
 use super::{base, command, format, setting};
 use crate::{
     cause::Cause,
-    question::{Answer, Executable, FileKind, Question, RuntimeSpec},
+    question::{Answer, Executable, FileKind, Question, RuntimeSpec, Stop},
     record::{Call, Errno},
     rules::{
         Context, Failure, Finding,
-        files::{self, Setting, finding, gap},
-        weight, words,
+        files::{self, finding, gap},
+        spec as manifest, weight, words,
         words::layer,
     },
     units::BootNanos,
@@ -48,13 +48,12 @@ pub(super) fn explain(at: BootNanos, context: &Context<'_>) -> Option<Finding> {
 
 fn by_spec(at: BootNanos, spec: &RuntimeSpec, context: &Context<'_>) -> Option<Finding> {
     let name = spec.args.first()?;
-    let setting = setting(context);
     let summary = format!("the runtime could not start {name:?}: it gave up before executing it");
     let mut found = match &spec.command {
-        None => not_there(name, spec, summary, setting),
-        Some(executable) if executable.file.is_none() => not_there(name, spec, summary, setting),
+        None => not_there(name, spec, summary, context),
+        Some(executable) if executable.file.is_none() => not_there(name, spec, summary, context),
         Some(executable) => {
-            without_x(executable, summary.clone(), setting).or_else(|| format::explain(executable, at, summary, setting))?
+            without_x(executable, spec, summary.clone(), context).or_else(|| format::explain(executable, at, summary, context))?
         }
     };
     found.evidence.push(Evidence {
@@ -70,8 +69,8 @@ fn command_line(args: &[String]) -> String {
     if args.len() > 6 { format!("{shown} …") } else { shown }
 }
 
-fn not_there(name: &str, spec: &RuntimeSpec, summary: String, setting: Setting) -> Finding {
-    let mut found = command::missing(name, summary, setting);
+fn not_there(name: &str, spec: &RuntimeSpec, summary: String, context: &Context<'_>) -> Finding {
+    let mut found = command::missing(name, summary, setting(context));
     found.explanation = if name.contains('/') {
         vec![format!("{name} does not exist in the image")]
     } else {
@@ -81,14 +80,23 @@ fn not_there(name: &str, spec: &RuntimeSpec, summary: String, setting: Setting) 
             path => format!("{name} is in none of the directories of PATH: {}", words::list(path.split(':'), 12)),
         }]
     };
-    if name.contains(char::is_whitespace) {
+    if name.contains(char::is_whitespace) && context.spec.is_none() {
         found.explanation.push("the name contains blanks: the command must be a list, one element an argument".to_owned());
     }
+    manifest::command::not_found(&mut found, context, name, Some(&spec.args), stop_of(context, name));
     found.proved = true;
     found
 }
 
-fn without_x(executable: &Executable, summary: String, setting: Setting) -> Option<Finding> {
+/// Where the walk over the command's path stopped, if it was walked.
+fn stop_of<'a>(context: &Context<'a>, name: &str) -> Option<&'a Stop> {
+    context.answers.iter().find_map(|(question, answer)| match (question, answer) {
+        (Question::WalkPath { path, .. }, Answer::Walk(walk)) if path == name => walk.stopped.as_ref(),
+        _ => None,
+    })
+}
+
+fn without_x(executable: &Executable, spec: &RuntimeSpec, summary: String, context: &Context<'_>) -> Option<Finding> {
     let file = executable.file.as_ref()?;
     let layer = match (file.kind == FileKind::File, file.mode & 0o111, file.mount.noexec) {
         (true, 0, _) => layer::NO_EXECUTE_BIT,
@@ -100,7 +108,10 @@ fn without_x(executable: &Executable, summary: String, setting: Setting) -> Opti
     } else {
         format!("{} lies on {}, which is mounted with noexec", executable.path, words::mount(&file.mount))
     };
-    let mut found = format::not_executable(executable, layer, reason, summary, setting);
+    let mut found = format::not_executable(executable, layer, reason, summary, setting(context));
+    if layer == layer::NO_EXECUTE_BIT {
+        manifest::command::not_executable(&mut found, context, &executable.path, Some(executable), Some(&spec.args));
+    }
     found.proved = true;
     Some(found)
 }
@@ -126,5 +137,6 @@ fn by_search(context: &Context<'_>) -> Option<Finding> {
         format!("what it was told to run is not known: {}", gap(context).unwrap_or("its description has not been read")),
     ];
     found.remedy.text = command::remedy(subject, None, setting(context));
+    manifest::command::not_found(&mut found, context, subject, None, None);
     Some(found)
 }

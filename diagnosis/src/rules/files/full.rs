@@ -7,7 +7,7 @@ use crate::{
     cause::Cause,
     question::{Answer, Limits, Mount, Question, Usage},
     record::{Errno, Target},
-    rules::{Context, Failure, Finding, words, words::layer},
+    rules::{Context, Failure, Finding, spec, words, words::layer},
     verdict::{Evidence, EvidenceKind, SubjectKind},
 };
 
@@ -48,6 +48,9 @@ fn storage(failure: &Failure, context: &Context<'_>) -> Finding {
     let mut finding = about(Cause::StorageFull, layer, &name, failure);
     finding.explanation = reasons(failure, context, &name, mount.as_ref(), usage, layer);
     finding.remedy.text = remedy(context, mount.as_ref(), layer);
+    if let Some(mount) = mount.as_ref().filter(|_| matches!(layer, layer::BYTES | layer::FULL)) {
+        spec::limits::storage(&mut finding, context, &mount.point, usage);
+    }
     finding.evidence =
         usage.map(|usage| Evidence { at: failure.last, kind: EvidenceKind::Resource, text: room(usage) }).into_iter().collect();
     finding.proved = usage.is_some_and(|usage| has_no_bytes(usage) || has_no_inodes(usage));
@@ -96,7 +99,7 @@ fn reasons(failure: &Failure, context: &Context<'_>, name: &str, mount: Option<&
         ),
         (_, None) => format!("{on} had no room for {name}"),
     }];
-    if let Some(mount) = mount.filter(|_| Setting::of(context.workload) == Setting::Pod)
+    if let Some(mount) = mount.filter(|_| Setting::of(context.workload) == Setting::Pod && context.spec.is_none())
         && let Some(volume) = volume::of_mount(mount)
     {
         reasons.push(format!("{} is {volume}", mount.point));

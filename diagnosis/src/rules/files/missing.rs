@@ -10,7 +10,7 @@ use crate::{
     },
     question::{Answer, Component, FileKind, Question, Stop, Walk},
     record::{Call, PathArg},
-    rules::{Context, Failure, Finding, weight, words, words::layer},
+    rules::{Context, Failure, Finding, spec, weight, words, words::layer},
     units::BootNanos,
     verdict::{Evidence, EvidenceKind},
 };
@@ -89,6 +89,7 @@ fn there_now(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Wa
         }
     };
     finding.remedy.text = wait_remedy(&name, Setting::of(context.workload));
+    spec::missing::late(&mut finding, context, &name);
     finding.evidence = walk.components.last().map(|file| file_fact(file, walk)).into_iter().collect();
     finding.proved = came.is_some() && is_live(walk);
     finding
@@ -114,13 +115,16 @@ fn absent(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk,
         let mut finding = about(Cause::FileMissing, layer::APPEARED_LATE, &name, failure);
         finding.explanation = vec![late(&name, at.since(failure.last))];
         finding.remedy.text = wait_remedy(&name, Setting::of(context.workload));
+        spec::missing::late(&mut finding, context, &name);
         finding.evidence = vec![Evidence { at, kind: EvidenceKind::File, text: format!("{name} was there") }];
         finding.proved = at > failure.last && is_live(walk);
         return finding;
     }
     let (layer, mut reasons) = classify(&name, walk, stop);
     let setting = Setting::of(context.workload);
-    reasons.extend(walk.components.last().and_then(|last| super::denied::whereabouts(walk, last, setting)));
+    if context.spec.is_none() {
+        reasons.extend(walk.components.last().and_then(|last| super::denied::whereabouts(walk, last, setting)));
+    }
     if failure.call.call == Call::Open && failure.call.arg & CREAT != 0 && layer == layer::MISSING_DIRECTORY {
         reasons.push("O_CREAT makes a file, but not the directories above it".to_owned());
     }
@@ -130,6 +134,7 @@ fn absent(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk,
     finding.remedy.text = remedy(failure, &name, walk, stop, layer, setting);
     finding.evidence =
         vec![Evidence { at: walk.at, kind: EvidenceKind::File, text: format!("{} does not exist ({})", stop.path, stop.errno) }];
+    spec::missing::absent(&mut finding, failure.last, context, &name, Some(stop));
     finding.proved = is_live(walk) && stop.errno == crate::record::Errno::ENOENT;
     finding
 }
@@ -235,5 +240,6 @@ fn not_walked(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Findi
         Setting::Pod => format!("Mount what provides {}, add it to the image, or correct the path that the program is told.", path.path),
         Setting::Container | Setting::Local => format!("Provide {}, or correct the path that the program is told.", path.path),
     };
+    spec::missing::absent(&mut finding, failure.last, context, &path.path, None);
     finding
 }

@@ -6,7 +6,7 @@ use crate::{
     permission::{Role, place::parent_path},
     question::{Component, Mount, Walk},
     record::PathArg,
-    rules::{Context, Failure, Finding, words, words::layer},
+    rules::{Context, Failure, Finding, spec, words, words::layer},
 };
 
 pub(super) fn explain(failure: &Failure, context: &Context<'_>) -> Finding {
@@ -35,14 +35,15 @@ fn on_mount(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Wal
     };
     let mut finding = about(Cause::ReadOnlyFilesystem, layer, &name, failure);
     let setting = Setting::of(context.workload);
-    finding.explanation = reasons(&name, &mount, volume.as_ref(), setting);
+    finding.explanation = reasons(&name, &mount, volume.as_ref(), setting, context.spec.is_some());
     finding.remedy.text = remedy(&name, walk, &mount, volume.as_ref(), setting);
     finding.evidence = vec![mount_fact(&mount, walk)];
+    spec::readonly::explain(&mut finding, failure, context, &name, Some((walk, &mount)));
     finding.proved = mount.read_only && is_live(walk);
     finding
 }
 
-fn reasons(name: &str, mount: &Mount, volume: Option<&volume::Volume>, setting: Setting) -> Vec<String> {
+fn reasons(name: &str, mount: &Mount, volume: Option<&volume::Volume>, setting: Setting, manifest: bool) -> Vec<String> {
     let state = if mount.read_only {
         "is mounted read-only"
     } else {
@@ -50,7 +51,9 @@ fn reasons(name: &str, mount: &Mount, volume: Option<&volume::Volume>, setting: 
     };
     let mut reasons = vec![format!("{name} lies on {}, which {state}", words::mount(mount))];
     if let Some(volume) = volume.filter(|_| setting == Setting::Pod) {
-        reasons.push(format!("{} is {volume}", mount.point));
+        if !manifest {
+            reasons.push(format!("{} is {volume}", mount.point)); // the manifest knows it better
+        }
         if volume.kind.is_kubelet_written() {
             reasons.push("such volumes are written by the kubelet alone and are always read-only".to_owned());
         }
@@ -112,5 +115,8 @@ fn not_walked(failure: &Failure, context: &Context<'_>, path: Option<&PathArg>) 
         Setting::Pod => format!("Mount an emptyDir where {name} is written, or take readOnly off its volumeMount."),
         Setting::Container | Setting::Local => format!("Let the program write {name} elsewhere, or mount its file system writable."),
     };
+    if name.starts_with('/') {
+        spec::readonly::explain(&mut finding, failure, context, &name, None);
+    }
     finding
 }

@@ -8,7 +8,7 @@ use crate::{
     cause::Cause,
     question::{Question, Walk},
     record::{Errno, PathArg},
-    rules::{Context, Failure, Finding, weight, words, words::layer},
+    rules::{Context, Failure, Finding, spec, weight, words, words::layer},
     verdict::{Evidence, EvidenceKind},
 };
 
@@ -222,6 +222,9 @@ fn lacking(thing: &Thing, failure: &Failure, context: &Context<'_>, path: &PathA
         Setting::Pod | Setting::Container => thing.remedy.to_owned(),
         Setting::Local => format!("Provide {subject} on this machine. In an image: {}", thing.remedy),
     };
+    if matches!(thing.layer, layer::TEMPORARY_DIRECTORY | layer::DEVICE) {
+        spec::written::missing_directory(&mut finding, context, subject);
+    }
     let stopped = walk.and_then(|walk| Some((walk, walk.stopped.as_ref()?)));
     finding.evidence = stopped
         .map(|(walk, stop)| Evidence {

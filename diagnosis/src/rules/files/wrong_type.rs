@@ -6,7 +6,7 @@ use crate::{
     cause::Cause,
     question::{Component, FileKind, Walk},
     record::{Call, Errno, PathArg, Target},
-    rules::{Context, Failure, Finding, words, words::layer},
+    rules::{Context, Failure, Finding, spec, words, words::layer},
 };
 
 pub(super) fn explain(failure: &Failure, context: &Context<'_>) -> Option<Finding> {
@@ -39,6 +39,9 @@ fn seen(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk) -
     let setting = Setting::of(context.workload);
     finding.explanation = reasons(failure, walk, &name, culprit, setting);
     finding.remedy.text = remedy(failure, walk, &name, culprit, setting);
+    if failure.call.errno == Errno::EISDIR {
+        spec::subpath::directory(&mut finding, context, &name);
+    }
     finding.evidence = culprit.map(|at| file_fact(at, walk)).into_iter().collect();
     finding.proved = is_live(walk) && holds(failure, walk, culprit);
     finding
@@ -146,6 +149,15 @@ fn remedy(failure: &Failure, walk: &Walk, name: &str, culprit: Option<&Component
     }
 }
 
+/// Where the directory is by the manifest, when its mount is known, or its path.
+fn mount_of_directory(context: &Context<'_>, name: &str) -> Option<String> {
+    match found_mount(context) {
+        Some((Some(mount), None)) => Some(mount.point),
+        Some((_, Some(path))) => Some(path),
+        Some((None, None)) | None => name.starts_with('/').then(|| name.to_owned()),
+    }
+}
+
 /// Without a walk only the call itself speaks. A read that meets a directory says enough; a name searched along a path
 /// that runs through a file does not.
 fn unseen(failure: &Failure, context: &Context<'_>, path: Option<&PathArg>) -> Option<Finding> {
@@ -170,5 +182,10 @@ fn unseen(failure: &Failure, context: &Context<'_>, path: Option<&PathArg>) -> O
         Errno::EISDIR => "A file that is to be mounted and does not exist becomes a directory: look at subPath, at the key's name and at the source of the mount.".to_owned(),
         _ => "Look at the type of each component of the path (`namei -l`).".to_owned(),
     };
+    if failure.call.errno == Errno::EISDIR
+        && let Some(at) = mount_of_directory(context, &name)
+    {
+        spec::subpath::directory(&mut finding, context, &at);
+    }
     Some(finding)
 }

@@ -5,12 +5,18 @@
 //! in the spec, as text and as a patch of the owner ([`patch`]). A change is proposed only if the judgement, repeated with
 //! what the kubelet would make of it, no longer refuses ([`simulate`]).
 
+pub(in crate::rules) mod alike;
 mod chain;
+pub(in crate::rules) mod command;
 pub(in crate::rules) mod denied;
+pub(in crate::rules) mod limits;
+pub(in crate::rules) mod missing;
 pub mod patch;
 pub(in crate::rules) mod place;
+pub(in crate::rules) mod readonly;
 pub(in crate::rules) mod rights;
 mod simulate;
+pub(in crate::rules) mod subpath;
 pub(in crate::rules) mod written;
 
 use crate::{

@@ -1,7 +1,10 @@
 //! Directories of the image that a program writes to: where an emptyDir can take their place.
 
-use super::patch::{join, of_container};
-use crate::rules::{Context, Spec};
+use super::{
+    change,
+    patch::{join, of_container},
+};
+use crate::rules::{Context, Finding, Spec};
 use serde_json::{Value, json};
 
 /// What images keep their programs and configuration in, with all that lies below.
@@ -37,6 +40,20 @@ pub(super) fn empty_dirs(spec: &Spec<'_>, directories: &[String]) -> Value {
         join(&mut all, of_container(spec.container, json!({ "volumeMounts": [{ "name": name, "mountPath": directory }] })));
     }
     all
+}
+
+/// A directory that programs take for granted and the image lacks: an emptyDir makes it.
+pub(in crate::rules) fn missing_directory(finding: &mut Finding, context: &Context<'_>, directory: &str) {
+    let Some(spec) = context.spec else { return };
+    let known = ["/tmp", "/var/tmp", "/run", "/var/run", "/dev/shm"].contains(&directory);
+    if !known || spec.container.mounts.iter().any(|mount| mount.path.trim_end_matches('/') == directory) {
+        return;
+    }
+    let mut fragment = empty_dirs(&spec, &[directory.to_owned()]);
+    if directory == "/dev/shm" {
+        fragment["volumes"][0]["emptyDir"] = json!({ "medium": "Memory" });
+    }
+    change(finding, &spec, format!("Mount an emptyDir at {directory}, or make the directory in the image (mode 1777)."), fragment);
 }
 
 /// A name after the directory that no volume of the pod has: `/var/cache/nginx` becomes `var-cache-nginx`. Names are DNS

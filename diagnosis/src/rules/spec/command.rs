@@ -1,0 +1,237 @@
+//! The command and the manifest: `command` and `args` are lists that replace the image's, and nothing splits them.
+//!
+//! A patch is made only where what was meant is beyond doubt: a whole command line in one string, flags where `command` was
+//! given for `args`, one name that is there and differs by a slip, a script that is there with its interpreter.
+
+use super::{
+    alike, change, item,
+    patch::{self, of_container, same_container},
+    place::{Located, locate},
+};
+use crate::{
+    permission::place::{join, parent_path},
+    pod::VolumeSource,
+    question::{ExecFormat, Executable, FileKind, Stop},
+    rules::{Context, Finding, Spec, words},
+};
+use serde_json::{Value, json};
+
+/// A mode with which everybody may read and execute.
+const EXECUTABLE: u32 = 0o555;
+/// The label by which nodes tell their CPU.
+const LABEL: &str = "kubernetes.io/arch";
+
+/// The command is not there. `told`: what the runtime was told to run, when that is known.
+pub(in crate::rules) fn not_found(finding: &mut Finding, context: &Context<'_>, name: &str, told: Option<&[String]>, stop: Option<&Stop>) {
+    let Some(spec) = context.spec else { return };
+    let (command, args) = (&spec.container.command, &spec.container.args);
+    match (command.first(), args.first()) {
+        (Some(first), _) if first == name || ends_with(name, first) => by_command(finding, &spec, first, stop),
+        (Some(_), _) => {} // something that the command itself starts
+        (None, Some(first)) if first == name || told.is_some_and(|told| told == args.as_slice()) => {
+            finding.explanation.push(format!(
+                "the container sets args and no command, and the image has no entry point: the first of args, {first:?}, is executed as the command"
+            ));
+            finding.remedy.text = format!(
+                "Name the program in `command` and leave its arguments in `args` ({}), or give the image an ENTRYPOINT.",
+                shown(args)
+            );
+        }
+        (None, _) => {
+            finding
+                .explanation
+                .push("the container sets no command: the image's own entry point or CMD names what is not there".to_owned());
+        }
+    }
+}
+
+fn ends_with(path: &str, name: &str) -> bool {
+    !name.contains('/') && path.rsplit('/').next() == Some(name)
+}
+
+fn by_command(finding: &mut Finding, spec: &Spec<'_>, first: &str, stop: Option<&Stop>) {
+    let command = &spec.container.command;
+    finding.explanation.push(format!("the container sets command: {}", shown(command)));
+    if first.starts_with('-') {
+        return as_args(finding, spec);
+    }
+    if first.trim().contains(char::is_whitespace) {
+        return split(finding, spec, first);
+    }
+    if is_shell(first) {
+        finding.explanation.push("the image has no shell (scratch, distroless)".to_owned());
+        "No shell, no `sh -c`: name the program itself in `command` and its arguments one by one in `args`, or use an image with a shell."
+            .clone_into(&mut finding.remedy.text);
+        return;
+    }
+    let alike: Vec<&String> =
+        stop.map(|stop| stop.alike.iter().filter(|near| alike::is_slip(near, base(first))).collect()).unwrap_or_default();
+    if let ([near], Some(stop)) = (alike.as_slice(), stop.filter(|stop| base(&stop.path) == base(first))) {
+        let right = if first.contains('/') { join(parent_path(&stop.path), near) } else { (*near).clone() };
+        let whole: Vec<&str> = std::iter::once(right.as_str()).chain(command[1..].iter().map(String::as_str)).collect();
+        let text = format!("Correct `command`: {right} is there, {first} is not.");
+        change(finding, spec, text, of_container(spec.container, json!({ "command": whole })));
+    }
+}
+
+fn base(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+fn is_shell(command: &str) -> bool {
+    matches!(base(command), "sh" | "bash" | "ash" | "dash" | "zsh")
+}
+
+/// `["a", "b"]`, cut where it gets long.
+fn shown(list: &[String]) -> String {
+    let quoted: Vec<String> = list.iter().take(5).map(|one| format!("{one:?}")).collect();
+    format!("[{}{}]", quoted.join(", "), if list.len() > 5 { ", …" } else { "" })
+}
+
+/// Flags were given as the command: they belong to the image's entry point.
+fn as_args(finding: &mut Finding, spec: &Spec<'_>) {
+    let Spec { pod, container, .. } = spec;
+    let all: Vec<&String> = container.command.iter().chain(&container.args).collect();
+    finding.remedy.text = format!(
+        "Move it to `args`: `command` replaces the image's entry point, `args` are given to it. args: {}.",
+        shown(&all.iter().map(|one| (*one).clone()).collect::<Vec<_>>())
+    );
+    let Some((path, test)) = same_container(pod, container) else { return };
+    let operations = [
+        test,
+        json!({ "op": "remove", "path": format!("{path}/command") }),
+        json!({ "op": "add", "path": format!("{path}/args"), "value": all }),
+    ];
+    finding.remedy.patch = patch::json(pod, &operations);
+    finding.remedy.also.extend(patch::caveats(pod));
+}
+
+/// A whole command line in one string.
+fn split(finding: &mut Finding, spec: &Spec<'_>, line: &str) {
+    finding.explanation.push("it is one name with blanks in it: no shell splits it".to_owned());
+    let needs_shell = line.contains(['|', '&', ';', '<', '>', '$', '`', '"', '\'', '*', '(', '\\', '\n']);
+    let rest = spec.container.command[1..].iter().cloned();
+    let whole: Vec<String> = if needs_shell {
+        ["/bin/sh", "-c", line].into_iter().map(str::to_owned).chain(rest).collect()
+    } else {
+        line.split_whitespace().map(str::to_owned).chain(rest).collect()
+    };
+    let text = if needs_shell {
+        format!("Give the line to a shell, if the image has one: command: {}.", shown(&whole))
+    } else {
+        format!("Give each argument an element of its own: command: {}.", shown(&whole))
+    };
+    change(finding, spec, text, of_container(spec.container, json!({ "command": whole })));
+}
+
+/// A file without the x bit: a script from a `ConfigMap` gets it by the volume's mode, one of the image by its interpreter.
+pub(in crate::rules) fn not_executable(
+    finding: &mut Finding,
+    context: &Context<'_>,
+    path: &str,
+    file: Option<&Executable>,
+    told: Option<&[String]>,
+) {
+    let Some(spec) = context.spec else { return };
+    if let Some(place) = locate(&spec, path) {
+        finding.explanation.push(place.sentence(None));
+        let wanted = place.in_volume();
+        let (field, items) = match &place.volume.source {
+            VolumeSource::ConfigMap { items, .. } => ("configMap", items.as_slice()),
+            VolumeSource::Secret { items, .. } => ("secret", items.as_slice()),
+            VolumeSource::Projected { .. } => ("projected", &[][..]),
+            VolumeSource::DownwardApi { .. }
+            | VolumeSource::EmptyDir { .. }
+            | VolumeSource::HostPath { .. }
+            | VolumeSource::Claim { .. }
+            | VolumeSource::Image { .. }
+            | VolumeSource::Csi { .. }
+            | VolumeSource::Other(_)
+            | VolumeSource::Unknown => return by_interpreter(finding, &spec, path, file, told),
+        };
+        let own = items.iter().any(|item| item.path == wanted && item.mode.is_some());
+        let fields = if own {
+            let mode = |one: &crate::pod::KeyPath| if one.path == wanted { Some(EXECUTABLE) } else { one.mode };
+            json!({ "items": items.iter().map(|one| item(one, mode(one))).collect::<Vec<Value>>() })
+        } else {
+            json!({ "defaultMode": EXECUTABLE })
+        };
+        let text = format!(
+            "Set {} 0555 on volume {}, so that its files may be executed.",
+            if own { "the item's mode" } else { "defaultMode" },
+            place.volume.name
+        );
+        return change(finding, &spec, text, json!({ "volumes": [{ "name": place.volume.name, field: fields }] }));
+    }
+    by_interpreter(finding, &spec, path, file, told);
+}
+
+/// A script that may be read and has its interpreter is started by that, without an x bit.
+fn by_interpreter(finding: &mut Finding, spec: &Spec<'_>, path: &str, file: Option<&Executable>, told: Option<&[String]>) {
+    let Some(Executable { format: ExecFormat::Script { interpreter, exists: true, .. }, file: Some(inode), .. }) = file else { return };
+    let readable = inode.kind == FileKind::File && inode.mode & 0o004 != 0;
+    let container = spec.container;
+    let whole: Vec<String> = interpreter.split_whitespace().map(str::to_owned).chain([path.to_owned()]).collect();
+    let (command, args) = match (container.command.first(), told) {
+        (Some(first), _) if first == path => (whole.into_iter().chain(container.command[1..].iter().cloned()).collect::<Vec<_>>(), None),
+        // The image's entry point: what follows it was the image's too, unless args are given.
+        (None, Some([first, rest @ ..])) if first == path => {
+            let own = container.args.is_empty().then(|| rest.to_vec());
+            (whole, own.filter(|rest| !rest.is_empty()))
+        }
+        _ => return,
+    };
+    if !readable {
+        return;
+    }
+    let mut fields = json!({ "command": command });
+    if let Some(args) = args {
+        fields["args"] = json!(args);
+    }
+    let text =
+        format!("Start it with its interpreter: command: {}; or set the x bit in the image (`COPY --chmod=0755 …`).", shown(&command));
+    change(finding, spec, text, of_container(container, fields));
+}
+
+/// A program for another CPU: the pod can be kept on nodes that have it.
+pub(in crate::rules) fn other_machine(finding: &mut Finding, context: &Context<'_>, architecture: &str) {
+    let Some(spec) = context.spec else { return };
+    let set = spec.pod.node_selector.iter().find(|(label, _)| label == LABEL);
+    finding.explanation.push(match set {
+        Some((_, value)) => format!("the pod's nodeSelector asks for {LABEL}: {value}"),
+        None => format!("nothing in the pod says which CPU it needs (nodeSelector {LABEL})"),
+    });
+    let text = format!("{} The patch does the latter, and helps only if the cluster has such nodes.", finding.remedy.text);
+    change(finding, &spec, text, json!({ "nodeSelector": { LABEL: architecture } }));
+}
+
+/// What only the image can mend: said, so that nobody looks for it in the manifest.
+pub(in crate::rules) fn image_only(finding: &mut Finding, context: &Context<'_>, path: &str) {
+    let Some(spec) = context.spec else { return };
+    if let Some(place) = locate(&spec, path).filter(Located::is_kubelet_written) {
+        finding.explanation.push(place.sentence(None));
+        let name = place.name();
+        finding.remedy.text = format!("{} The file comes from {name}: change it there.", finding.remedy.text);
+    } else {
+        let image = if spec.container.image.is_empty() { "the image".to_owned() } else { format!("image {}", spec.container.image) };
+        finding.remedy.text = format!("{} No change of the manifest helps: what has to change is {image}.", finding.remedy.text);
+    }
+}
+
+/// A container that ends with success and is started again and again.
+pub(in crate::rules) fn ended(finding: &mut Finding, context: &Context<'_>) {
+    let Some(spec) = context.spec else { return };
+    let container = spec.container;
+    let what = match (container.command.as_slice(), container.args.as_slice()) {
+        ([], []) => format!("the manifest sets no command: what ended is the default of image {}", container.image),
+        ([], args) => format!("the container sets args: {}", shown(args)),
+        (command, args) => format!("the container runs {}", shown(&command.iter().chain(args).cloned().collect::<Vec<_>>())),
+    };
+    finding.explanation.push(what);
+    let probes = [("readinessProbe", &container.readiness), ("livenessProbe", &container.liveness), ("startupProbe", &container.startup)];
+    let probes: Vec<String> =
+        probes.iter().filter_map(|(name, probe)| probe.as_ref().map(|probe| format!("{name} ({})", probe.action))).collect();
+    if !probes.is_empty() {
+        finding.explanation.push(format!("it has a {}: a server was expected", words::list(probes, 3)));
+    }
+}

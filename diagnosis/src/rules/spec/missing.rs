@@ -1,0 +1,370 @@
+//! A missing file and the manifest: the key that `items` leaves out, the volume that another container has, the token that
+//! was switched off, the container that writes too late.
+//!
+//! Contents of `ConfigMap`s and Secrets are not read. Which keys an object has is known only from `items` and from what is in
+//! the volume; a patch that needs more than that is not made.
+
+use super::{
+    alike, change, item,
+    patch::of_container,
+    place::{Located, below, locate},
+};
+use crate::{
+    permission::place::parent_path,
+    pod::{ContainerKind, KeyPath, ProjectedSource, VolumeMount, VolumeSource},
+    question::Stop,
+    rules::{Context, Finding, Spec, words},
+    units::BootNanos,
+    verdict::{Evidence, EvidenceKind},
+};
+use serde_json::{Value, json};
+
+const TOKEN_DIRECTORY: &str = "/run/secrets/kubernetes.io/serviceaccount";
+
+/// A file that is not there.
+pub(in crate::rules) fn absent(finding: &mut Finding, at: BootNanos, context: &Context<'_>, name: &str, stop: Option<&Stop>) {
+    let Some(spec) = context.spec.filter(|_| name.starts_with('/')) else { return };
+    let before = finding.explanation.len();
+    match locate(&spec, name) {
+        Some(place) => on_volume(finding, &spec, &place, stop),
+        None => on_none(finding, &spec, name),
+    }
+    let said = finding.explanation[before..].iter().map(|text| Evidence { at, kind: EvidenceKind::Spec, text: text.clone() });
+    finding.evidence.extend(said.collect::<Vec<_>>());
+}
+
+fn on_volume(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, stop: Option<&Stop>) {
+    finding.explanation.push(place.sentence(None));
+    match &place.volume.source {
+        VolumeSource::ConfigMap { name, items, optional, .. } => {
+            no_key(finding, spec, place, &Keyed::new("ConfigMap", name, items, *optional), stop);
+        }
+        VolumeSource::Secret { name, items, optional, .. } => {
+            no_key(finding, spec, place, &Keyed::new("Secret", name, items, *optional), stop);
+        }
+        VolumeSource::Projected { sources, .. } => not_projected(finding, place, sources),
+        VolumeSource::DownwardApi { paths, .. } => {
+            finding.explanation.push(format!("its items give {}", words::list(paths, 6)));
+            finding.remedy.text = format!(
+                "Add an item with path {} to the downwardAPI volume {}, or correct the path that the program is told.",
+                place.in_volume(),
+                place.volume.name
+            );
+        }
+        VolumeSource::EmptyDir { .. } => shared_by(finding, spec, place),
+        VolumeSource::HostPath { .. } => {
+            let node = if spec.pod.node.is_empty() { "its node" } else { &spec.pod.node };
+            let path = place.on_node().unwrap_or_default();
+            finding.explanation.push(format!("on node {node} there is no {path}"));
+            finding.remedy.text = format!(
+                "No change of the manifest helps: put {path} on every node that the pod may run on, or use a volume that follows the pod."
+            );
+        }
+        VolumeSource::Claim { .. }
+        | VolumeSource::Csi { .. }
+        | VolumeSource::Image { .. }
+        | VolumeSource::Other(_)
+        | VolumeSource::Unknown => {
+            finding.explanation.push(format!("what the image has at {} is hidden by the volume", place.mount.path));
+        }
+    }
+}
+
+/// A volume of keys.
+struct Keyed<'a> {
+    kind: &'static str,
+    field: &'static str,
+    object: &'a str,
+    items: &'a [KeyPath],
+    optional: bool,
+}
+
+impl<'a> Keyed<'a> {
+    fn new(kind: &'static str, object: &'a str, items: &'a [KeyPath], optional: bool) -> Self {
+        let field = if kind == "Secret" { "secret" } else { "configMap" };
+        Self { kind, field, object, items, optional }
+    }
+
+    fn name(&self) -> String {
+        format!("{} {}", self.kind, self.object)
+    }
+
+    /// The item that was meant: of this key under another path, or under a path that differs by a slip.
+    fn meant(&self, wanted: &str) -> Option<&KeyPath> {
+        let base = wanted.rsplit('/').next().unwrap_or(wanted);
+        let by_key = self.items.iter().find(|item| item.key == wanted || item.key == base);
+        let mut slips = self.items.iter().filter(|item| alike::is_slip(&item.path, wanted) || alike::is_slip(&item.key, base));
+        by_key.or_else(|| match (slips.next(), slips.next()) {
+            (Some(one), None) => Some(one),
+            _ => None,
+        })
+    }
+}
+
+fn no_key(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &Keyed<'_>, stop: Option<&Stop>) {
+    let wanted = place.in_volume();
+    let (ns, object, volume) = (&spec.pod.namespace, keyed.name(), &place.volume.name);
+    let resource = keyed.kind.to_lowercase();
+    let has_item = keyed.items.iter().any(|item| item.path == wanted);
+    if keyed.optional && (keyed.items.is_empty() || has_item) {
+        finding.explanation.push(format!("the volume is optional: the pod starts without it if {object} or its key does not exist"));
+        finding.remedy.text = format!(
+            "Create {object} with the key {wanted} (`kubectl -n {ns} get {resource} {}` shows whether it exists); the kubelet then fills the volume within a minute or two.",
+            keyed.object
+        );
+    } else if keyed.items.is_empty() {
+        finding.explanation.push(format!("every key of {object} is a file there: it has no key {wanted}"));
+        let near = stop
+            .and_then(|stop| stop.alike.first())
+            .map(|near| format!(" It has {near}: if that is meant, correct the path that the program is told."))
+            .unwrap_or_default();
+        let folder =
+            if wanted.contains('/') { " (keys become files of the volume's top directory; a path below it needs `items`)" } else { "" };
+        finding.remedy.text = format!(
+            "Add the key {wanted} to {object} (`kubectl -n {ns} edit {resource} {}`){folder}; the pod's manifest is right.{near}",
+            keyed.object
+        );
+    } else if !has_item {
+        let listed = words::list(keyed.items.iter().map(|item| &item.path), 6);
+        finding.explanation.push(format!("`items` of the volume lists {listed}, and not {wanted}: a key that is not listed is not there"));
+        match keyed.meant(&wanted) {
+            Some(meant) => add_item(finding, spec, place, keyed, meant),
+            None => {
+                finding.remedy.text = format!(
+                    "Add {{key: KEY, path: {wanted}}} to `items` of volume {volume}, with the key of {object} that is meant (a key that it does not have keeps the pod from starting), or correct the path that the program is told."
+                );
+            }
+        }
+    }
+}
+
+/// The key is mounted under another name: it is mounted under this one too.
+fn add_item(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &Keyed<'_>, meant: &KeyPath) {
+    let wanted = place.in_volume();
+    let new = KeyPath { key: meant.key.clone(), path: wanted.clone(), mode: meant.mode };
+    let items: Vec<Value> = keyed.items.iter().chain([&new]).map(|one| item(one, one.mode)).collect();
+    let text = format!(
+        "Mount the key {} as {wanted} too: `items` of volume {} (it is {} now); or tell the program that path.",
+        meant.key, place.volume.name, meant.path
+    );
+    change(finding, spec, text, json!({ "volumes": [{ "name": place.volume.name, keyed.field: { "items": items } }] }));
+}
+
+fn not_projected(finding: &mut Finding, place: &Located<'_>, sources: &[ProjectedSource]) {
+    let wanted = place.in_volume();
+    let paths = sources.iter().flat_map(|source| match source {
+        ProjectedSource::ConfigMap { name, items, .. } => of_source("ConfigMap", name, items),
+        ProjectedSource::Secret { name, items, .. } => of_source("Secret", name, items),
+        ProjectedSource::Token { path, .. } => vec![path.clone()],
+        ProjectedSource::DownwardApi { paths } => paths.clone(),
+        ProjectedSource::Other(kind) => vec![format!("what {kind} gives")],
+    });
+    finding.explanation.push(format!("the sources of the projected volume give {}", words::list(paths, 8)));
+    finding.remedy.text = format!(
+        "Add a source or an item with path {wanted} to the projected volume {}, or correct the path that the program is told.",
+        place.volume.name
+    );
+}
+
+fn of_source(kind: &str, name: &str, items: &[KeyPath]) -> Vec<String> {
+    if items.is_empty() { vec![format!("all keys of {kind} {name}")] } else { items.iter().map(|item| item.path.clone()).collect() }
+}
+
+/// Who else has an emptyDir: without another container only this one could have written there.
+fn shared_by(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>) {
+    let writers = writers(spec, place);
+    let volume = &place.volume.name;
+    if writers.is_empty() {
+        finding.explanation.push(format!(
+            "an emptyDir is empty when the pod starts and hides what the image has at {}; no other container mounts it",
+            place.mount.path
+        ));
+        finding.remedy.text = format!(
+            "Let an init container put {} into volume {volume}; or, if the image has the file, take the mount at {} off.",
+            place.in_volume(),
+            place.mount.path
+        );
+        return;
+    }
+    finding.explanation.push(format!("an emptyDir is empty when the pod starts; {} it too", mounts(&writers)));
+    let (name, kind) = writers[0];
+    finding.remedy.text = if kind == ContainerKind::Init {
+        format!(
+            "Look at what init container {name} writes, and where it mounts volume {volume}: it ended well without {}.",
+            place.in_volume()
+        )
+    } else {
+        native_sidecar(name, &place.mount.path, &place.in_volume())
+    };
+}
+
+fn mounts(writers: &[(&str, ContainerKind)]) -> String {
+    let names = words::list(
+        writers.iter().map(|(name, kind)| {
+            if *kind == ContainerKind::App { format!("container {name}") } else { format!("{} container {name}", kind.word()) }
+        }),
+        4,
+    );
+    format!("{names} mount{}", if writers.len() == 1 { "s" } else { "" })
+}
+
+/// Other containers that may write to a volume, in the order in which they start.
+fn writers<'a>(spec: &Spec<'a>, place: &Located<'_>) -> Vec<(&'a str, ContainerKind)> {
+    let writes = |mount: &VolumeMount| mount.volume == place.volume.name && !mount.read_only;
+    spec.pod
+        .containers
+        .iter()
+        .filter(|other| other.name != spec.container.name && other.kind != ContainerKind::Ephemeral && other.mounts.iter().any(writes))
+        .map(|other| (other.name.as_str(), other.kind))
+        .collect()
+}
+
+fn native_sidecar(name: &str, directory: &str, file: &str) -> String {
+    format!(
+        "Make container {name} a native sidecar, so that this one starts after it: move it to initContainers, with restartPolicy: Always and a startupProbe that looks for the file (`exec: test -f`, at its own mount of {directory}: {file})."
+    )
+}
+
+/// It came, but late: who writes it, and what makes the pod wait for it.
+pub(in crate::rules) fn late(finding: &mut Finding, context: &Context<'_>, name: &str) {
+    let Some(spec) = context.spec else { return };
+    let Some(place) = locate(&spec, name) else { return };
+    finding.explanation.push(place.sentence(None));
+    let optional = match &place.volume.source {
+        VolumeSource::ConfigMap { optional: true, .. } => Some("configMap"),
+        VolumeSource::Secret { optional: true, .. } => Some("secret"),
+        VolumeSource::ConfigMap { .. }
+        | VolumeSource::Secret { .. }
+        | VolumeSource::Projected { .. }
+        | VolumeSource::DownwardApi { .. }
+        | VolumeSource::EmptyDir { .. }
+        | VolumeSource::HostPath { .. }
+        | VolumeSource::Claim { .. }
+        | VolumeSource::Image { .. }
+        | VolumeSource::Csi { .. }
+        | VolumeSource::Other(_)
+        | VolumeSource::Unknown => None,
+    };
+    if let Some(field) = optional {
+        let volume = &place.volume.name;
+        finding.explanation.push("the volume is optional: the kubelet starts the pod without it and fills it later".to_owned());
+        let text =
+            format!("Take `optional: true` off volume {volume}: the kubelet then starts the container only when the object is there.");
+        return change(finding, &spec, text, json!({ "volumes": [{ "name": volume, field: { "optional": false } }] }));
+    }
+    let writers = writers(&spec, &place);
+    let beside = writers.iter().find(|(_, kind)| *kind != ContainerKind::Init);
+    if let Some((name, kind)) = beside {
+        finding.explanation.push(format!("{} it too", mounts(&writers)));
+        finding.remedy.text = if *kind == ContainerKind::Sidecar {
+            format!(
+                "Give sidecar {name} a startupProbe that succeeds once {} is there: the next containers start only then.",
+                place.in_volume()
+            )
+        } else {
+            native_sidecar(name, &place.mount.path, &place.in_volume())
+        };
+    }
+}
+
+/// Nothing of the pod is mounted there, in this container.
+fn on_none(finding: &mut Finding, spec: &Spec<'_>, name: &str) {
+    let unlinked = name.strip_prefix("/var").unwrap_or(name);
+    if below(unlinked, TOKEN_DIRECTORY).is_some() {
+        finding.explanation.push(
+            "no service-account token is mounted: automountServiceAccountToken is false, in the pod or in its service account".to_owned(),
+        );
+        let text =
+            format!("Set spec.automountServiceAccountToken: true, if the program needs the API as service account {}.", account(spec));
+        return change(finding, spec, text, json!({ "automountServiceAccountToken": true }));
+    }
+    if let Some((other, mount)) = mounted_elsewhere(spec, name) {
+        finding
+            .explanation
+            .push(format!("volume \"{}\" is mounted at {} in container {other}, and not in this one", mount.volume, mount.path));
+        let text = format!("Mount volume {} in container {} too, at {}.", mount.volume, spec.container.name, mount.path);
+        return change(finding, spec, text, add_mount(spec, mount, &mount.path));
+    }
+    if let Some((mount, meant)) = mount_path_meant(spec, name) {
+        finding.explanation.push(format!("volume \"{}\" is mounted at {}, one letter beside {meant}", mount.volume, mount.path));
+        let text = format!("Mount volume {} at {meant} too, or correct its mountPath {}.", mount.volume, mount.path);
+        return change(finding, spec, text, add_mount(spec, mount, &meant));
+    }
+    if let Some((volume, key)) = mounted_nowhere(spec, name) {
+        finding.explanation.push(format!("volume \"{volume}\" has {key}, and no container mounts it"));
+        let text = format!("Mount volume {volume} in container {}: its file {key} at {name}.", spec.container.name);
+        let mount = json!({ "name": volume, "mountPath": name, "subPath": key, "readOnly": true });
+        return change(finding, spec, text, of_container(spec.container, json!({ "volumeMounts": [mount] })));
+    }
+    finding.explanation.push(format!("no volume of the pod is mounted at {}: the path belongs to the image", parent_path(name)));
+}
+
+fn account<'a>(spec: &Spec<'a>) -> &'a str {
+    if spec.pod.service_account.is_empty() { "default" } else { &spec.pod.service_account }
+}
+
+fn add_mount(spec: &Spec<'_>, like: &VolumeMount, path: &str) -> Value {
+    let mut mount = json!({ "name": like.volume, "mountPath": path });
+    if like.read_only {
+        mount["readOnly"] = json!(true);
+    }
+    if !like.sub_path.is_empty() {
+        mount["subPath"] = json!(like.sub_path);
+    }
+    of_container(spec.container, json!({ "volumeMounts": [mount] }))
+}
+
+/// A volume that another container has where this one looks; with `items`, only if it has the file.
+fn mounted_elsewhere<'a>(spec: &Spec<'a>, name: &str) -> Option<(&'a str, &'a VolumeMount)> {
+    let others = spec.pod.containers.iter().filter(|other| other.name != spec.container.name);
+    others.flat_map(|other| other.mounts.iter().map(|mount| (other.name.as_str(), mount))).find(|(_, mount)| {
+        mount.path != "/"
+            && !mount.sub_path.contains("$(")
+            && below(name, mount.path.trim_end_matches('/')).is_some_and(|file| may_have(spec, mount, &file))
+    })
+}
+
+/// Whether a volume can have this file: not when its `items` leave it out.
+fn may_have(spec: &Spec<'_>, mount: &VolumeMount, file: &str) -> bool {
+    let Some(volume) = spec.pod.volumes.iter().find(|volume| volume.name == mount.volume) else { return false };
+    let place = Located { mount, volume, claim: None, below: file.to_owned() };
+    let wanted = place.in_volume();
+    items_of(&volume.source).is_none_or(|items| items.iter().any(|item| item.path == wanted))
+}
+
+/// The `items` of a volume, when it has any.
+pub(super) fn items_of(source: &VolumeSource) -> Option<&[KeyPath]> {
+    match source {
+        VolumeSource::ConfigMap { items, .. } | VolumeSource::Secret { items, .. } => (!items.is_empty()).then_some(items.as_slice()),
+        VolumeSource::Projected { .. }
+        | VolumeSource::DownwardApi { .. }
+        | VolumeSource::EmptyDir { .. }
+        | VolumeSource::HostPath { .. }
+        | VolumeSource::Claim { .. }
+        | VolumeSource::Image { .. }
+        | VolumeSource::Csi { .. }
+        | VolumeSource::Other(_)
+        | VolumeSource::Unknown => None,
+    }
+}
+
+/// A mount of this container whose path is a slip of the one that is looked in.
+fn mount_path_meant<'a>(spec: &Spec<'a>, name: &str) -> Option<(&'a VolumeMount, String)> {
+    let parts: Vec<&str> = name.split('/').collect();
+    spec.container.mounts.iter().filter(|mount| !mount.sub_path.contains("$(")).find_map(|mount| {
+        let path = mount.path.trim_end_matches('/');
+        let depth = path.split('/').count();
+        let prefix = parts.get(..depth)?.join("/");
+        let file = parts.get(depth..)?.join("/");
+        (alike::is_slip(&prefix, path) && may_have(spec, mount, &file)).then_some((mount, prefix))
+    })
+}
+
+/// A volume that no container mounts and whose `items` have the file.
+fn mounted_nowhere<'a>(spec: &Spec<'a>, name: &str) -> Option<(&'a str, &'a str)> {
+    let base = name.rsplit('/').next().unwrap_or(name);
+    let is_mounted = |volume: &str| spec.pod.containers.iter().flat_map(|other| &other.mounts).any(|mount| mount.volume == volume);
+    let free = spec.pod.volumes.iter().filter(|volume| !is_mounted(&volume.name));
+    free.filter_map(|volume| Some((volume.name.as_str(), items_of(&volume.source)?)))
+        .find_map(|(volume, items)| Some((volume, items.iter().find(|item| item.path == base)?.path.as_str())))
+}

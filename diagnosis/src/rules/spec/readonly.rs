@@ -1,0 +1,157 @@
+//! A read-only place and the manifest: what made it read-only, and the smallest change that gives the program a place to write.
+//!
+//! `readOnlyRootFilesystem` stays: an emptyDir at the directory that is written does what is needed.
+
+use super::{
+    change,
+    patch::{join, of_container},
+    place::{Located, locate},
+    written::{self, may_be_covered},
+};
+use crate::{
+    permission::{open_flags::CREAT, place::parent_path},
+    pod::VolumeSource,
+    question::{FileKind, Mount, Walk},
+    record::{Call, Errno},
+    rules::{Context, Failure, Finding, Spec, weight, words},
+    verdict::{Evidence, EvidenceKind},
+};
+use serde_json::{Value, json};
+
+/// Says what the manifest says of the place, and proposes a change where one helps.
+pub(in crate::rules) fn explain(
+    finding: &mut Finding,
+    failure: &Failure,
+    context: &Context<'_>,
+    name: &str,
+    seen: Option<(&Walk, &Mount)>,
+) {
+    let Some(spec) = context.spec else { return };
+    match locate(&spec, name) {
+        Some(place) => on_volume(finding, failure, &spec, &place, seen.map(|(_, mount)| mount)),
+        None if seen.is_none_or(|(_, mount)| mount.point == "/") => {
+            on_root(finding, failure, context, &spec, name, seen.map(|(walk, _)| walk));
+        }
+        None => {}
+    }
+}
+
+fn say(finding: &mut Finding, failure: &Failure, text: String) {
+    finding.evidence.push(Evidence { at: failure.last, kind: EvidenceKind::Spec, text: text.clone() });
+    finding.explanation.push(text);
+}
+
+fn on_root(finding: &mut Finding, failure: &Failure, context: &Context<'_>, spec: &Spec<'_>, name: &str, walk: Option<&Walk>) {
+    if spec.container.security.read_only_root != Some(true) {
+        return; // the manifest does not ask for it: a failing disk, or a policy of the runtime
+    }
+    say(finding, failure, format!("the container sets readOnlyRootFilesystem: true, and no volume is mounted at {}", parent_path(name)));
+    let Some(directory) = directory_for(failure, context, name, walk) else { return };
+    let mut directories = vec![directory];
+    for other in others(failure, context) {
+        if !directories.contains(&other) && locate(spec, &other).is_none() {
+            directories.push(other);
+        }
+    }
+    let text = format!(
+        "Mount an emptyDir at {}, where the program writes; readOnlyRootFilesystem stays. (A PersistentVolumeClaim, if the data must last.)",
+        words::list(&directories, 4)
+    );
+    change(finding, spec, text, written::empty_dirs(spec, &directories));
+}
+
+/// Where an emptyDir goes: the directory that is written in; for mkdir in one that must stay, the directory to be made.
+fn directory_for(failure: &Failure, context: &Context<'_>, name: &str, walk: Option<&Walk>) -> Option<String> {
+    let is_there = walk.is_some_and(|walk| walk.stopped.is_none());
+    let kept = is_there && failure.call.call == Call::Open && failure.call.arg & CREAT == 0;
+    if kept {
+        return None; // a file of the image is changed in place: an emptyDir would hide it
+    }
+    let existing = walk.and_then(|walk| walk.components.iter().rev().find(|c| c.kind == FileKind::Directory)).map(|c| c.path.as_str());
+    let parent = existing.filter(|_| !is_there).unwrap_or_else(|| parent_path(name));
+    let made = (failure.call.call == Call::Mkdir).then_some(name);
+    [Some(parent), made].into_iter().flatten().find(|directory| may_be_covered(directory, context)).map(str::to_owned)
+}
+
+/// Directories in which the program was refused to make something else: one patch for all.
+fn others(failure: &Failure, context: &Context<'_>) -> Vec<String> {
+    let makes = |call: Call| matches!(call, Call::Open | Call::Mkdir | Call::Bind | Call::Mknod | Call::Symlink);
+    let paths = context
+        .failures
+        .iter()
+        .filter(|other| {
+            other.call.errno == Errno::EROFS && makes(other.call.call) && !std::ptr::eq(*other, failure) && !weight::is_noise(other)
+        })
+        .filter_map(weight::path)
+        .filter(|path| path.is_absolute() && !path.cut)
+        .map(|path| parent_path(&path.path));
+    paths.filter(|directory| may_be_covered(directory, context)).map(str::to_owned).collect()
+}
+
+fn on_volume(finding: &mut Finding, failure: &Failure, spec: &Spec<'_>, place: &Located<'_>, mount: Option<&Mount>) {
+    let by_mount = if place.mount.read_only { ", which the container mounts with readOnly: true" } else { "" };
+    say(finding, failure, place.sentence(mount) + by_mount);
+    let at = &place.mount.path;
+    let copy = format!(
+        "Let the program write elsewhere; or mount an emptyDir at {at}, and let an init container copy the files of {} into it (`cp -rL`).",
+        place.name()
+    );
+    match &place.volume.source {
+        VolumeSource::ConfigMap { .. }
+        | VolumeSource::Secret { .. }
+        | VolumeSource::Projected { .. }
+        | VolumeSource::DownwardApi { .. } => {
+            finding.remedy.text = format!("No field makes such a volume writable. {copy}");
+        }
+        VolumeSource::Image { .. } => finding.remedy.text = format!("An image volume is always read-only. {copy}"),
+        VolumeSource::Claim { .. } if place.claim.is_some_and(|claim| claim.read_only) => {
+            finding.remedy.text = format!(
+                "The PersistentVolume itself is read-only (its driver's readOnly, or accessModes of only ReadOnlyMany): use a claim that may be written, or let the program write elsewhere than {at}."
+            );
+        }
+        VolumeSource::EmptyDir { .. }
+        | VolumeSource::HostPath { .. }
+        | VolumeSource::Claim { .. }
+        | VolumeSource::Csi { .. }
+        | VolumeSource::Other(_)
+        | VolumeSource::Unknown => writable(finding, spec, place),
+    }
+}
+
+/// Takes `readOnly` off where it is set: at the volumeMount, at the volume, at both.
+fn writable(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>) {
+    let name = &place.volume.name;
+    let at_volume = match &place.volume.source {
+        VolumeSource::Claim { name: claim, read_only: true } => {
+            Some(json!({ "persistentVolumeClaim": { "claimName": claim, "readOnly": false } }))
+        }
+        VolumeSource::Csi { driver, read_only: true } => Some(json!({ "csi": { "driver": driver, "readOnly": false } })),
+        VolumeSource::Claim { .. }
+        | VolumeSource::Csi { .. }
+        | VolumeSource::ConfigMap { .. }
+        | VolumeSource::Secret { .. }
+        | VolumeSource::Projected { .. }
+        | VolumeSource::DownwardApi { .. }
+        | VolumeSource::EmptyDir { .. }
+        | VolumeSource::HostPath { .. }
+        | VolumeSource::Image { .. }
+        | VolumeSource::Other(_)
+        | VolumeSource::Unknown => None,
+    };
+    let mut fragment: Value = json!({});
+    let mut fields = Vec::new();
+    if place.mount.read_only {
+        fields.push(format!("the volumeMount of {}", place.mount.path));
+        let mount = json!({ "mountPath": place.mount.path, "name": name, "readOnly": false });
+        join(&mut fragment, of_container(spec.container, json!({ "volumeMounts": [mount] })));
+    }
+    if let Some(mut source) = at_volume {
+        fields.push(format!("volume {name}"));
+        source["name"] = json!(name);
+        join(&mut fragment, json!({ "volumes": [source] }));
+    }
+    if !fields.is_empty() {
+        let text = format!("Take readOnly off {}; or let the program write elsewhere, if it was meant.", words::list(&fields, 2));
+        change(finding, spec, text, fragment);
+    }
+}

@@ -1,0 +1,78 @@
+//! A directory where a file was meant, and the manifest: the kubelet makes a directory for a `subPath` that names no key, a
+//! volume without `subPath` is always one, and so is a hostPath that did not exist.
+
+use super::{
+    alike, change,
+    missing::items_of,
+    patch::of_container,
+    place::{Located, locate},
+};
+use crate::{
+    pod::{KeyPath, VolumeSource},
+    rules::{Context, Finding},
+};
+use serde_json::json;
+
+/// A directory where a file was meant, at the very place of a mount.
+pub(in crate::rules) fn directory(finding: &mut Finding, context: &Context<'_>, name: &str) {
+    let Some(spec) = context.spec else { return };
+    let Some(place) = locate(&spec, name) else { return };
+    finding.explanation.push(place.sentence(None));
+    if !place.below.is_empty() || place.mount.sub_path.contains("$(") {
+        return;
+    }
+    let file = name.rsplit('/').next().unwrap_or(name);
+    let items = items_of(&place.volume.source);
+    let sub_path = if place.mount.sub_path.is_empty() { whole_volume(&place, file, items) } else { misspelt(&place, file, items) };
+    if let Some((key, why)) = sub_path {
+        let text = format!(
+            "Set subPath: {key} on the volumeMount at {name}{why}. The new pod gets the file; the directory goes with the old pod."
+        );
+        let mount = json!({ "mountPath": place.mount.path, "name": place.volume.name, "subPath": key });
+        return change(finding, &spec, text, of_container(spec.container, json!({ "volumeMounts": [mount] })));
+    }
+    if let VolumeSource::HostPath { kind, .. } = &place.volume.source {
+        let path = place.on_node().unwrap_or_default();
+        let maker = if kind == "DirectoryOrCreate" { "type DirectoryOrCreate makes" } else { "without a type, the runtime makes" };
+        finding.explanation.push(format!("{path} did not exist on the node: {maker} an empty directory there"));
+        finding.remedy.text = format!(
+            "No change of the manifest brings the file: put it at {path} on node {} (remove the directory first). With `type: File` the kubelet says so instead of making a directory.",
+            spec.pod.node
+        );
+    }
+}
+
+/// The volume is mounted as a whole where one of its files was meant.
+fn whole_volume(place: &Located<'_>, file: &str, items: Option<&[KeyPath]>) -> Option<(String, String)> {
+    match items {
+        _ if !place.is_kubelet_written() => None,
+        Some(items) => items
+            .iter()
+            .find(|item| item.path == file)
+            .map(|item| (item.path.clone(), ", so that the file is mounted and not the volume".to_owned())),
+        None if is_file_name(file) => {
+            Some((file.to_owned(), format!(", if {file} is the key: without subPath a volume is always a directory")))
+        }
+        None => None,
+    }
+}
+
+/// `app.yaml`, not `app` or `conf.d`.
+fn is_file_name(name: &str) -> bool {
+    matches!(name.rsplit_once('.'), Some((stem, ending)) if !stem.is_empty() && !ending.is_empty() && ending != "d")
+}
+
+/// The key that subPath means.
+fn misspelt(place: &Located<'_>, file: &str, items: Option<&[KeyPath]>) -> Option<(String, String)> {
+    let told = place.mount.sub_path.as_str();
+    let near = |name: &str| name != told && (alike::is_slip(name, told) || alike::is_same_stem(name, told) || name == file);
+    match items {
+        _ if !place.is_kubelet_written() => None,
+        Some([only]) if only.path != told => Some((only.path.clone(), format!(": the only file of the volume (it says {told})"))),
+        Some(items) => {
+            items.iter().find(|item| near(&item.path)).map(|item| (item.path.clone(), format!(", as `items` spells it (it says {told})")))
+        }
+        None if near(file) => Some((file.to_owned(), format!(", if that is the key (it says {told}, which is none)"))),
+        None => None,
+    }
+}
