@@ -7,6 +7,7 @@
 //! - [`rootfs`], [`bundle`]: a container's file system and its OCI description.
 //! - [`runc`]: runs it, waits for it, deletes it.
 //! - [`cgroups`]: cgroups without a container.
+//! - [`cluster`]: what runs in a real Kubernetes.
 //! - [`processes`]: agent and collector.
 //! - [`verdicts`]: what they said.
 //! - [`mod@bench`]: what `unready-bench` measures.
@@ -21,6 +22,7 @@ pub mod bench;
 pub mod binaries;
 pub mod bundle;
 pub mod cgroups;
+pub mod cluster;
 pub mod demo;
 pub mod interrupt;
 pub mod lab;

@@ -37,10 +37,12 @@ const DYNAMIC_C: &str = include_str!("../../workloads/src-other/dynamic.c");
 const GREET_C: &str = include_str!("../../workloads/src-other/greet.c");
 const LIBGREET_C: &str = include_str!("../../workloads/src-other/libgreet.c");
 const SEGFAULT_C: &str = include_str!("../../workloads/src-other/segfault.c");
+/// All of them: what is built of them changes when one of them does.
+pub(crate) const SOURCES: [&str; 5] = [WEB_GO, DYNAMIC_C, GREET_C, LIBGREET_C, SEGFAULT_C];
 
 /// The start-up script of the healthy shell container: looks for what is not there, as such scripts do, and for
 /// programs along a `PATH` whose first directories do not have them.
-const HEALTHY_SH: &str = "#!/bin/sh
+pub(crate) const HEALTHY_SH: &str = "#!/bin/sh
 [ -r /etc/app.conf ] && . /etc/app.conf
 for override in /etc/default/app /usr/local/etc/app.env; do
     if [ -f \"$override\" ]; then . \"$override\"; fi
@@ -52,7 +54,7 @@ mkdir /proc/app 2>/dev/null || echo 'no state directory, keeping state in memory
 exec sleep 3600
 ";
 /// A script that was saved with the line ends of Windows.
-const CRLF_SH: &str = "#!/bin/sh\r\necho started\r\nexec sleep 3600\r\n";
+pub(crate) const CRLF_SH: &str = "#!/bin/sh\r\necho started\r\nexec sleep 3600\r\n";
 
 /// The material.
 #[derive(Debug)]
@@ -126,7 +128,7 @@ fn library(name: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn build_c(built: &Path) -> Result<()> {
+pub(crate) fn build_c(built: &Path) -> Result<()> {
     for (name, text) in [("dynamic", DYNAMIC_C), ("greet", GREET_C), ("libgreet", LIBGREET_C), ("segfault", SEGFAULT_C)] {
         fs::write(built.join(format!("{name}.c")), text).context("cannot write a C source")?;
     }
@@ -138,7 +140,7 @@ fn build_c(built: &Path) -> Result<()> {
 }
 
 /// The web server for this machine, and for one that this machine is not.
-fn build_go(built: &Path) -> Result<()> {
+pub(crate) fn build_go(built: &Path) -> Result<()> {
     fs::write(built.join("web.go"), WEB_GO).context("cannot write the Go source")?;
     let (native, foreign) = if env::consts::ARCH == "aarch64" { ("arm64", "amd64") } else { ("amd64", "arm64") };
     for (architecture, output) in [(native, "web"), (foreign, "web-foreign")] {
