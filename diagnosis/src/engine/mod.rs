@@ -19,6 +19,7 @@ mod ask;
 mod container;
 mod judge;
 mod place;
+mod pod_state;
 mod pods;
 mod timing;
 mod verdicts;

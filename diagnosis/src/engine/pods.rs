@@ -9,13 +9,15 @@
 //!
 //! A pod that was deleted is kept for a while: its last container's verdict may still be on the way.
 
-use super::{Config, Engine, place::KnownSpec};
+use super::{
+    Engine,
+    place::KnownSpec,
+    pod_state::{PodState, SELDOM, claims_of, in_their_place},
+};
 use crate::{
-    cause::Cause,
     cluster::{ClusterAnswer, ClusterQuestion, PodChange},
     input::Output,
-    platform::{self, Account, PodFinding, Scene},
-    pod::{Claim, Pod, PodEvent, VolumeSource},
+    pod::Pod,
     question::QuestionId,
     units::{BootNanos, CgroupId, ClockAnchor},
     verdict::Verdict,
@@ -28,13 +30,6 @@ use std::{
 
 /// How long a deleted pod is remembered.
 const REMEMBERED: Duration = Duration::from_secs(30);
-/// Shortest time between two questions for a pod's events; it doubles up to [`SELDOM`].
-const OFTEN: Duration = Duration::from_secs(2);
-/// Longest such time.
-const SELDOM: Duration = Duration::from_secs(30);
-/// Verdicts remembered a pod.
-const SPOKEN: usize = 32;
-
 /// What is said to belong to no cgroup: a verdict on a pod as a whole.
 pub(crate) const NO_CGROUP: CgroupId = CgroupId(0);
 
@@ -46,34 +41,6 @@ pub(crate) struct Pods {
     timers: BTreeSet<(BootNanos, String)>,
     /// Anything was ever heard of pods: this node is one of a cluster.
     pub(crate) in_cluster: bool,
-}
-
-/// One pod.
-#[derive(Debug)]
-struct PodState {
-    pod: Arc<Pod>,
-    events: Vec<PodEvent>,
-    claims: Arc<Vec<Claim>>,
-    /// The last question for events, and how long to wait before the next.
-    asked_events: Option<(BootNanos, Duration)>,
-    asked_claims: Option<BootNanos>,
-    spoken: Vec<Said>,
-    deleted: Option<BootNanos>,
-    scheduled: Option<BootNanos>,
-}
-
-/// A verdict that was given about a pod or one of its containers.
-#[derive(Debug)]
-struct Said {
-    verdict: Verdict,
-    /// What earlier starts contribute: first time and count.
-    before: Option<(BootNanos, u64)>,
-}
-
-impl Said {
-    const fn is_platform(&self) -> bool {
-        self.verdict.cgroup.0 == NO_CGROUP.0
-    }
 }
 
 impl Pods {
@@ -96,92 +63,15 @@ impl Pods {
     }
 
     /// Joins a container's verdict with what was said of its earlier starts; what no longer holds is resolved with it.
-    pub(crate) fn join(&mut self, uid: &str, mut verdict: Verdict, now: BootNanos) -> Vec<Verdict> {
+    pub(crate) fn join(&mut self, uid: &str, verdict: Verdict, now: BootNanos) -> Vec<Verdict> {
         let Some(state) = self.by_uid.get_mut(uid) else { return vec![verdict] };
-        if state.deleted.is_some() {
-            verdict.resolved_at = verdict.resolved_at.or(Some(now));
-        }
-        let mut all = state.overtaken_by(&verdict, now);
-        let before = match state.spoken.iter().find(|said| said.verdict.id == verdict.id) {
-            Some(said) if said.verdict.cgroup == verdict.cgroup => said.before,
-            Some(said) => Some((said.verdict.first_seen, said.verdict.count)),
-            None => None,
-        };
-        if let Some((first, count)) = before {
-            verdict.first_seen = verdict.first_seen.min(first);
-            verdict.count = verdict.count.saturating_add(count);
-        }
-        state.remember(Said { verdict: verdict.clone(), before });
-        all.push(verdict);
-        all
+        state.join(verdict, now)
     }
 
     /// The container got over it: everything said of it is over.
     pub(crate) fn got_well(&mut self, uid: &str, container: &str, now: BootNanos) -> Vec<Verdict> {
         let Some(state) = self.by_uid.get_mut(uid) else { return Vec::new() };
         state.resolve(now, |verdict| verdict.workload.container == container && verdict.cgroup != NO_CGROUP)
-    }
-}
-
-impl PodState {
-    fn new(pod: Pod) -> Self {
-        Self {
-            pod: Arc::new(pod),
-            events: Vec::new(),
-            claims: Arc::default(),
-            asked_events: None,
-            asked_claims: None,
-            spoken: Vec::new(),
-            deleted: None,
-            scheduled: None,
-        }
-    }
-
-    fn remember(&mut self, said: Said) {
-        if let Some(known) = self.spoken.iter_mut().find(|known| known.verdict.id == said.verdict.id) {
-            *known = said;
-            return;
-        }
-        if self.spoken.len() == SPOKEN {
-            let settled = self.spoken.iter().position(|said| said.verdict.resolved_at.is_some()).unwrap_or(0);
-            self.spoken.remove(settled);
-        }
-        self.spoken.push(said);
-    }
-
-    /// Resolves what `over` says is over, and returns it.
-    fn resolve(&mut self, now: BootNanos, over: impl Fn(&Verdict) -> bool) -> Vec<Verdict> {
-        let open = self.spoken.iter_mut().filter(|said| said.verdict.resolved_at.is_none() && over(&said.verdict));
-        open.map(|said| {
-            said.verdict.resolved_at = Some(now);
-            said.verdict.clone()
-        })
-        .collect()
-    }
-
-    /// A start that fails of something else got over what the earlier ones failed of. What the API server alone said of
-    /// this container was a poorer account of the same.
-    fn overtaken_by(&mut self, verdict: &Verdict, now: BootNanos) -> Vec<Verdict> {
-        let (id, cgroup, container) = (&verdict.id, verdict.cgroup, &verdict.workload.container);
-        if container.is_empty() {
-            return Vec::new();
-        }
-        self.resolve(now, |old| old.id != *id && old.cgroup != cgroup && old.workload.container == *container)
-    }
-
-    /// Containers of which the kernel's evidence has told the reason.
-    fn explained(&self) -> BTreeSet<&str> {
-        let open = self.spoken.iter().filter(|said| !said.is_platform() && said.verdict.resolved_at.is_none());
-        open.map(|said| said.verdict.workload.container.as_str()).collect()
-    }
-
-    fn account(&self, config: &Config, now: BootNanos) -> Account {
-        if self.deleted.is_some() {
-            return Account::default();
-        }
-        let scene =
-            Scene { pod: &self.pod, events: &self.events, claims: &self.claims, now: config.clock.wall_nanos(now), kernel: config.kernel };
-        platform::explain(&scene)
     }
 }
 
@@ -362,91 +252,6 @@ impl Engine {
             self.schedule_pod(uid, due.max(now.after(super::TICK)));
         }
     }
-}
-
-impl PodState {
-    /// Whether to ask for the events now, and when to look again for that purpose.
-    fn events_due(&mut self, needed: bool, now: BootNanos) -> (bool, Option<BootNanos>) {
-        if !needed {
-            self.asked_events = None;
-            return (false, None);
-        }
-        match self.asked_events {
-            Some((at, wait)) if now.since(at) < wait => (false, Some(at.after(wait))),
-            last => {
-                let wait = last.map_or(OFTEN, |(_, wait)| (wait * 2).min(SELDOM));
-                self.asked_events = Some((now, wait));
-                (true, Some(now.after(wait)))
-            }
-        }
-    }
-
-    /// Compares what holds now with what was said: what is new, changed or over.
-    fn say(&mut self, fresh: Vec<Verdict>, now: BootNanos) -> Vec<Verdict> {
-        let ids: BTreeSet<String> = fresh.iter().map(|verdict| verdict.id.clone()).collect();
-        let mut all = self.resolve(now, |old| old.cgroup == NO_CGROUP && !ids.contains(&old.id));
-        for verdict in fresh {
-            let known = self.spoken.iter().find(|said| said.verdict.id == verdict.id);
-            if known.is_some_and(|said| !is_news(&said.verdict, &verdict)) {
-                continue;
-            }
-            self.remember(Said { verdict: verdict.clone(), before: None });
-            all.push(verdict);
-        }
-        all
-    }
-}
-
-/// Whether a verdict says more than it did. That it still holds is no news.
-fn is_news(old: &Verdict, new: &Verdict) -> bool {
-    let content = |verdict: &Verdict| Verdict { last_seen: BootNanos(0), ..verdict.clone() };
-    content(old) != content(new)
-}
-
-/// Findings about containers that the kernel's evidence has explained better are left out; who waits for such a container is
-/// told its reason.
-fn in_their_place(findings: &[PodFinding], state: &PodState) -> Vec<PodFinding> {
-    let explained = state.explained();
-    let mut all = Vec::new();
-    for found in findings {
-        let container = found.container.as_deref();
-        if found.finding.cause != Cause::InitSequence {
-            if container.is_none_or(|name| !explained.contains(name)) {
-                all.push(found.clone());
-            }
-            continue;
-        }
-        let holder = container.unwrap_or(&found.finding.subject.name);
-        let reason =
-            state.spoken.iter().map(|said| &said.verdict).find(|verdict| {
-                verdict.resolved_at.is_none() && verdict.cause != Cause::InitSequence && verdict.workload.container == holder
-            });
-        let mut found = found.clone();
-        if let Some(verdict) = reason {
-            found.finding.explanation.push(format!("{}: {}", verdict.cause, verdict.summary));
-            found.finding.explanation.extend(verdict.explanation.iter().cloned());
-            found.finding.remedy.clone_from(&verdict.remedy);
-        }
-        all.push(found);
-    }
-    all
-}
-
-fn claims_of(pod: &Pod) -> Vec<String> {
-    let names = pod.volumes.iter().filter_map(|volume| match &volume.source {
-        VolumeSource::Claim { name, .. } => Some(name.clone()),
-        VolumeSource::ConfigMap { .. }
-        | VolumeSource::Secret { .. }
-        | VolumeSource::Projected { .. }
-        | VolumeSource::DownwardApi { .. }
-        | VolumeSource::EmptyDir { .. }
-        | VolumeSource::HostPath { .. }
-        | VolumeSource::Image { .. }
-        | VolumeSource::Csi { .. }
-        | VolumeSource::Other(_)
-        | VolumeSource::Unknown => None,
-    });
-    names.collect()
 }
 
 /// A moment of the API server's clock as a moment since boot.
