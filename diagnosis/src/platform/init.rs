@@ -1,8 +1,8 @@
 //! `InitSequence`: which init container of how many holds the pod, and since when.
 //!
 //! Init containers run one after the other, sidecars among them are waited for until they have started (their startup probe has
-//! succeeded; KEP-753). An init container that runs is no news for a minute; one that fails is. Its own cause is said with it as
-//! far as it is known here; the engine adds the container's own verdict to the explanation.
+//! succeeded; KEP-753). An init container that runs is no news for a minute; one that fails is. Why it fails is said of the
+//! container itself; the engine adds that verdict to the explanation here.
 
 use super::{
     Account, PodFinding, Scene,
@@ -50,10 +50,10 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     // Once it is initialized, an init container that a restarted sandbox runs again is all that matters: the same rule.
     let Some(holder) = holder(scene) else { return };
     let own = account.findings.iter().find(|found| found.container.as_deref() == Some(&holder.spec.name));
-    let own = own.map(|found| (format!("{}: {}", found.finding.cause, found.finding.summary), found.since));
+    let own = own.map(|found| (found.finding.remedy.text.clone(), found.since));
     let failure = last_end(holder.status).filter(|end| end.code != 0).map(|end| end.finished);
     match (own, failure, running_since(holder.status)) {
-        (Some((cause, since)), ..) => account.findings.push(failing(scene, &holder, Some(cause), since)),
+        (Some((remedy, since)), ..) => account.findings.push(failing(scene, &holder, Some(remedy), since)),
         (None, Some(since), _) => account.findings.push(failing(scene, &holder, None, since)),
         (None, None, Some(since)) => {
             if account.is_due(scene.age(since), PATIENCE) {
@@ -73,26 +73,21 @@ fn layer_of(holder: &Holder<'_>) -> &'static str {
     if holder.spec.kind == ContainerKind::Sidecar { layer::SIDECAR } else { layer::INIT_CONTAINER }
 }
 
-/// Advisory where its own cause is said already.
+/// Advisory where its own cause is said already; the remedy is that one's.
 fn failing(scene: &Scene<'_>, holder: &Holder<'_>, own: Option<String>, since: u64) -> PodFinding {
+    let name = &holder.spec.name;
     let times = match holder.status.restarts {
         0 => String::new(),
         restarts => format!(", {}", words::plural(u64::from(restarts), "restart")),
     };
-    let what = if ended(&holder.status.state).is_some() || waits(holder.status).0 == "CrashLoopBackOff" || holder.status.restarts > 0 {
-        "fails"
-    } else {
-        "does not start"
-    };
+    let has_run = last_end(holder.status).is_some();
+    let what = if has_run { "fails" } else { "does not start" };
     let summary = format!("{} {what}{times}; the containers after it wait", place(scene, holder));
     let severity = if own.is_some() { Severity::Advisory } else { Severity::Blocking };
-    found(Cause::InitSequence, layer_of(holder), (SubjectKind::Container, &holder.spec.name), summary)
-        .because_if(own)
+    let log = || format!("See why {name} fails: `kubectl -n {} logs {} -c {name} --previous`.", scene.pod.namespace, scene.pod.name);
+    found(Cause::InitSequence, layer_of(holder), (SubjectKind::Container, name), summary)
         .because(behind(scene, holder))
-        .fix(format!(
-            "See why {} fails: `kubectl -n {} logs {} -c {} --previous`.",
-            holder.spec.name, scene.pod.namespace, scene.pod.name, holder.spec.name
-        ))
+        .fix(own.unwrap_or_else(log))
         .severity(severity)
         .count(u64::from(holder.status.restarts) + 1)
         .status(since, &state(scene, holder))

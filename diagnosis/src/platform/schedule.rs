@@ -208,7 +208,7 @@ fn details(build: Build, scene: &Scene<'_>, hindrance: Hindrance) -> Build {
                 asked if asked.is_empty() => build.because("what counts is what the pod requests, not what its nodes use"),
                 asked => build
                     .because(format!("the pod requests {asked}; what counts is what is requested on a node, not what is used"))
-                    .fact(EvidenceKind::Spec, scene.now, format!("resources.requests: {asked}")),
+                    .fact(EvidenceKind::Spec, pod.created, format!("resources.requests: {asked}")),
             }
         }
         Hindrance::Selection if !pod.node_selector.is_empty() => {
