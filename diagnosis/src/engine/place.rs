@@ -78,7 +78,7 @@ impl Container {
         let workload = &mut self.workload;
         pod.namespace.clone_into(&mut workload.namespace);
         pod.name.clone_into(&mut workload.pod);
-        pod.api_uid.clone_into(&mut workload.pod_uid);
+        pod.uid.clone_into(&mut workload.pod_uid);
         container.name.clone_into(&mut workload.container);
         container.image.clone_into(&mut workload.image);
         workload.owner.clone_from(&pod.owner);

@@ -242,7 +242,7 @@ impl Engine {
             let question = ClusterQuestion::PodEvents {
                 namespace: state.pod.namespace.clone(),
                 pod: state.pod.name.clone(),
-                uid: state.pod.api_uid.clone(),
+                uid: state.pod.uid.clone(),
             };
             self.ask_cluster(uid, question);
         }

@@ -109,7 +109,7 @@ pub fn of_pod(pod: &Pod, found: &PodFinding, clock: ClockAnchor) -> Verdict {
     let workload = Workload {
         namespace: pod.namespace.clone(),
         pod: pod.name.clone(),
-        pod_uid: pod.api_uid.clone(),
+        pod_uid: pod.uid.clone(),
         container: container.map(|container| container.name.clone()).unwrap_or_default(),
         kind: container.map(|container| container.kind),
         image: container.map(|container| container.image.clone()).unwrap_or_default(),
@@ -118,7 +118,7 @@ pub fn of_pod(pod: &Pod, found: &PodFinding, clock: ClockAnchor) -> Verdict {
         ..Workload::default()
     };
     Verdict {
-        id: hash(&identity_in_pod(&pod.api_uid, &workload.container, finding)),
+        id: hash(&identity_in_pod(&pod.uid, &workload.container, finding)),
         cause: finding.cause,
         layer: finding.layer.clone(),
         severity: finding.severity,
@@ -140,7 +140,7 @@ pub fn of_pod(pod: &Pod, found: &PodFinding, clock: ClockAnchor) -> Verdict {
 
 /// A verdict on an owner that has no pod, or too few.
 pub fn of_owner(state: &OwnerState, found: &PodFinding, clock: ClockAnchor) -> Verdict {
-    let nobody = Pod { namespace: state.namespace.clone(), api_uid: state.uid.clone(), owner: Some(state.owner.clone()), ..Pod::default() };
+    let nobody = Pod { namespace: state.namespace.clone(), uid: state.uid.clone(), owner: Some(state.owner.clone()), ..Pod::default() };
     let mut verdict = of_pod(&nobody, found, clock);
     verdict.workload.pod_uid.clear(); // the uid is the owner's
     verdict
