@@ -2,6 +2,10 @@
 //!
 //! On a pure machine it is `/sys/fs/cgroup`, on a hybrid one usually `/sys/fs/cgroup/unified`; a machine with v1
 //! hierarchies only has none, and is refused: `bpf_get_current_cgroup_id` knows only the unified one.
+//!
+//! A container sees its own cgroup at that place, which looks like a hierarchy's root when it has a cgroup namespace. The
+//! node's tree is then another mount (a hostPath), wherever it is: its root shows as the way up from there, `/../..`
+//! (`cgroup_show_path` in kernel/cgroup/cgroup.c). The true root is inode 1 (`kernfs_create_root` in fs/kernfs/dir.c).
 
 use std::{
     fs,
@@ -18,6 +22,12 @@ pub enum CgroupError {
         "no cgroup2 hierarchy is mounted; boot with systemd.unified_cgroup_hierarchy=1, or `mount -t cgroup2 none /sys/fs/cgroup/unified`"
     )]
     NoUnified,
+    /// Only the container's own part of it is mounted.
+    #[error(
+        "only this container's own cgroup is mounted, at {}; mount the node's /sys/fs/cgroup too (hostPath, read-only), for example at /host/sys/fs/cgroup",
+        .0.display()
+    )]
+    OwnOnly(PathBuf),
     /// The list of mounts could not be read.
     #[error("cannot read {path}: {source}; is /proc mounted?")]
     Mounts {
@@ -27,6 +37,9 @@ pub enum CgroupError {
         source: std::io::Error,
     },
 }
+
+/// Of the root directory of a hierarchy.
+const ROOT_INODE: u64 = 1;
 
 /// The mount of the unified hierarchy.
 #[derive(Clone, Debug)]
@@ -40,10 +53,16 @@ impl CgroupRoot {
     pub fn find() -> Result<Self, CgroupError> {
         const MOUNTINFO: &str = "/proc/self/mountinfo";
         let text = fs::read_to_string(MOUNTINFO).map_err(|source| CgroupError::Mounts { path: MOUNTINFO, source })?;
-        Self::from_mountinfo(&text).ok_or(CgroupError::NoUnified)
+        let root = Self::from_mountinfo(&text).ok_or(CgroupError::NoUnified)?;
+        // A directory that cannot be looked at will be missed soon enough, by its own error.
+        if fs::metadata(&root.path).is_ok_and(|root| root.ino() != ROOT_INODE) {
+            return Err(CgroupError::OwnOnly(root.path));
+        }
+        Ok(root)
     }
 
-    /// The shallowest cgroup2 mount of a mountinfo text: pods may mount further ones below.
+    /// The mount of the whole hierarchy by a mountinfo text, the shallowest if there are several: pods may mount further ones
+    /// below.
     pub fn from_mountinfo(text: &str) -> Option<Self> {
         let mounts = || {
             text.lines().filter_map(|line| {
@@ -55,13 +74,10 @@ impl CgroupRoot {
                 Some((root, point, fstype, options))
             })
         };
-        let path = mounts()
-            .filter(|(root, _, fstype, _)| *fstype == "cgroup2" && *root == "/")
-            .map(|(_, point, ..)| PathBuf::from(point))
-            .min_by_key(|path| path.components().count())?;
-        let v1 = mounts()
-            .find(|(root, _, fstype, options)| *fstype == "cgroup" && *root == "/" && options.split(',').any(|o| o == "memory"))
-            .map(|(_, point, ..)| PathBuf::from(point));
+        let path = whole(mounts().filter(|(_, _, fstype, _)| *fstype == "cgroup2").map(|(root, point, ..)| (root, point)))?;
+        let has_memory = |options: &str| options.split(',').any(|option| option == "memory");
+        let v1 = mounts().filter(|(_, _, fstype, options)| *fstype == "cgroup" && has_memory(options));
+        let v1 = whole(v1.map(|(root, point, ..)| (root, point)));
         Some(Self { path, v1 })
     }
 
@@ -108,6 +124,16 @@ impl CgroupRoot {
     }
 }
 
+/// Of the mounts of one hierarchy, by root and place, the shallowest that shows all of it. Where one is rooted above us, those
+/// rooted at `/` begin at our own namespace's root.
+fn whole<'a>(mounts: impl Iterator<Item = (&'a str, &'a str)>) -> Option<PathBuf> {
+    let above = |root: &str| root.len() > 1 && root.split('/').skip(1).all(|part| part == "..");
+    let whole: Vec<_> = mounts.filter(|(root, _)| *root == "/" || above(root)).collect();
+    let seen_from_below = whole.iter().any(|(root, _)| above(root));
+    let places = whole.into_iter().filter(|(root, _)| !seen_from_below || above(root)).map(|(_, point)| PathBuf::from(point));
+    places.min_by_key(|place| place.components().count())
+}
+
 #[cfg(test)]
 #[expect(clippy::expect_used, reason = "a test may end where its premise fails")]
 mod tests {
@@ -131,6 +157,29 @@ mod tests {
              31 24 0:27 / /sys/fs/cgroup rw,relatime shared:4 - cgroup2 cgroup2 rw,nsdelegate\n",
         );
         assert_eq!(root.expect("has cgroup2").path(), Path::new("/sys/fs/cgroup"));
+    }
+
+    #[test]
+    fn a_pod_that_has_the_nodes_tree_beside_its_own_namespace() {
+        let root = CgroupRoot::from_mountinfo(
+            "90 80 0:27 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup rw\n\
+             95 80 0:27 /../../.. /host/sys/fs/cgroup ro - cgroup2 cgroup2 rw\n",
+        );
+        assert_eq!(root.expect("has cgroup2").path(), Path::new("/host/sys/fs/cgroup"));
+    }
+
+    #[test]
+    fn a_pod_on_a_hybrid_node_shares_its_namespace() {
+        let root = CgroupRoot::from_mountinfo(
+            "90 80 0:32 /kubepods/pod1/c /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n\
+             91 80 0:38 /kubepods/pod1/c /sys/fs/cgroup/unified ro - cgroup2 cgroup2 rw\n\
+             95 80 0:28 / /host/sys/fs/cgroup ro - tmpfs tmpfs rw\n\
+             96 95 0:32 / /host/sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n\
+             97 95 0:38 / /host/sys/fs/cgroup/unified ro - cgroup2 cgroup2 rw\n",
+        );
+        let root = root.expect("has cgroup2");
+        assert_eq!(root.path(), Path::new("/host/sys/fs/cgroup/unified"));
+        assert_eq!(root.v1_memory(), Some(Path::new("/host/sys/fs/cgroup/memory")));
     }
 
     #[test]

@@ -14,7 +14,9 @@
 //! - [`bpf`]: loads and attaches the eBPF programs; the only place of this crate with `unsafe`.
 //! - [`pipeline`]: the one task that owns the engine.
 //! - [`investigate`]: answers the engine's questions about the world.
+//! - [`kubernetes`]: this node's pods, questions about the cluster, Events.
 //! - [`deliver`]: to stdout and to the collector.
+//! - [`metrics`]: what it tells Prometheus.
 //! - [`recording`]: writes and reads the engine's inputs.
 #![deny(unsafe_code)]
 
@@ -23,6 +25,8 @@ pub mod cgroupfs;
 mod clock;
 pub mod deliver;
 pub mod investigate;
+pub mod kubernetes;
+pub mod metrics;
 pub mod pipeline;
 pub mod preflight;
 pub mod recording;

@@ -1,60 +1,72 @@
 //! `unready-agent`: follows every container that starts on this machine, and says why one does not become ready.
 #![forbid(unsafe_code)]
 
+mod outputs;
+
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use outputs::Outputs;
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
-use std::{io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
+use std::{env, io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::{JoinError, JoinHandle},
 };
 use tracing_subscriber::EnvFilter;
 use unready_agent::{
-    deliver::{
-        self,
-        collector::{Config, Delivery},
-        stdout::JsonLines,
-        url::CollectorUrl,
-    },
-    pipeline::{Event, Handle, Options, Pipeline},
+    deliver::{tls::SecurityArgs, url::CollectorUrl},
+    kubernetes::{Cluster, KubernetesArgs, Switch},
+    metrics::{Metrics, Readiness},
+    pipeline::{Ebpf, Handle, Options, Pipeline, WITHOUT},
     preflight,
 };
-use unready_diagnosis::units::ClockAnchor;
-use unready_proto::{json, v1::Verdict};
-use unready_wire as wire;
-
-/// How long undelivered verdicts may take at the end.
-const DRAIN: Duration = Duration::from_secs(3);
 
 /// Follows every container that starts on this machine, and says why one does not become ready.
 #[derive(Debug, Parser)]
 #[command(version, name = "unready-agent")]
 struct Args {
     /// Stream verdicts to this collector
-    #[arg(long, value_name = "http://HOST:PORT")]
+    #[arg(long, value_name = "http[s]://HOST:PORT")]
     collector: Option<CollectorUrl>,
-    /// Name of this node [default: its host name]
+    /// Name of this node [default: `$NODE_NAME`, else its host name]
     #[arg(long, value_name = "NAME")]
     node: Option<String>,
-    /// Print verdicts on stdout [default: json without a collector, else none]
+    /// Print verdicts on stdout [default: json without collector and Kubernetes, else none]
     #[arg(long, value_enum)]
     stdout: Option<Stdout>,
     /// Keep all inputs of the engine in this file, for `unready replay`
     #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
+    /// Serve metrics and health here: /metrics, /livez, /readyz
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<SocketAddr>,
     /// A further directory where a runtime keeps the state of its containers (runc --root); may be repeated
     #[arg(long, value_name = "DIR")]
     runtime_root: Vec<PathBuf>,
     /// Seconds that system calls stay traced after the last start
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(..=3600))]
     linger: u64,
+    /// Whether the kernel's evidence is a must; auto: not where the API server tells of the pods
+    #[arg(long, value_enum, default_value_t = EbpfArg::Auto)]
+    ebpf: EbpfArg,
     /// What to log: error, warn, info, debug or trace, also by module
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = filter)]
     log: String,
     /// Log the eBPF programs' own debug messages (slow)
     #[arg(long)]
     debug_ebpf: bool,
+    #[command(flatten)]
+    security: SecurityArgs,
+    #[command(flatten)]
+    kubernetes: KubernetesArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum EbpfArg {
+    /// Go on without where Kubernetes is followed
+    Auto,
+    /// Do not run without
+    Required,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -86,42 +98,92 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&args.log)?;
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init();
+    let node = node_name(&args);
+    let cluster = connect(&args, &node).await?; // its thread keeps the ordinary priority
     make_room();
-    let checks = preflight::examine();
-    preflight::refusal(&checks)?;
-    let node = args.node.clone().unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned());
-    let outputs = Outputs::open(&args, &node)?;
-    let options = Options {
-        debug_log: args.debug_ebpf,
-        record: args.record,
-        state_roots: args.runtime_root,
-        linger: Duration::from_secs(args.linger),
-        starting_at_once: false,
-    };
-    let (pipeline, handle, mut events) = Pipeline::start(&options)?;
-    let anchor = handle.anchor();
+    let ebpf = judge(&args, cluster.is_some())?;
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), &rustix::system::uname().release().to_string_lossy());
+    let readiness = serve(&args, &metrics).await?;
+    let mut outputs = Outputs::open(&args, &node, cluster, metrics)?;
+    let (pipeline, handle, mut events) = Pipeline::start(&options(&args, ebpf))?;
+    outputs.metrics.watch_pipeline(pipeline.observer()?, &pipeline.gauges());
+    let has_kernel = pipeline.has_kernel();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    outputs.follow(&handle);
     let mut running = tokio::spawn(pipeline.run());
-    tracing::info!("ready: level 0 attached on {node}");
+    if let Some(readiness) = &readiness {
+        readiness.set(true);
+    }
+    tracing::info!("ready: {} on {node}", if has_kernel { "level 0 attached" } else { "without the kernel's evidence" });
     let ended = loop {
         tokio::select! {
-            Some(event) = events.recv() => outputs.tell(event, anchor, &node),
+            Some(event) = events.recv() => outputs.tell(event, &handle),
             ended = &mut running => break ended,
-            _ = terminate.recv() => break stop(handle, &mut running).await,
-            _ = interrupt.recv() => break stop(handle, &mut running).await,
+            _ = terminate.recv() => break stop(&mut outputs, &handle, &mut running).await,
+            _ = interrupt.recv() => break stop(&mut outputs, &handle, &mut running).await,
         }
     };
     // What was known when it ended is delivered, however it ended.
     while let Ok(event) = events.try_recv() {
-        outputs.tell(event, anchor, &node);
+        outputs.tell_last(&event, handle.anchor());
     }
     outputs.drain().await;
     ended.context("the pipeline ended unexpectedly")?
 }
 
-/// Lets the pipeline end: it does when its last handle is gone.
-async fn stop(handle: Handle, running: &mut JoinHandle<anyhow::Result<()>>) -> Result<anyhow::Result<()>, JoinError> {
-    drop(handle);
+fn node_name(args: &Args) -> String {
+    let named = args.node.clone().or_else(|| env::var("NODE_NAME").ok()).filter(|name| !name.is_empty());
+    named.unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+}
+
+async fn connect(args: &Args, node: &str) -> anyhow::Result<Option<Cluster>> {
+    let Some(access) = args.kubernetes.access() else { return Ok(None) };
+    let publish_as = (args.kubernetes.events == Switch::On).then_some(node);
+    Cluster::connect(access, publish_as).await.map(Some)
+}
+
+/// What this machine allows. Without Kubernetes there is nothing to say without the kernel.
+fn judge(args: &Args, follows_pods: bool) -> anyhow::Result<Ebpf> {
+    let refusal = preflight::refusal(&preflight::examine());
+    if args.ebpf == EbpfArg::Required || !follows_pods {
+        refusal?;
+        return Ok(Ebpf::Required);
+    }
+    match refusal {
+        Ok(()) => Ok(Ebpf::IfPossible),
+        Err(sentence) => {
+            tracing::warn!("{sentence}; {WITHOUT}");
+            Ok(Ebpf::Refused)
+        }
+    }
+}
+
+fn options(args: &Args, ebpf: Ebpf) -> Options {
+    Options {
+        debug_log: args.debug_ebpf,
+        record: args.record.clone(),
+        state_roots: args.runtime_root.clone(),
+        linger: Duration::from_secs(args.linger),
+        starting_at_once: false,
+        ebpf,
+    }
+}
+
+async fn serve(args: &Args, metrics: &Metrics) -> anyhow::Result<Option<Readiness>> {
+    let Some(address) = args.metrics else { return Ok(None) };
+    let (bound, readiness) = metrics.serve(address, "the eBPF programs are being loaded").await?;
+    tracing::info!("metrics are served at http://{bound}/metrics");
+    Ok(Some(readiness))
+}
+
+/// Lets the pipeline end.
+async fn stop(
+    outputs: &mut Outputs,
+    handle: &Handle,
+    running: &mut JoinHandle<anyhow::Result<()>>,
+) -> Result<anyhow::Result<()>, JoinError> {
+    outputs.let_go();
+    handle.end().await;
     running.await
 }
 
@@ -135,57 +197,5 @@ fn make_room() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::debug!("the limit of open files cannot be raised: {error}");
-    }
-}
-
-/// Where verdicts go.
-struct Outputs {
-    stdout: Option<JsonLines>,
-    collector: Option<Delivery>,
-}
-
-impl Outputs {
-    fn open(args: &Args, node: &str) -> anyhow::Result<Self> {
-        let collector = args.collector.clone().map(|url| deliver::collector::spawn(Config::new(url, node)));
-        let print = args.stdout.unwrap_or(if collector.is_some() { Stdout::None } else { Stdout::Json });
-        let stdout = match print {
-            Stdout::Json => Some(deliver::stdout::spawn(std::io::stdout())?),
-            Stdout::None => None,
-        };
-        Ok(Self { stdout, collector })
-    }
-
-    fn tell(&self, event: Event, anchor: ClockAnchor, node: &str) {
-        match event {
-            Event::Verdict(verdict) => self.offer(wire::verdict(&verdict, anchor, node)),
-            Event::AskCluster(..) | Event::Exec { .. } | Event::Exit { .. } | Event::Listening { .. } => {}
-        }
-    }
-
-    fn offer(&self, verdict: Verdict) {
-        if let Some(stdout) = &self.stdout {
-            stdout.offer(verdict.clone());
-        }
-        if let Some(collector) = &self.collector {
-            collector.offer(verdict);
-        }
-    }
-
-    async fn drain(self) {
-        if let Some(collector) = self.collector {
-            let left = collector.finish(DRAIN).await;
-            if !left.is_empty() {
-                tracing::warn!("{} verdicts could not be delivered to the collector: they are printed on stdout", left.len());
-            }
-            for verdict in left.iter().filter(|_| self.stdout.is_none()) {
-                println!("{}", json::line(verdict));
-            }
-        }
-        if let Some(stdout) = self.stdout {
-            let dropped = stdout.drain(DRAIN);
-            if dropped > 0 {
-                tracing::warn!("{dropped} verdicts were not printed: whoever reads stdout was too slow, or went away");
-            }
-        }
     }
 }

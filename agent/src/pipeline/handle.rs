@@ -24,11 +24,32 @@ pub struct Options {
     pub linger: Duration,
     /// Level 1 is attached before anything starts: a local run is a start.
     pub starting_at_once: bool,
+    /// Whether the kernel's evidence is a must.
+    pub ebpf: Ebpf,
+}
+
+/// Whether the eBPF programs must load.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ebpf {
+    /// Without them there is nothing to say.
+    #[default]
+    Required,
+    /// If they do not load, the API server's account has to do.
+    IfPossible,
+    /// It is known that they will not load.
+    Refused,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { debug_log: false, record: None, state_roots: Vec::new(), linger: Duration::from_secs(10), starting_at_once: false }
+        Self {
+            debug_log: false,
+            record: None,
+            state_roots: Vec::new(),
+            linger: Duration::from_secs(10),
+            starting_at_once: false,
+            ebpf: Ebpf::Required,
+        }
     }
 }
 
@@ -68,6 +89,7 @@ pub enum Event {
 pub(super) enum Command {
     Input(Box<Input>),
     Settle(CgroupId, oneshot::Sender<()>),
+    End,
 }
 
 /// The way into a running pipeline.
@@ -88,6 +110,11 @@ impl Handle {
         let (done, wait) = oneshot::channel();
         let _ = self.commands.send(Command::Settle(cgroup, done)).await;
         let _ = wait.await;
+    }
+
+    /// Ends the pipeline, whoever else has a handle. What was sent before is heard.
+    pub async fn end(&self) {
+        let _ = self.commands.send(Command::End).await;
     }
 
     /// Turns kernel times into dates.

@@ -10,14 +10,16 @@
 //!   clock, counters ─┘                                └─► attention: cgroups to watch, level 1 on or off
 //! ```
 //!
-//! It ends when every [`Handle`] is gone.
+//! It ends when every [`Handle`] is gone, or one says so. Where the kernel half may not be loaded ([`Ebpf`]), everything but the ring and
+//! attention goes on as before.
 
 mod attention;
+mod gauges;
 mod handle;
 mod kernel_counts;
 
 use crate::{
-    bpf::{Kernel, LoadOptions, Reader},
+    bpf::{Kernel, LoadError, LoadOptions, Observer, Reader},
     cgroupfs::CgroupRoot,
     clock,
     investigate::Investigator,
@@ -25,10 +27,18 @@ use crate::{
 };
 use anyhow::Context as _;
 use attention::Attention;
+pub use gauges::{Gauges, QueueFill};
 use handle::Command;
-pub use handle::{Event, Handle, Options};
+pub use handle::{Ebpf, Event, Handle, Options};
 use kernel_counts::KernelCounts;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 use unready_diagnosis::{
     Engine, Input, Output, decode,
@@ -47,10 +57,7 @@ const COMMANDS: usize = 1024;
 /// See the module's head.
 pub struct Pipeline {
     engine: Engine,
-    root: CgroupRoot,
-    kernel: Kernel,
-    reader: Reader,
-    investigator: Investigator,
+    half: Option<Half>,
     recorder: Option<Recorder>,
     attention: Attention,
     counts: KernelCounts,
@@ -61,14 +68,21 @@ pub struct Pipeline {
     asked: BTreeSet<QuestionId>,
     events: mpsc::Sender<Event>,
     settling: Vec<(CgroupId, oneshot::Sender<()>)>,
-    dropped_events: u64,
+    dropped_events: Arc<AtomicU64>,
+    gauges: Gauges,
 }
 
-impl Pipeline {
-    /// Loads the programs, attaches level 0 (and level 1 for a local run), and learns which cgroups exist.
-    ///
-    /// Must be called within a tokio runtime.
-    pub fn start(options: &Options) -> anyhow::Result<(Self, Handle, mpsc::Receiver<Event>)> {
+/// What there is only with the kernel half.
+struct Half {
+    root: CgroupRoot,
+    kernel: Kernel,
+    reader: Reader,
+    investigator: Investigator,
+}
+
+impl Half {
+    /// Loads the programs and attaches level 0.
+    fn start(options: &Options) -> anyhow::Result<Self> {
         let root = CgroupRoot::find()?;
         let mut kernel = Kernel::load(&LoadOptions { debug_log: options.debug_log })?;
         for sentence in kernel.degraded() {
@@ -76,9 +90,32 @@ impl Pipeline {
         }
         let reader = kernel.take_reader().context("open the ring buffer")?;
         kernel.attach_lifecycle()?;
+        let investigator = Investigator::new(root.clone()).with_state_roots(options.state_roots.clone());
+        Ok(Self { root, kernel, reader, investigator })
+    }
+
+    /// As far as it is wanted and possible.
+    fn if_wanted(options: &Options) -> anyhow::Result<Option<Self>> {
+        match options.ebpf {
+            Ebpf::Required => Self::start(options).map(Some),
+            Ebpf::Refused => Ok(None),
+            Ebpf::IfPossible => Ok(Self::start(options).inspect_err(|error| tracing::warn!("{error:#}; {WITHOUT}")).ok()),
+        }
+    }
+}
+
+/// What follows from a refusal, for the log.
+pub const WITHOUT: &str = "the agent goes on without the kernel's evidence, with what the API server tells of this node's pods";
+
+impl Pipeline {
+    /// Loads the programs, attaches level 0 (and level 1 for a local run), and learns which cgroups exist.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn start(options: &Options) -> anyhow::Result<(Self, Handle, mpsc::Receiver<Event>)> {
+        let mut half = Half::if_wanted(options)?;
         let mut attention = Attention::new(options.linger);
-        if options.starting_at_once {
-            attention.hold(&mut kernel)?;
+        if let Some(half) = half.as_mut().filter(|_| options.starting_at_once) {
+            attention.hold(&mut half.kernel)?;
         }
         let anchor = clock::anchor();
         anyhow::ensure!(anchor.wall > 0, "the wall clock stands before 1970: set it");
@@ -86,12 +123,11 @@ impl Pipeline {
         let (commands_in, commands) = mpsc::channel(COMMANDS);
         let (answers_in, answers) = mpsc::channel(COMMANDS);
         let (events, events_out) = mpsc::channel(EVENTS);
+        let dropped_events = Arc::new(AtomicU64::new(0));
+        let gauges = Gauges { commands: commands_in.downgrade(), events: events.downgrade(), dropped_events: Arc::clone(&dropped_events) };
         let mut pipeline = Self {
-            engine: Engine::new(Config { clock: anchor, ..Config::default() }),
-            root: root.clone(),
-            kernel,
-            reader,
-            investigator: Investigator::new(root.clone()).with_state_roots(options.state_roots.clone()),
+            engine: Engine::new(Config { clock: anchor, kernel: half.is_some(), ..Config::default() }),
+            half,
             recorder,
             attention,
             counts: KernelCounts::default(),
@@ -101,29 +137,47 @@ impl Pipeline {
             asked: BTreeSet::new(),
             events,
             settling: Vec::new(),
-            dropped_events: 0,
+            dropped_events,
+            gauges,
         };
-        for record in root.walk() {
-            pipeline.investigator.note(&record);
+        let existing = pipeline.half.as_ref().map(|half| half.root.clone()).into_iter().flat_map(|root| root.walk().collect::<Vec<_>>());
+        for record in existing {
+            pipeline.note(&record);
             pipeline.record(record, clock::now());
         }
         Ok((pipeline, Handle { commands: commands_in, anchor }, events_out))
     }
 
-    /// Runs until every handle is gone.
+    /// The kernel half is loaded.
+    pub const fn has_kernel(&self) -> bool {
+        self.half.is_some()
+    }
+
+    /// How its queues stand, also while it runs.
+    pub fn gauges(&self) -> Gauges {
+        self.gauges.clone()
+    }
+
+    /// What the kernel half does and costs, to be looked at also while the pipeline runs. `None`: it is not loaded.
+    pub fn observer(&self) -> Result<Option<Observer>, LoadError> {
+        self.half.as_ref().map(|half| half.kernel.observer()).transpose()
+    }
+
+    /// Runs until every handle is gone, or [`Handle::end`].
     pub async fn run(mut self) -> anyhow::Result<()> {
         loop {
             let wake = self.next_wake();
             tokio::select! {
                 biased;
-                ready = self.reader.ready() => {
+                ready = ready(&mut self.half) => {
                     ready.context("wait for the ring buffer")?;
                     self.drain_ring();
                 }
                 Some((id, answer)) = self.answers.recv() => self.answered(id, answer),
                 command = self.commands.recv() => match command {
-                    Some(command) => self.command(command),
-                    None => break,
+                    Some(Command::Input(input)) => self.input(*input),
+                    Some(Command::Settle(cgroup, done)) => self.settle(cgroup, done),
+                    Some(Command::End) | None => break,
                 },
                 () = tokio::time::sleep(wake) => {}
             }
@@ -169,32 +223,32 @@ impl Pipeline {
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.feed(Input::Timeout, now);
         }
-        self.attention.tick(&mut self.kernel, now);
+        if let Some(half) = &mut self.half {
+            self.attention.tick(&mut half.kernel, now);
+        }
         let engine = &self.engine;
         for (_, done) in self.settling.extract_if(.., |(cgroup, _)| engine.is_settled(*cgroup)) {
             let _ = done.send(());
         }
     }
 
-    fn command(&mut self, command: Command) {
-        match command {
-            Command::Input(input) => {
-                if matches!(*input, Input::Run(RunChange::Started { .. })) {
-                    self.drain_ring(); // the cgroup's own record must come before what the launcher says of it
-                }
-                self.feed(*input, clock::now());
-            }
-            Command::Settle(cgroup, done) => {
-                self.drain_ring();
-                self.settling.push((cgroup, done));
-            }
+    fn input(&mut self, input: Input) {
+        if matches!(input, Input::Run(RunChange::Started { .. })) {
+            self.drain_ring(); // the cgroup's own record must come before what the launcher says of it
         }
+        self.feed(input, clock::now());
+    }
+
+    fn settle(&mut self, cgroup: CgroupId, done: oneshot::Sender<()>) {
+        self.drain_ring();
+        self.settling.push((cgroup, done));
     }
 
     fn drain_ring(&mut self) {
+        let Some(Half { root, reader, investigator, .. }) = &mut self.half else { return };
         let (mut batch, mut undecodable) = (Vec::new(), 0);
-        let (investigator, root, counts) = (&self.investigator, &self.root, &mut self.counts);
-        self.reader.drain(|bytes| match decode::decode(bytes) {
+        let counts = &mut self.counts;
+        reader.drain(|bytes| match decode::decode(bytes) {
             Ok((at, record)) => {
                 let record = with_whole_path(record, root);
                 investigator.note(&record); // at once: a process that failed may be gone within a millisecond
@@ -240,7 +294,8 @@ impl Pipeline {
     }
 
     fn feed_all(&mut self, now: BootNanos, read: impl FnOnce(&mut KernelCounts, &Kernel) -> Vec<Input>) {
-        for input in read(&mut self.counts, &self.kernel) {
+        let Some(half) = &self.half else { return };
+        for input in read(&mut self.counts, &half.kernel) {
             self.feed(input, now);
         }
     }
@@ -260,22 +315,38 @@ impl Pipeline {
         match output {
             Output::Verdict(verdict) => self.event(Event::Verdict(verdict)),
             Output::Attention(cgroup, level) => {
-                if let Err(error) = self.attention.set(&mut self.kernel, cgroup, level) {
+                let Some(half) = &mut self.half else { return };
+                if let Err(error) = self.attention.set(&mut half.kernel, cgroup, level) {
                     tracing::warn!("cgroup {cgroup} cannot be watched: {error:#}");
                 }
             }
-            Output::Ask(id, question) => {
-                if !matches!(question, Question::AwaitPath { .. }) {
-                    self.asked.insert(id); // that one takes seconds, and the end does not wait for it
-                }
-                let (investigator, answers) = (self.investigator.clone(), self.answers_in.clone());
-                tokio::spawn(async move {
-                    let answer = investigator.answer(question).await;
-                    let _ = answers.send((id, answer)).await;
-                });
-            }
+            Output::Ask(id, question) => self.ask(id, question),
             Output::AskCluster(id, question) => self.event(Event::AskCluster(id, question)),
-            Output::Release(cgroup) => self.investigator.release(cgroup),
+            Output::Release(cgroup) => {
+                if let Some(half) = &self.half {
+                    half.investigator.release(cgroup);
+                }
+            }
+        }
+    }
+
+    fn ask(&mut self, id: QuestionId, question: Question) {
+        if !matches!(question, Question::AwaitPath { .. }) {
+            self.asked.insert(id); // that one takes seconds, and the end does not wait for it
+        }
+        let (investigator, answers) = (self.half.as_ref().map(|half| half.investigator.clone()), self.answers_in.clone());
+        tokio::spawn(async move {
+            let answer = match investigator {
+                Some(investigator) => investigator.answer(question).await,
+                None => Answer::Gone { reason: "the agent works without the kernel's evidence".to_owned() },
+            };
+            let _ = answers.send((id, answer)).await;
+        });
+    }
+
+    fn note(&self, record: &Record) {
+        if let Some(half) = &self.half {
+            half.investigator.note(record);
         }
     }
 
@@ -300,11 +371,19 @@ impl Pipeline {
 
     fn event(&mut self, event: Event) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
-            self.dropped_events += 1;
-            if self.dropped_events.is_power_of_two() {
-                tracing::warn!("{} events were dropped: their receiver is too slow", self.dropped_events);
+            let dropped = self.dropped_events.fetch_add(1, Ordering::Relaxed) + 1;
+            if dropped.is_power_of_two() {
+                tracing::warn!("{dropped} events were dropped: their receiver is too slow");
             }
         }
+    }
+}
+
+/// Something is in the ring; never, where there is none.
+async fn ready(half: &mut Option<Half>) -> std::io::Result<()> {
+    match half {
+        Some(half) => half.reader.ready().await,
+        None => std::future::pending().await,
     }
 }
 

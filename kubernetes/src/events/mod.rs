@@ -14,7 +14,7 @@ mod object;
 mod queue;
 
 pub use object::{ACTION, CONTROLLER, NOTE_MAX};
-pub use queue::Counts;
+pub use queue::{Counts, QUEUE_MAX};
 
 use crate::trouble::{self, Kind};
 use k8s_openapi::api::{
@@ -52,13 +52,14 @@ pub struct Publisher {
 struct Shared {
     queue: Mutex<Queue>,
     news: Notify,
+    ended: Notify,
     instance: String,
 }
 
 impl Publisher {
     /// Publishes in the name of this instance: the node's name, or the collector's pod. Must be called within a tokio runtime.
     pub fn spawn(client: Client, instance: &str) -> Self {
-        let shared = Arc::new(Shared { queue: Mutex::default(), news: Notify::new(), instance: instance.to_owned() });
+        let shared = Arc::new(Shared { queue: Mutex::default(), news: Notify::new(), ended: Notify::new(), instance: instance.to_owned() });
         let task = tokio::spawn(work(client, Arc::clone(&shared)));
         Self { shared, task }
     }
@@ -83,13 +84,11 @@ impl Publisher {
         self.shared.queue().counts()
     }
 
-    /// Sends what waits, for so long at most.
-    pub async fn finish(mut self, within: Duration) -> Counts {
+    /// Sends what waits, for so long at most. What is offered afterwards may be lost.
+    pub async fn finish(&self, within: Duration) -> Counts {
         self.shared.queue().close(Instant::now());
         self.shared.news.notify_one();
-        if timeout(within, &mut self.task).await.is_err() {
-            self.task.abort();
-        }
+        let _ = timeout(within, self.shared.ended.notified()).await;
         self.counts()
     }
 }
@@ -124,7 +123,7 @@ async fn work(client: Client, shared: Arc<Shared>) {
                 () = shared.news.notified() => {}
             },
             Next::Idle => shared.news.notified().await,
-            Next::Ended => return,
+            Next::Ended => return shared.ended.notify_one(),
         }
     }
 }

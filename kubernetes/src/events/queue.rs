@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::Instant;
 
 /// Verdicts that are known at once.
-const KNOWN: usize = 1024;
+pub const QUEUE_MAX: usize = 1024;
 /// Requests about one object: so many at once, then one each so often.
 const OBJECT: Rate = Rate { burst: 10.0, each: Duration::from_secs(15) };
 /// Requests altogether.
@@ -137,7 +137,7 @@ impl Queue {
         self.objects.entry(entry.item.object.clone()).or_insert(Bucket::full(OBJECT, now)).take(OBJECT, now);
         let item = Box::new(entry.item.clone());
         let (exists, objects) = (entry.exists, self.objects.len());
-        if objects > KNOWN {
+        if objects > QUEUE_MAX {
             self.objects.retain(|_, bucket| !bucket.is_full(OBJECT, now));
         }
         if exists { Next::Patch(item) } else { Next::Create(item) }
@@ -171,7 +171,7 @@ impl Queue {
 
     /// Room for one more: what is said can be forgotten, the oldest first.
     fn make_room(&mut self) -> bool {
-        if self.entries.len() < KNOWN {
+        if self.entries.len() < QUEUE_MAX {
             return true;
         }
         let said = self.entries.iter().filter(|(_, entry)| entry.due.is_none());
@@ -344,10 +344,10 @@ mod tests {
     #[test]
     fn bounded_and_counted() {
         let (mut queue, start) = (Queue::default(), Instant::now());
-        for n in 0..KNOWN + 7 {
+        for n in 0..QUEUE_MAX + 7 {
             queue.offer(item(&format!("{n}"), &format!("pod-{n}"), "x", 1), start);
         }
-        assert_eq!(queue.counts(), Counts { waiting: KNOWN, dropped: 7, ..Counts::default() });
+        assert_eq!(queue.counts(), Counts { waiting: QUEUE_MAX, dropped: 7, ..Counts::default() });
         assert_eq!(send(&mut queue, start, Outcome::InVain).0, 50);
         queue.offer(item("new", "pod-new", "x", 1), start);
         assert_eq!(queue.counts().dropped, 7, "what is said makes room");
