@@ -1,7 +1,11 @@
 //! The API server of a scenario: the pod as its steps change it, and the answers to questions about the cluster.
 
-use super::{play::CLOCK, scenario::Scenario, step::duration};
-use serde_norway::Value;
+use super::{
+    play::CLOCK,
+    scenario::{Scenario, untagged},
+    step::duration,
+};
+use serde_json::Value;
 use unready_diagnosis::{
     Input,
     cluster::{ClusterAnswer, ClusterQuestion, PodChange},
@@ -128,16 +132,17 @@ fn dated(event: &PodEvent, at: BootNanos) -> PodEvent {
     event
 }
 
+/// By way of JSON, as the pod itself: the variants of an enum are maps.
 fn parsed<T: serde::de::DeserializeOwned>(yaml: &str) -> T {
-    serde_norway::from_str(yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"))
+    let value = serde_norway::from_str(yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"));
+    serde_json::from_value(untagged(value)).unwrap_or_else(|error| panic!("{yaml}: {error}"))
 }
 
 fn merge_status(pod: &mut Pod, yaml: &str) {
-    let (Value::Mapping(mut status), Value::Mapping(given)) =
-        (serde_norway::to_value(&pod.status).expect("a status"), parsed::<Value>(yaml))
+    let (Value::Object(mut status), Value::Object(given)) = (serde_json::to_value(&pod.status).expect("a status"), parsed::<Value>(yaml))
     else {
         panic!("a status is a mapping: {yaml}")
     };
     status.extend(given);
-    pod.status = serde_norway::from_value(Value::Mapping(status)).unwrap_or_else(|error| panic!("{yaml}: {error}"));
+    pod.status = serde_json::from_value(Value::Object(status)).unwrap_or_else(|error| panic!("{yaml}: {error}"));
 }

@@ -48,9 +48,9 @@ pub struct Scenario {
     pub container: Option<String>,
     #[serde(default)]
     pub run: Option<Run>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "by_json")]
     pub pod: Option<Pod>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "by_json")]
     pub owner: Option<OwnerState>,
     #[serde(default)]
     pub events: Vec<PodEvent>,
@@ -143,6 +143,29 @@ const fn yes() -> bool {
 
 const fn blocking() -> Severity {
     Severity::Blocking
+}
+
+/// By way of JSON, in which the variants of an enum are maps: `{ claim: { … } }` is as good as YAML's `!claim { … }`.
+fn by_json<'de, D: Deserializer<'de>, T: serde::de::DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    let value = untagged(serde_norway::Value::deserialize(deserializer)?);
+    serde_json::from_value(value).map(Some).map_err(serde::de::Error::custom)
+}
+
+/// A YAML value as JSON, tags as maps of one entry.
+pub fn untagged(value: serde_norway::Value) -> serde_json::Value {
+    use serde_norway::Value;
+    match value {
+        Value::Tagged(tagged) => {
+            let name = tagged.tag.to_string().trim_start_matches('!').to_owned();
+            serde_json::Value::Object([(name, untagged(tagged.value))].into_iter().collect())
+        }
+        Value::Mapping(map) => {
+            let entry = |(key, value): (Value, Value)| Some((key.as_str()?.to_owned(), untagged(value)));
+            serde_json::Value::Object(map.into_iter().filter_map(entry).collect())
+        }
+        Value::Sequence(all) => serde_json::Value::Array(all.into_iter().map(untagged).collect()),
+        plain => serde_json::to_value(plain).expect("a plain value"),
+    }
 }
 
 fn one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
