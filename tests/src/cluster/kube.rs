@@ -4,7 +4,7 @@
 //! its own: Ctrl-C reaches the demo alone, which then cleans up with their help.
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     env,
     ffi::OsStr,
@@ -68,14 +68,19 @@ impl Kube {
         }
     }
 
-    /// Creates or changes what the manifests say.
-    pub fn apply(&self, manifests: &str) -> Result<()> {
+    /// Creates or changes these objects.
+    pub fn apply<'a>(&self, objects: impl IntoIterator<Item = &'a Value>) -> Result<()> {
+        let objects: Vec<&Value> = objects.into_iter().collect();
+        if objects.is_empty() {
+            return Ok(());
+        }
+        let manifest = json!({ "apiVersion": "v1", "kind": "List", "items": objects }).to_string();
         let arguments = ["apply", "-f", "-"];
         let mut command = self.command("kubectl")?;
         command.args(arguments).arg(PATIENCE).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().context("kubectl cannot be started")?;
         // Dropped at once: the end of the input.
-        child.stdin.take().context("kubectl has no stdin")?.write_all(manifests.as_bytes()).context("kubectl does not read")?;
+        child.stdin.take().context("kubectl has no stdin")?.write_all(manifest.as_bytes()).context("kubectl does not read")?;
         text(&child.wait_with_output()?, "kubectl", &arguments).map(drop)
     }
 

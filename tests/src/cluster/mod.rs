@@ -1,5 +1,29 @@
-//! What the cluster's demo and tests need of a real Kubernetes.
+//! The cluster's demo and its checks: Unready in a real Kubernetes, with sick and healthy workloads.
 //!
-//! - [`images`]: the programs that run in it.
+//! - [`workload`]: the manifests of `tests/cluster/workloads`, which say what is expected of them.
+//! - [`images`]: the programs that run in them; [`volumes`]: what their claims are bound to.
+//! - [`kube`]: kubectl, Helm and the cluster's script; [`patience`]: waiting for what they say.
+//! - [`release`]: Unready itself, installed by its chart.
+//! - [`said`], [`feed`]: what was said, and when.
+//! - [`judge`]: whether that is right; [`checks`]: the count.
+//! - [`repair`]: every patch that is proposed, applied.
+//! - [`brief`], [`outage`], [`scale`]: a pod that is gone at once, messengers that fail, 110 pods at once; [`cost`]: what the agent takes.
+//! - [`stage`]: all of it, in order; [`report`]: the table for people.
 
+pub mod brief;
+pub mod checks;
+pub mod cost;
+pub mod feed;
 pub mod images;
+pub mod judge;
+pub mod kube;
+pub mod outage;
+pub mod patience;
+pub mod release;
+pub mod repair;
+pub mod report;
+pub mod said;
+pub mod scale;
+pub mod stage;
+pub mod volumes;
+pub mod workload;

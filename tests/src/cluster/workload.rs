@@ -71,12 +71,8 @@ impl Workload {
         format!("app={}", self.name)
     }
 
-    /// Its objects in one text.
-    pub fn manifests(&self) -> String {
-        self.objects.iter().map(|object| format!("---\n{object}\n")).collect()
-    }
-
     /// The same workload in another namespace.
+    #[must_use]
     pub fn within(&self, namespace: &str) -> Self {
         let mut other = Self { namespace: namespace.to_owned(), ..self.clone() };
         for object in &mut other.objects {
@@ -190,7 +186,15 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_anything() {
-        for (pattern, text) in [("/a", "/a"), ("/a*", "/a"), ("/a*", "/a/b"), ("*", ""), ("*8080", "0.0.0.0:8080"), ("/lib*/ld-*", "/lib64/ld-x"), ("*b*", "abc")] {
+        for (pattern, text) in [
+            ("/a", "/a"),
+            ("/a*", "/a"),
+            ("/a*", "/a/b"),
+            ("*", ""),
+            ("*8080", "0.0.0.0:8080"),
+            ("/lib*/ld-*", "/lib64/ld-x"),
+            ("*b*", "abc"),
+        ] {
             assert!(matches(pattern, text), "{pattern} {text}");
         }
         for (pattern, text) in [("/a", "/ab"), ("*8080", "8080 "), ("/lib*/ld-*", "/lib64/l"), ("a*b*c", "acb")] {
