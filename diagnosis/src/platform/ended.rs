@@ -27,6 +27,9 @@ const NEVER_RAN: [&str; 4] = ["StartError", "ContainerCannotRun", "ContainerStat
 /// A container that runs again for so long is not in a loop of crashes.
 const SETTLED: Duration = Duration::from_secs(60);
 
+/// So long the events are waited for that may tell that the kubelet ended it.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Adds how containers ended. Only without the kernel's evidence.
 pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     if scene.kernel {
@@ -37,8 +40,12 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
         if account.has_explained(&spec.name) || NEVER_RAN.contains(&end.reason) {
             continue;
         }
-        let has_probe = spec.liveness.is_some() || spec.startup.is_some();
-        account.needs_events |= has_probe && matches!(end.code, 0 | 137 | 143);
+        let by_kubelet =
+            spec.post_start.is_some() || (spec.liveness.is_some() || spec.startup.is_some()) && matches!(end.code, 0 | 137 | 143);
+        account.needs_events |= by_kubelet;
+        if by_kubelet && scene.events.is_empty() && !account.is_due(scene.age(end.finished), PATIENCE) {
+            continue;
+        }
         account.findings.extend(judge(scene, spec, status, &end));
     }
 }

@@ -32,7 +32,8 @@ const SHOWN: usize = 5;
 /// Adds what is known about scheduling.
 pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     let pod = scene.pod;
-    if !pod.scheduling_gates.is_empty() {
+    // Every pod begins as Pending; one of which no phase is known has not been heard of from the API server.
+    if pod.status.phase != "Pending" || !pod.scheduling_gates.is_empty() {
         return;
     }
     let condition = pod.condition("PodScheduled").filter(|condition| condition.status == "False" && !condition.message.is_empty());
@@ -59,7 +60,10 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     let build = say(scene, &unfit, &condition.message);
     let scaling = scaling(scene);
     let build = match scaling {
-        Some(event) => build.because(format!("an autoscaler is at it: {}", event.message)).severity(Severity::Slowing),
+        Some(event) => build
+            .because(format!("an autoscaler is at it: {}", event.message))
+            .fix("Wait for the new node; nothing is to be done unless it does not come.")
+            .severity(Severity::Slowing),
         None => build.because_if(refused_scaling(scene)),
     };
     let fact = format!("PodScheduled is False, {}: {}", condition.reason, condition.message);
