@@ -260,7 +260,7 @@ impl Engine {
         }
         let (outputs, uid) = (std::mem::take(&mut container.outputs), container.place.pod_uid.clone());
         let well = std::mem::take(&mut container.place.got_well).then(|| container.workload.container.clone());
-        let wants_claims = container.pending.is_some() && container.place.spec.is_some();
+        let wants_claims = container.place.spec.is_some() && (container.pending.is_some() || !container.spoken.is_empty());
         if container.is_forgotten() {
             self.forget(id);
         } else if let Some(due) = container.due(&self.config, now) {

@@ -23,7 +23,16 @@ pub(super) fn questions(context: &Context<'_>) -> Vec<Question> {
     let is_exec = |failure: &Failure| failure.call.call == Call::Exec;
     let of_failure = decisive_failure(context)
         .map(|failure| if is_exec(failure) { command::questions(failure, context) } else { files::questions(failure, context) });
-    std::iter::once(spec).chain(of_failure.into_iter().flatten()).collect()
+    std::iter::once(spec).chain(of_failure.into_iter().flatten()).chain(look_for_command(context)).collect()
+}
+
+/// The directory of a command that is not there may have one much like it.
+fn look_for_command(context: &Context<'_>) -> Option<Question> {
+    let spec = context.answers.iter().find_map(|(_, answer)| if let Answer::RuntimeSpec(spec) = answer { Some(spec) } else { None })?;
+    let missing = spec.command.as_ref().is_none_or(|command| command.file.is_none());
+    let path = spec.args.first().filter(|path| missing && path.starts_with('/'))?;
+    let process = context.failures.iter().rev().find(|failure| failure.by_runtime)?.call.task.process;
+    Some(Question::WalkPath { scope: context.scope(process), path: path.clone(), dirfd: None, follow: true })
 }
 
 /// The runtime's own last failing step on the container's behalf: the execve, or entering the working directory.
