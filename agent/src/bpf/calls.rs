@@ -7,7 +7,9 @@ use libc::{
     EACCES, EADDRINUSE, EADDRNOTAVAIL, EDQUOT, EINVAL, EISDIR, ELIBBAD, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOEXEC, ENOSPC,
     ENOTDIR, ENXIO, EPERM, EROFS, ETXTBSY, c_int, c_long,
 };
-use unready_agent_common::call::{CREATES, Call, CallRule, POINTED, Shape};
+#[cfg(target_arch = "x86_64")]
+use unready_agent_common::call::CREATES;
+use unready_agent_common::call::{Call, CallRule, POINTED, Shape};
 
 /// Newer than the libc crate's oldest supported list, and the same on every architecture.
 const SYS_FCHMODAT2: c_long = 452;
@@ -61,6 +63,7 @@ impl Rule {
     }
 
     /// Two paths, one after the other.
+    #[cfg(target_arch = "x86_64")]
     const fn two(call: Call, errnos: &[c_int]) -> Self {
         Self::path(call, 0, errnos).and(1)
     }

@@ -15,6 +15,7 @@ use crate::{
     setup::{self, Purpose},
 };
 use anyhow::{Context as _, Result};
+use compile::Built;
 pub(crate) use compile::Profile;
 use programs::{PROGRAMS, Program};
 use std::{
@@ -75,11 +76,9 @@ pub(crate) fn build(project: &Project, arguments: &Arguments) -> Result<Vec<Writ
     let references: Vec<Reference> = PROGRAMS.iter().map(|program| reference(program, &arguments.tag)).collect::<Result<_>>()?;
     let output = arguments.output.as_ref().map_or_else(|| project.target.join("images"), |output| project.root.join(output));
     fs::create_dir_all(&output).with_context(|| format!("cannot make {}", output.display()))?;
-    let mut folders = Vec::new();
-    for platform in platforms {
-        folders.push((platform, compile::programs(project, platform, arguments.profile)?));
-    }
-    let maker = Maker { project, folders: &folders, output: &output, revision: revision(project), epoch: Epoch::from_environment()? };
+    let built: Vec<Built> =
+        platforms.into_iter().map(|platform| compile::programs(project, platform, arguments.profile)).collect::<Result<_>>()?;
+    let maker = Maker { project, built: &built, output: &output, revision: revision(project), epoch: Epoch::from_environment()? };
     PROGRAMS.iter().zip(&references).map(|(program, reference)| PROGRESS.step(program.name, || maker.make(program, reference))).collect()
 }
 
@@ -116,7 +115,7 @@ fn mebibytes(bytes: u64) -> f64 {
 /// What all images have in common.
 struct Maker<'a> {
     project: &'a Project,
-    folders: &'a [(Platform, PathBuf)],
+    built: &'a [Built],
     output: &'a Path,
     revision: Option<String>,
     epoch: Epoch,
@@ -124,15 +123,15 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn make(&self, program: &Program, reference: &Reference) -> Result<Written> {
-        let images: Vec<Image> =
-            self.folders.iter().map(|(platform, folder)| self.image(program, *platform, folder)).collect::<Result<_>>()?;
+        let images: Vec<Image> = self.built.iter().map(|built| self.image(program, built)).collect::<Result<_>>()?;
         let path = self.output.join(format!("{}.tar", program.name));
         Ok(unready_image::write(reference, &images, self.epoch, &path)?)
     }
 
-    fn image(&self, program: &Program, platform: Platform, folder: &Path) -> Result<Image> {
-        let binary = folder.join(program.binary);
-        let bom = sbom::of(self.project, program, platform, &binary)?;
+    fn image(&self, program: &Program, built: &Built) -> Result<Image> {
+        let platform = built.platform;
+        let binary = built.folder.join(program.binary);
+        let bom = sbom::of(self.project, program, built)?;
         let beside = self.output.join(format!("{}-{}.cdx.json", program.name, platform.goarch()));
         fs::write(&beside, &bom).with_context(|| format!("cannot write {}", beside.display()))?;
         Ok(Image {

@@ -1,10 +1,15 @@
-//! What a program is made of, as a `CycloneDX` document: the crates that are linked into it, with versions and licences.
+//! What a program is made of, as a `CycloneDX` document: the crates that are linked into it, with versions and licences, and the
+//! libraries of Rust and C that every static program holds.
 //!
 //! Cargo's tree says which they are, with the features and the target of the build; dependencies of tests and of build scripts
 //! and derive macros are not part of a program. What is embedded (the eBPF programs) is resolved for its own target. The document
 //! holds no time, and its serial number follows from its content, so that it is the same each time.
 
-use super::{SOURCE, VERSION, compile, programs::PROGRAMS, programs::Program};
+use super::{
+    SOURCE, VERSION,
+    compile::{self, Built, Library},
+    programs::{PROGRAMS, Program},
+};
 use crate::project::Project;
 use anyhow::{Context as _, Result, bail};
 use cargo_metadata::{MetadataCommand, Package};
@@ -24,9 +29,7 @@ use sha2::{Digest as _, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::Path,
 };
-use unready_image::Platform;
 use xshell::cmd;
 
 /// Where the list lies in the image that it describes.
@@ -35,9 +38,11 @@ pub(super) const IN_THE_IMAGE: &str = "sbom.cdx.json";
 /// Name and version.
 type Crate = (String, String);
 
-/// The list for a program that was built as `binary`.
-pub(super) fn of(project: &Project, program: &Program, platform: Platform, binary: &Path) -> Result<String> {
-    let mut graph = Graph::of(project, &PROGRAMS.iter().map(|program| program.package).collect::<Vec<_>>(), &compile::triple(platform))?;
+/// The list for a program that was built.
+pub(super) fn of(project: &Project, program: &Program, built: &Built) -> Result<String> {
+    let Built { platform, folder, libraries } = built;
+    let binary = folder.join(program.binary);
+    let mut graph = Graph::of(project, &PROGRAMS.iter().map(|program| program.package).collect::<Vec<_>>(), &compile::triple(*platform))?;
     let mut linked = graph.reachable(program.package)?;
     for embedded in program.embeds {
         let other = Graph::of(project, &[embedded], unready_ebpf_build::TARGET)?;
@@ -45,8 +50,9 @@ pub(super) fn of(project: &Project, program: &Program, platform: Platform, binar
         graph.embed(program.package, embedded, other)?;
     }
     let facts = facts(project)?;
-    let bytes = fs::read(binary).with_context(|| format!("cannot read {}", binary.display()))?;
-    let document = document(program, &graph, &linked, &facts, &sum(&bytes))?;
+    let bytes = fs::read(&binary).with_context(|| format!("cannot read {}", binary.display()))?;
+    let mut document = document(program, &graph, &linked, &facts, &sum(&bytes))?;
+    add_libraries(&mut document, &graph.root(program.package)?, libraries)?;
     json(document)
 }
 
@@ -157,15 +163,35 @@ fn component(name: &Crate, facts: &BTreeMap<Crate, Package>, kind: Classificatio
     let mut component = Component::new(kind, &name.0, &name.1, Some(purl(name)?.to_string()));
     component.purl = Some(purl(name)?);
     component.licenses = package.license.as_deref().map(licenses);
-    let repository = package.repository.as_deref().unwrap_or(SOURCE);
-    let reference = ExternalReference {
+    component.external_references = Some(sources(package.repository.as_deref().unwrap_or(SOURCE)));
+    Ok(component)
+}
+
+fn sources(repository: &str) -> ExternalReferences {
+    ExternalReferences(vec![ExternalReference {
         external_reference_type: ExternalReferenceType::Vcs,
         url: cyclonedx_bom::models::external_reference::Uri::Url(Uri::new(repository)),
         comment: None,
         hashes: None,
-    };
-    component.external_references = Some(ExternalReferences(vec![reference]));
-    Ok(component)
+    }])
+}
+
+/// What no manifest names hangs on the program itself.
+fn add_libraries(document: &mut Bom, root: &Crate, libraries: &[Library]) -> Result<()> {
+    let root = purl(root)?.to_string();
+    for Library { name, version, license, source } in libraries {
+        let purl = Purl::new("generic", name, version).with_context(|| format!("{name} {version} makes no package URL"))?;
+        let mut component = Component::new(Classification::Library, name, version, Some(purl.to_string()));
+        component.licenses = Some(licenses(license));
+        component.external_references = Some(sources(source));
+        component.purl = Some(purl.clone());
+        document.components.iter_mut().for_each(|components| components.0.push(component.clone()));
+        let dependencies = document.dependencies.get_or_insert_with(|| Dependencies(Vec::new()));
+        let of_root = dependencies.0.iter_mut().filter(|dependency| dependency.dependency_ref == root);
+        of_root.for_each(|dependency| dependency.dependencies.push(purl.to_string()));
+        dependencies.0.push(Dependency { dependency_ref: purl.to_string(), dependencies: Vec::new() });
+    }
+    Ok(())
 }
 
 /// An SPDX expression where it is one; old manifests write `MIT/Apache-2.0`.
@@ -221,11 +247,16 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
+    use unready_image::Platform;
 
     fn list(program: &Program) -> Bom {
-        let binary = tempfile::NamedTempFile::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(program.binary), "program").unwrap();
         let project = Project::open().unwrap();
-        let list = || of(&project, program, Platform::Amd64, binary.path()).unwrap();
+        let glibc =
+            Library { name: "glibc", version: "2.36".to_owned(), license: "LGPL-2.1-or-later", source: "https://example.org/glibc" };
+        let built = Built { platform: Platform::Amd64, folder: folder.path().to_owned(), libraries: vec![glibc] };
+        let list = || of(&project, program, &built).unwrap();
         let text = list();
         assert_eq!(text, list(), "two lists of the same program differ");
         let bom = Bom::parse_from_json(text.as_bytes()).unwrap();
@@ -247,8 +278,8 @@ mod tests {
         assert!(lock.contains(&format!("name = \"tokio\"\nversion = \"{version}\"\n")), "{version} is not that of Cargo.lock");
         assert_eq!(tokio.purl.as_ref().unwrap().to_string(), format!("pkg:cargo/tokio@{version}"));
         assert!(matches!(&tokio.licenses.as_ref().unwrap().0[..], [LicenseChoice::Expression(text)] if text.to_string() == "MIT"));
-        // Linked for the kernel, and embedded.
-        assert_eq!(versions(&bom, "aya-ebpf").len(), 1);
+        // Linked for the kernel, and embedded; linked by the C compiler.
+        assert_eq!((versions(&bom, "aya-ebpf").len(), versions(&bom, "glibc").len()), (1, 1));
         // Of tests, of build scripts, of derive macros, and the thing itself.
         for absent in ["proptest", "unready-ebpf-build", "syn", "serde_derive", "unready-agent"] {
             assert!(versions(&bom, absent).is_empty(), "{absent} is not part of the program");

@@ -64,6 +64,19 @@ impl Cross {
         command.env(format!("CARGO_TARGET_{}_LINKER", name.to_uppercase()), &self.linker).env(format!("CC_{name}"), &self.linker)
     }
 
+    /// The compiler that Cargo calls.
+    pub(crate) const fn rustc(&self) -> &'static str {
+        match self.library {
+            Library::Own => "rustc",
+            Library::Debian(_) => DEBIAN_RUSTC,
+        }
+    }
+
+    /// The C compiler.
+    pub(crate) fn cc(&self) -> &str {
+        &self.linker
+    }
+
     /// What the compiler has to be told beside.
     pub(crate) fn flags(&self) -> Vec<String> {
         match &self.library {
