@@ -4,6 +4,7 @@
 //! asks less often and gets several changes of one verdict as one; nothing is queued for it.
 
 use crate::{
+    metrics::Metrics,
     server::stopped,
     store::{Page, Selection, Store, StoreError},
 };
@@ -28,13 +29,14 @@ const OUTGOING: usize = 64;
 #[derive(Debug)]
 pub struct Query<S> {
     store: Arc<S>,
+    metrics: Arc<Metrics>,
     stopping: watch::Receiver<bool>,
 }
 
 impl<S> Query<S> {
     /// From this store, until `stopping` becomes true.
-    pub fn new(store: Arc<S>, stopping: watch::Receiver<bool>) -> Self {
-        Self { store, stopping }
+    pub fn new(store: Arc<S>, metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) -> Self {
+        Self { store, metrics, stopping }
     }
 }
 
@@ -46,14 +48,15 @@ impl<S: Store> verdicts_server::Verdicts for Query<S> {
         let ListRequest { filter, limit: asked } = request.into_inner();
         let selection = Selection::Latest(filter.unwrap_or_default());
         let Page { verdicts, truncated, .. } = self.store.list(selection, limit(asked)).await.map_err(|error| status(&error))?;
-        Ok(Response::new(ListResponse { verdicts, truncated }))
+        let stalled = self.store.health().borrow().trouble();
+        Ok(Response::new(ListResponse { verdicts, truncated, stalled }))
     }
 
     async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let WatchRequest { filter, limit: asked } = request.into_inner();
         let (outgoing, messages) = mpsc::channel(OUTGOING);
         let watcher = Watcher { store: Arc::clone(&self.store), filter: filter.unwrap_or_default(), outgoing };
-        let stopping = self.stopping.clone();
+        let (stopping, counted) = (self.stopping.clone(), self.metrics.watching());
         tokio::spawn(async move {
             let refused = tokio::select! {
                 ended = watcher.run(limit(asked)) => ended.err().map(|error| status(&error)),
@@ -63,6 +66,7 @@ impl<S: Store> verdicts_server::Verdicts for Query<S> {
             if let Some(refused) = refused {
                 let _ = watcher.outgoing.send(Err(refused)).await;
             }
+            drop(counted);
         });
         Ok(Response::new(ReceiverStream::new(messages)))
     }
@@ -97,7 +101,8 @@ impl<S: Store> Watcher<S> {
         for verdict in verdicts.into_iter().rev() {
             self.send(watch_response::Message::Verdict(verdict)).await;
         }
-        self.send(watch_response::Message::SnapshotComplete(SnapshotComplete { truncated })).await;
+        let stalled = self.store.health().borrow().trouble();
+        self.send(watch_response::Message::SnapshotComplete(SnapshotComplete { truncated, stalled })).await;
         while let Ok(latest) = revisions.wait_for(|revision| *revision > seen).await.map(|latest| *latest) {
             let page = self.store.list(Selection::ChangedAfter(seen, self.filter.clone()), CHANGES).await?;
             for verdict in page.verdicts {

@@ -1,26 +1,39 @@
-//! The services on one port, until shutdown.
+//! The services on their ports, until shutdown.
+//!
+//! ```text
+//!   ingest port (TLS, or one loopback port for all) ─► Ingest, [Verdicts]    ┐
+//!   query port (loopback, in the clear) ──────────────► Verdicts             ├─ health and reflection on both
+//!                                                                            ┘
+//! ```
 //!
 //! Shutdown is told to every stream, each ends with UNAVAILABLE (agents then keep what was not acknowledged and connect
 //! again), and what is being committed is waited for, at most [`GRACE`]. A store that is broken for good ends the server too.
 
 use crate::{
-    ingest::Ingest,
+    ingest::{Ingest, identity::Agents},
+    metrics::Metrics,
     query::Query,
     store::{Health, Store},
 };
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::watch, time::sleep};
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::{
+    service::Routes,
+    transport::{Error, Server},
+};
 use tonic_health::server::HealthReporter;
 use unready_proto::{
     FILE_DESCRIPTOR_SET,
     v1::{ingest_server::IngestServer, verdicts_server::VerdictsServer},
 };
+use unready_transport::incoming::Incoming;
 
 /// How long open streams may take to end.
 const GRACE: Duration = Duration::from_secs(5);
 /// A client that vanished without a word is noticed after about twice this time.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// Shortest time between two counts of the store's verdicts.
+const CENSUS: Duration = Duration::from_secs(5);
 
 /// Why the server ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -30,32 +43,69 @@ pub enum ServeError {
     Store(String),
     /// The transport failed.
     #[error("the server failed: {0}")]
-    Transport(#[from] tonic::transport::Error),
+    Transport(#[from] Error),
     /// Our own descriptor set is refused.
     #[error("the reflection service cannot start: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
 }
 
-/// Serves `store` on `listener` until `shutdown` completes.
+/// Where it listens.
+#[derive(Debug)]
+pub struct Ports {
+    /// For agents.
+    pub ingest: Incoming,
+    /// For queries; `None`: the agents' port answers them too.
+    pub query: Option<Incoming>,
+}
+
+impl Ports {
+    /// One port for all, in the clear.
+    pub fn one(listener: TcpListener) -> Self {
+        Self { ingest: Incoming::new(listener, None), query: None }
+    }
+}
+
+/// Serves `store` on one port, in the clear, to whoever connects, until `shutdown` completes.
 pub async fn serve<S: Store>(listener: TcpListener, store: Arc<S>, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
+    serve_on(Ports::one(listener), store, Agents::Anyone, Arc::default(), shutdown).await
+}
+
+/// Serves `store` on these ports until `shutdown` completes.
+pub async fn serve_on<S: Store>(
+    ports: Ports,
+    store: Arc<S>,
+    agents: Agents,
+    metrics: Arc<Metrics>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
     let (stop, stopping) = watch::channel(false);
     let (reporter, health) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let server = Server::builder()
-        .http2_keepalive_interval(Some(KEEP_ALIVE))
-        .add_service(health)
-        .add_service(reflection)
-        .add_service(IngestServer::new(Ingest::new(Arc::clone(&store), stopping.clone())))
-        .add_service(VerdictsServer::new(Query::new(Arc::clone(&store), stopping.clone())))
-        .serve_with_incoming_shutdown(TcpIncoming::from(listener).with_nodelay(Some(true)), stopped(stopping));
+    let common = Routes::new(health).add_service(reflection);
+    let ingest = IngestServer::new(Ingest::new(Arc::clone(&store), agents, Arc::clone(&metrics), stopping.clone()));
+    let query = VerdictsServer::new(Query::new(Arc::clone(&store), Arc::clone(&metrics), stopping.clone()));
+    let (first, second) = match ports.query {
+        None => (common.add_service(ingest).add_service(query), None),
+        Some(incoming) => (common.clone().add_service(ingest), Some((incoming, common.add_service(query)))),
+    };
+    let first = listen(ports.ingest, first, stopping.clone());
+    let second = async {
+        match second {
+            Some((incoming, routes)) => listen(incoming, routes, stopping.clone()).await,
+            None => Ok(()),
+        }
+    };
+    // Each ends by itself only when it fails: then both do.
+    let server = async { tokio::try_join!(first, second).map(drop) };
     tokio::pin!(server, shutdown);
     let reason = tokio::select! {
         ended = &mut server => return Ok(ended?),
         () = &mut shutdown => None,
-        broken = supervise(store.health(), reporter) => Some(broken),
+        broken = supervise(store.health(), reporter, &metrics) => Some(broken),
+        never = count(&store, &metrics) => match never {},
     };
     stop.send_replace(true);
     tokio::select! {
@@ -65,17 +115,26 @@ pub async fn serve<S: Store>(listener: TcpListener, store: Arc<S>, shutdown: imp
     reason.map_or(Ok(()), |reason| Err(ServeError::Store(reason)))
 }
 
+async fn listen(incoming: Incoming, routes: Routes, stopping: watch::Receiver<bool>) -> Result<(), Error> {
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stopped(stopping))
+        .await
+}
+
 /// Completes when the server is to stop.
 pub(crate) async fn stopped(mut stopping: watch::Receiver<bool>) {
     // An error means that the sender, and with it the server, is gone: that is a stop as well.
     let _ = stopping.wait_for(|stop| *stop).await;
 }
 
-/// Tells the health service and the log how the store is; completes with the reason when it is broken for good.
-async fn supervise(mut health: watch::Receiver<Health>, reporter: HealthReporter) -> String {
+/// Tells the health service, the metrics and the log how the store is; completes with the reason when it is broken for good.
+async fn supervise(mut health: watch::Receiver<Health>, reporter: HealthReporter, metrics: &Metrics) -> String {
     let mut was_stalled = false;
     loop {
         let now = health.borrow_and_update().clone();
+        metrics.stalled(now != Health::Storing);
         match now {
             Health::Storing => {
                 reporter.set_serving::<IngestServer<Unnamed>>().await;
@@ -93,6 +152,22 @@ async fn supervise(mut health: watch::Receiver<Health>, reporter: HealthReporter
         }
         if health.changed().await.is_err() {
             return "the store ended".to_owned();
+        }
+    }
+}
+
+/// Counts what the store holds, when something changed, and not too often.
+async fn count<S: Store>(store: &Arc<S>, metrics: &Metrics) -> std::convert::Infallible {
+    let mut revisions = store.revision();
+    loop {
+        match store.census().await {
+            Ok(census) => metrics.census(census),
+            Err(error) => tracing::debug!("the store cannot be counted: {error}"),
+        }
+        sleep(CENSUS).await;
+        if revisions.changed().await.is_err() {
+            // The store ends, and the server with it.
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -97,7 +97,7 @@ async fn a_newer_version_is_refused_and_an_empty_file_is_new() {
     fill(&path, 1).await;
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 999).unwrap();
     let sentence = refusal(&path).to_string();
-    assert!(sentence.contains("newer version of unready-collector (schema 999, this one knows 1)"), "{sentence}");
+    assert!(sentence.contains("newer version of unready-collector (schema 999, this one knows 2)"), "{sentence}");
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ use unready_agent::deliver::{
 };
 use unready_collector::{
     ServeError, serve,
-    store::{Health, Page, Selection, Store, StoreError, sqlite::Sqlite},
+    store::{Census, Health, Page, Selection, Store, StoreError, sqlite::Sqlite},
 };
 use unready_proto::{
     PROTOCOL_VERSION,
@@ -204,15 +204,20 @@ impl Default for Gate {
 struct Gated(Arc<Gate>);
 
 impl Store for Gated {
-    async fn append(&self, verdicts: Vec<Verdict>) -> Result<(), StoreError> {
+    async fn append(&self, verdicts: Vec<Verdict>) -> Result<Vec<bool>, StoreError> {
         self.0.appending.fetch_add(1, Ordering::SeqCst);
         self.0.open.subscribe().wait_for(|open| *open).await.map_err(|_| StoreError::Closed)?;
+        let is_new = vec![true; verdicts.len()];
         self.0.stored.lock().unwrap().extend(verdicts);
-        Ok(())
+        Ok(is_new)
     }
 
     async fn list(&self, _: Selection, _: usize) -> Result<Page, StoreError> {
         Ok(Page { verdicts: self.0.stored.lock().unwrap().clone(), ..Page::default() })
+    }
+
+    async fn census(&self) -> Result<Census, StoreError> {
+        Ok(Census::default())
     }
 
     fn revision(&self) -> watch::Receiver<u64> {

@@ -17,6 +17,7 @@ use super::{
     outbox::{Counts, Limits, Outbox},
     peer,
     report::Report,
+    tls::{Credentials, Security},
     url::CollectorUrl,
 };
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -31,12 +32,16 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
-    Streaming,
+    Request, Streaming,
     transport::{Channel, Endpoint},
 };
 use unready_proto::{
     PROTOCOL_VERSION,
     v1::{AgentMessage, CollectorMessage, Hello, Verdict, VerdictBatch, agent_message, collector_message, ingest_client::IngestClient},
+};
+use unready_transport::{
+    outgoing::{self, ConnectError, Trouble},
+    tls::Kind,
 };
 
 /// How long connecting, and then the welcome, may take.
@@ -51,7 +56,9 @@ const OUTGOING: usize = 4;
 pub struct Config {
     /// The collector.
     pub url: CollectorUrl,
-    /// Name of this node, for the collector's log.
+    /// How the connection is secured.
+    pub security: Security,
+    /// Name of this node.
     pub node: String,
     /// How much is kept while it does not answer.
     pub limits: Limits,
@@ -60,9 +67,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults for a collector.
+    /// The defaults for a collector, without TLS.
     pub fn new(url: CollectorUrl, node: impl Into<String>) -> Self {
-        Self { url, node: node.into(), limits: Limits::default(), retry: (Duration::from_millis(100), Duration::from_secs(5)) }
+        Self {
+            url,
+            security: Security::default(),
+            node: node.into(),
+            limits: Limits::default(),
+            retry: (Duration::from_millis(100), Duration::from_secs(5)),
+        }
     }
 }
 
@@ -108,17 +121,29 @@ struct Shared {
 struct State {
     outbox: Outbox,
     connected: bool,
+    /// Why the last connection failed or ended, until the next one is welcomed.
+    trouble: Option<String>,
 }
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn stats(&self) -> Stats {
+        let state = self.state();
+        Stats {
+            counts: state.outbox.counts(),
+            waiting: state.outbox.waiting_len(),
+            in_flight: state.outbox.in_flight_len(),
+            connected: state.connected,
+        }
+    }
 }
 
 /// Starts to deliver; call inside a tokio runtime.
 pub fn spawn(config: Config) -> Delivery {
-    let state = Mutex::new(State { outbox: Outbox::new(config.limits), connected: false });
+    let state = Mutex::new(State { outbox: Outbox::new(config.limits), connected: false, trouble: None });
     let shared = Arc::new(Shared { state, more: Notify::new(), emptied: Notify::new(), hurry: Notify::new() });
     let task = tokio::spawn(run(config, Arc::clone(&shared)));
     Delivery { shared, task }
@@ -133,13 +158,18 @@ impl Delivery {
 
     /// How it stands now.
     pub fn stats(&self) -> Stats {
-        let state = self.shared.state();
-        Stats {
-            counts: state.outbox.counts(),
-            waiting: state.outbox.waiting_len(),
-            in_flight: state.outbox.in_flight_len(),
-            connected: state.connected,
-        }
+        self.shared.stats()
+    }
+
+    /// The same for whoever looks from outside, now and later.
+    pub fn look(&self) -> impl Fn() -> Stats + Clone + Send + Sync + use<> {
+        let shared = Arc::clone(&self.shared);
+        move || shared.stats()
+    }
+
+    /// Why there is no connection, in a sentence; `None`: there is one, or the first one is being made.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.state().trouble.clone()
     }
 
     /// Waits, at most this long, until everything is acknowledged, and ends the task.
@@ -176,7 +206,11 @@ async fn run(config: Config, shared: Arc<Shared>) {
     loop {
         let ended = session(&config, &shared, &mut report).await;
         let was_connected = std::mem::take(&mut shared.state().connected);
-        report.trouble(&ended);
+        if ended.retry_at_once {
+            continue;
+        }
+        shared.state().trouble = Some(ended.reason.clone());
+        report.trouble(&ended.reason);
         report.dropped(shared.state().outbox.counts().dropped);
         if was_connected {
             waits = backoff();
@@ -188,49 +222,97 @@ async fn run(config: Config, shared: Arc<Shared>) {
     }
 }
 
-/// One connection, until it ends; the reason is a sentence.
-async fn session(config: &Config, shared: &Shared, report: &mut Report) -> String {
-    let url = &config.url;
-    let channel = match connect(url).await {
-        Ok(channel) => channel,
-        Err(error) => return peer::explain(url, &peer::innermost(&error)).await,
-    };
-    let (outgoing, messages) = mpsc::channel(OUTGOING);
-    let opened = timeout(PATIENCE, open(channel, config, &outgoing, messages)).await;
-    let mut incoming = match opened {
-        Ok(Ok(incoming)) => incoming,
-        Ok(Err(status)) => return peer::explain_status(url, &status).await,
-        Err(_) => return peer::explain(url, "no welcome came within 5 s").await,
-    };
-    shared.state().connected = true;
-    report.delivering();
-    match exchange(shared, report, &outgoing, &mut incoming).await {
-        Ok(()) => format!("the collector at {url} ended the stream"),
-        Err(status) => peer::explain_status(url, &status).await,
+/// Why a connection ended.
+struct Ended {
+    /// A sentence.
+    reason: String,
+    /// What was wrong is known to be out of date here.
+    retry_at_once: bool,
+}
+
+impl From<String> for Ended {
+    fn from(reason: String) -> Self {
+        Self { reason, retry_at_once: false }
     }
 }
 
-async fn connect(url: &CollectorUrl) -> Result<Channel, tonic::transport::Error> {
-    Endpoint::from_shared(url.to_string())?
-        .connect_timeout(PATIENCE)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(PATIENCE)
-        .keep_alive_while_idle(true)
-        .connect()
-        .await
+/// One connection, until it ends.
+async fn session(config: &Config, shared: &Shared, report: &mut Report) -> Ended {
+    let Config { url, security, .. } = config;
+    let credentials = match security.credentials(url).await {
+        Ok(credentials) => credentials,
+        Err(reason) => return reason.into(),
+    };
+    let connection = match outgoing::connect(url.host(), url.port(), credentials.tls.clone(), PATIENCE).await {
+        Ok(connection) => connection,
+        Err(error) => return refused(config, &credentials, &error),
+    };
+    let trouble = connection.trouble();
+    let channel = match endpoint(url).map(|endpoint| connection.channel(endpoint)) {
+        Ok(connecting) => connecting.await,
+        Err(error) => Err(error),
+    };
+    let channel = match channel {
+        Ok(channel) => channel,
+        Err(error) => return lost(config, &trouble, &tonic::Status::from_error(error.into())).await,
+    };
+    let (outgoing, messages) = mpsc::channel(OUTGOING);
+    let opened = timeout(PATIENCE, open(channel, config, credentials, &outgoing, messages)).await;
+    let mut incoming = match opened {
+        Ok(Ok(incoming)) => incoming,
+        Ok(Err(status)) => return lost(config, &trouble, &status).await,
+        Err(_) => return peer::explain(url, "no welcome came within 5 s").await.into(),
+    };
+    {
+        let mut state = shared.state();
+        (state.connected, state.trouble) = (true, None);
+    }
+    report.delivering();
+    match exchange(shared, report, &outgoing, &mut incoming).await {
+        Ok(()) => format!("the collector at {url} ended the stream").into(),
+        Err(status) => lost(config, &trouble, &status).await,
+    }
+}
+
+/// There was no connection.
+fn refused(config: &Config, credentials: &Credentials, error: &ConnectError) -> Ended {
+    let reason = peer::explain_connect(&config.url, error, &config.security.authority());
+    let is_untrusted = matches!(error, ConnectError::Tls(blame) if blame.kind == Kind::Untrusted);
+    if is_untrusted {
+        config.security.distrust();
+    }
+    Ended { reason, retry_at_once: is_untrusted && !credentials.is_fresh }
+}
+
+/// The connection ended: what TLS said explains it best.
+async fn lost(config: &Config, trouble: &Trouble, status: &tonic::Status) -> Ended {
+    match trouble.take() {
+        Some(blame) => peer::explain_tls(&config.url, &blame, &config.security.authority()).into(),
+        None => peer::explain_status(&config.url, status).await.into(),
+    }
+}
+
+fn endpoint(url: &CollectorUrl) -> Result<Endpoint, tonic::transport::Error> {
+    let endpoint = Endpoint::from_shared(url.to_string())?;
+    Ok(endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(PATIENCE).keep_alive_while_idle(true))
 }
 
 /// Opens the stream, says hello and takes the welcome.
 async fn open(
     channel: Channel,
     config: &Config,
+    credentials: Credentials,
     outgoing: &mpsc::Sender<AgentMessage>,
     messages: mpsc::Receiver<AgentMessage>,
 ) -> Result<Streaming<CollectorMessage>, tonic::Status> {
     let hello =
         Hello { protocol_version: PROTOCOL_VERSION, node: config.node.clone(), agent_version: env!("CARGO_PKG_VERSION").to_owned() };
     let _ = outgoing.send(AgentMessage { message: Some(agent_message::Message::Hello(hello)) }).await;
-    let mut incoming = IngestClient::new(channel).stream(ReceiverStream::new(messages)).await?.into_inner();
+    let mut request = Request::new(ReceiverStream::new(messages));
+    if let Some(authorization) = credentials.authorization {
+        request.metadata_mut().insert("authorization", authorization);
+    }
+    let mut incoming = IngestClient::new(channel).stream(request).await?.into_inner();
     match incoming.message().await?.and_then(|message| message.message) {
         Some(collector_message::Message::Welcome(_)) => Ok(incoming),
         Some(collector_message::Message::Ack(_) | collector_message::Message::Stalled(_)) | None => {

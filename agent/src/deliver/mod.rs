@@ -5,6 +5,7 @@
 //!
 //! - [`stdout`]: one JSON object a line.
 //! - [`collector`]: the gRPC stream, with resending of what was not acknowledged.
+//! - [`tls`]: how that stream is secured.
 //! - [`url`]: the collector's address as a user writes it.
 //! - [`peer`]: what is wrong with an address that does not answer as a collector.
 
@@ -13,4 +14,5 @@ mod outbox;
 pub mod peer;
 mod report;
 pub mod stdout;
+pub mod tls;
 pub mod url;

@@ -11,6 +11,10 @@ use tokio::{
     time::timeout,
 };
 use tonic::{Code, Status};
+use unready_transport::{
+    outgoing::ConnectError,
+    tls::{Blame, Kind},
+};
 
 /// The connection preface of HTTP/2 and an empty SETTINGS frame.
 const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -23,6 +27,37 @@ pub async fn explain(url: &CollectorUrl, detail: &str) -> String {
     look(url).await.unwrap_or_else(|| format!("the connection to the collector at {url} failed: {detail}"))
 }
 
+/// Why there is no connection to `url`; `authority` is where we look up whom to trust.
+pub fn explain_connect(url: &CollectorUrl, error: &ConnectError, authority: &str) -> String {
+    match error {
+        ConnectError::Io(error) if url.is_tls() && error.kind() == io::ErrorKind::UnexpectedEof => {
+            format!("what answers at {url} closes the connection at a TLS greeting; check the port, and that the collector has --tls")
+        }
+        ConnectError::Io(error) => unreachable(url, error),
+        ConnectError::Tls(blame) => explain_tls(url, blame, authority),
+        ConnectError::Late => silent(url),
+        ConnectError::Name(name) => format!("{name:?} is no name that a certificate can have; correct --collector {url}"),
+    }
+}
+
+/// What TLS said of the peer at `url`.
+pub fn explain_tls(url: &CollectorUrl, blame: &Blame, authority: &str) -> String {
+    let what = &blame.what;
+    let advice = match blame.kind {
+        Kind::Untrusted => format!("; {authority} must hold the certificate of who signed it (--collector-ca, --tls)"),
+        Kind::Name => format!("; use one of those names, or start the collector with --tls-name {}", url.host()),
+        Kind::NotTls => "; if it is the collector, start it with --tls, or write http:// with --plaintext".to_owned(),
+        Kind::WantsCertificate => "; name a directory with tls.crt and tls.key by --tls".to_owned(),
+        Kind::RefusesCertificate => "; have tls.crt of --tls renewed by the authority in the collector's ca.crt".to_owned(),
+        Kind::Date | Kind::Anonymous | Kind::Other => String::new(),
+    };
+    format!("what answers at {url} {what}{advice}")
+}
+
+fn silent(url: &CollectorUrl) -> String {
+    format!("{url} does not answer; check the address, and whether a firewall lies between")
+}
+
 /// Why a call was refused.
 pub async fn explain_status(url: &CollectorUrl, status: &Status) -> String {
     #[expect(clippy::wildcard_enum_match_arm, reason = "what a peer does not explain is looked at")]
@@ -32,7 +67,7 @@ pub async fn explain_status(url: &CollectorUrl, status: &Status) -> String {
                 "what answers at {url} is a gRPC server but no collector that this version knows; check the address and the collector's version"
             )
         }
-        Code::FailedPrecondition | Code::InvalidArgument | Code::ResourceExhausted => {
+        Code::FailedPrecondition | Code::InvalidArgument | Code::ResourceExhausted | Code::Unauthenticated | Code::PermissionDenied => {
             format!("the collector at {url} refuses: {}", status.message())
         }
         Code::Unavailable if status.source().is_none() => format!("the collector at {url} says: {}", status.message()),
@@ -45,7 +80,7 @@ async fn look(url: &CollectorUrl) -> Option<String> {
     let mut stream = match timeout(PATIENCE, TcpStream::connect(url.authority())).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Some(unreachable(url, &error)),
-        Err(_) => return Some(format!("{url} does not answer; check the address, and whether a firewall lies between")),
+        Err(_) => return Some(silent(url)),
     };
     let mut first = [0; 64];
     let read = timeout(PATIENCE, async {
@@ -75,7 +110,7 @@ fn foreign(first: &[u8]) -> Option<&'static str> {
     match first {
         [] => Some("closes the connection at an HTTP/2 greeting; it is no gRPC server"),
         [b'H', b'T', b'T', b'P', b'/', b'1', ..] => Some("speaks HTTP/1 and is no gRPC server; check the port"),
-        [0x15 | 0x16, 0x03, ..] => Some("speaks TLS, which is not supported yet; use the collector's plain port"),
+        [0x15 | 0x16, 0x03, ..] => Some("speaks TLS: agents write https:// there, and queries go to another port (--query, 50052)"),
         [_, _, _, 0x04, _, 0, 0, 0, 0, ..] => None,
         _ => Some("is no gRPC server; check the port"),
     }

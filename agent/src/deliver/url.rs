@@ -1,8 +1,8 @@
-//! The collector's address as a user writes it: `http://HOST:PORT`, with or without the scheme and the port.
+//! The collector's address as a user writes it: `https://HOST:PORT` or `http://HOST:PORT`; without a scheme it is `http`.
 //!
-//! Refused: other schemes, paths, user names. `https` is refused until the stream has TLS, rather than quietly sent in the clear.
+//! Refused: other schemes, paths, user names. Whether `http` may be used is decided in [`super::tls`].
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 use tonic::transport::Uri;
 
 /// The port that `unready-collector` listens on.
@@ -11,6 +11,7 @@ pub const DEFAULT_PORT: u16 = 50051;
 /// Address of a collector, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CollectorUrl {
+    tls: bool,
     host: String,
     port: u16,
 }
@@ -21,11 +22,8 @@ pub enum UrlError {
     /// No address at all.
     #[error("{0:?} is no address; write http://HOST:PORT, e.g. http://127.0.0.1:50051")]
     Malformed(String),
-    /// TLS.
-    #[error("TLS to the collector is not supported yet; write http://{0} and keep it on a network that you trust")]
-    Tls(String),
     /// ftp:// and the like.
-    #[error("{0:?} is no scheme of a collector; write http://HOST:PORT")]
+    #[error("{0:?} is no scheme of a collector; write https://HOST:PORT or http://HOST:PORT")]
     Scheme(String),
     /// Something after the port.
     #[error("an address of a collector has no path; leave out {0:?}")]
@@ -33,6 +31,27 @@ pub enum UrlError {
 }
 
 impl CollectorUrl {
+    /// It is `https`.
+    pub const fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// Name or address, with the brackets of an IPv6 address.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// What is sent there does not leave this machine.
+    pub fn is_loopback(&self) -> bool {
+        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
     /// What connects: `HOST:PORT`, with the brackets of an IPv6 address.
     pub fn authority(&self) -> String {
         format!("{}:{}", self.host, self.port)
@@ -41,7 +60,7 @@ impl CollectorUrl {
 
 impl fmt::Display for CollectorUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}", self.host, self.port)
+        write!(f, "{}://{}:{}", if self.tls { "https" } else { "http" }, self.host, self.port)
     }
 }
 
@@ -51,10 +70,8 @@ impl FromStr for CollectorUrl {
     fn from_str(text: &str) -> Result<Self, UrlError> {
         let malformed = || UrlError::Malformed(text.to_owned());
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-        if scheme.eq_ignore_ascii_case("https") {
-            return Err(UrlError::Tls(rest.to_owned()));
-        }
-        if !scheme.eq_ignore_ascii_case("http") {
+        let tls = scheme.eq_ignore_ascii_case("https");
+        if !tls && !scheme.eq_ignore_ascii_case("http") {
             return Err(UrlError::Scheme(scheme.to_owned()));
         }
         let uri: Uri = format!("http://{rest}").parse().map_err(|_| malformed())?;
@@ -66,7 +83,7 @@ impl FromStr for CollectorUrl {
         if authority.host().is_empty() || authority.as_str().contains('@') || (has_port && authority.port_u16().is_none()) {
             return Err(malformed());
         }
-        Ok(Self { host: authority.host().to_owned(), port: authority.port_u16().unwrap_or(DEFAULT_PORT) })
+        Ok(Self { tls, host: authority.host().to_owned(), port: authority.port_u16().unwrap_or(DEFAULT_PORT) })
     }
 }
 
@@ -84,8 +101,19 @@ mod tests {
             ("localhost:7", "http://localhost:7"),
             ("HTTP://[::1]:9", "http://[::1]:9"),
             ("[::1]", "http://[::1]:50051"),
+            ("https://unready-collector.unready.svc", "https://unready-collector.unready.svc:50051"),
+            ("HTTPS://h:1/", "https://h:1"),
         ] {
             assert_eq!(text.parse::<CollectorUrl>().map(|url| url.to_string()), Ok(expected.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_stays_on_this_machine_is_known() {
+        for (text, expected) in
+            [("http://127.0.0.1:1", true), ("[::1]", true), ("localhost", true), ("http://10.0.0.1", false), ("localhost.example", false)]
+        {
+            assert_eq!(text.parse::<CollectorUrl>().map(|url| url.is_loopback()), Ok(expected), "{text}");
         }
     }
 
@@ -98,7 +126,6 @@ mod tests {
             ("http://h:port", "write http://HOST:PORT"),
             ("http://h:70000", "write http://HOST:PORT"),
             ("http://me:secret@h:1", "write http://HOST:PORT"),
-            ("https://h:1", "write http://h:1"),
             ("unix:///run/x", "\"unix\" is no scheme"),
             ("http://h:1/api", "leave out \"/api\""),
         ] {

@@ -8,6 +8,7 @@
 pub mod merge;
 pub mod sqlite;
 
+use crate::metrics::VerdictLabels;
 use std::future::Future;
 use tokio::sync::watch;
 use unready_proto::v1::{Filter, Verdict};
@@ -21,6 +22,16 @@ pub enum Health {
     Stalled(String),
     /// It never will again, for this reason.
     Broken(String),
+}
+
+impl Health {
+    /// Why verdicts are not stored; empty: they are.
+    pub fn trouble(&self) -> String {
+        match self {
+            Self::Storing => String::new(),
+            Self::Stalled(reason) | Self::Broken(reason) => reason.clone(),
+        }
+    }
 }
 
 /// Why an operation failed. What passes by itself is no error but a wait.
@@ -54,14 +65,28 @@ pub struct Page {
     pub revision: u64,
 }
 
+/// How much there is.
+#[derive(Clone, Debug, Default)]
+pub struct Census {
+    /// Verdicts, resolved ones included.
+    pub verdicts: u64,
+    /// Size of the store.
+    pub bytes: u64,
+    /// Verdicts that are not resolved.
+    pub open: Vec<(VerdictLabels, u64)>,
+}
+
 /// A storage.
 pub trait Store: Send + Sync + 'static {
     /// Puts verdicts in; completes when they are durable. A verdict with a known id replaces the older one
-    /// ([`merge::merge`]).
-    fn append(&self, verdicts: Vec<Verdict>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// ([`merge::merge`]). The answer says of each whether its id is new.
+    fn append(&self, verdicts: Vec<Verdict>) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
 
     /// At most `limit` verdicts.
     fn list(&self, selection: Selection, limit: usize) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    /// How much there is, for metrics.
+    fn census(&self) -> impl Future<Output = Result<Census, StoreError>> + Send;
 
     /// Grows with each commit that changed something.
     fn revision(&self) -> watch::Receiver<u64>;

@@ -385,8 +385,12 @@ pub mod ingest_client {
         /// One stream a connected agent. The agent says hello and is welcomed; then batches go up and acknowledgements come
         /// down. What is not acknowledged when the stream ends is sent again on the next one: ids make repeats harmless.
         ///
-        /// FAILED_PRECONDITION: the collector does not speak this protocol version. INVALID_ARGUMENT: the first message was no
-        /// hello, or a verdict has no id. UNAVAILABLE: the collector is shutting down.
+        /// Where agents must show who they are, a service account's token comes as metadata: `authorization: Bearer TOKEN`.
+        ///
+        /// UNAUTHENTICATED: there is no token, or the API server does not accept it. PERMISSION_DENIED: it is of a service account
+        /// that may not deliver, or of another node than the hello names. FAILED_PRECONDITION: the collector does not speak this
+        /// protocol version. INVALID_ARGUMENT: the first message was no hello, or a verdict has no id. UNAVAILABLE: the collector
+        /// is shutting down, or cannot check the token.
         pub async fn stream(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::AgentMessage>,
@@ -432,8 +436,12 @@ pub mod ingest_server {
         /// One stream a connected agent. The agent says hello and is welcomed; then batches go up and acknowledgements come
         /// down. What is not acknowledged when the stream ends is sent again on the next one: ids make repeats harmless.
         ///
-        /// FAILED_PRECONDITION: the collector does not speak this protocol version. INVALID_ARGUMENT: the first message was no
-        /// hello, or a verdict has no id. UNAVAILABLE: the collector is shutting down.
+        /// Where agents must show who they are, a service account's token comes as metadata: `authorization: Bearer TOKEN`.
+        ///
+        /// UNAUTHENTICATED: there is no token, or the API server does not accept it. PERMISSION_DENIED: it is of a service account
+        /// that may not deliver, or of another node than the hello names. FAILED_PRECONDITION: the collector does not speak this
+        /// protocol version. INVALID_ARGUMENT: the first message was no hello, or a verdict has no id. UNAVAILABLE: the collector
+        /// is shutting down, or cannot check the token.
         async fn stream(
             &self,
             request: tonic::Request<tonic::Streaming<super::AgentMessage>>,
@@ -643,6 +651,9 @@ pub struct ListResponse {
     /// There are more than the limit.
     #[prost(bool, tag = "2")]
     pub truncated: bool,
+    /// Not empty: newer verdicts cannot be stored at the moment, for this reason, and what is listed may be out of date.
+    #[prost(string, tag = "3")]
+    pub stalled: ::prost::alloc::string::String,
 }
 /// See Verdicts.Watch.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -673,11 +684,14 @@ pub mod watch_response {
     }
 }
 /// The mark between what existed and what changes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SnapshotComplete {
     /// There are more than the limit.
     #[prost(bool, tag = "1")]
     pub truncated: bool,
+    /// As in ListResponse.
+    #[prost(string, tag = "2")]
+    pub stalled: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod verdicts_client {

@@ -10,7 +10,7 @@ mod writer;
 
 pub use schema::OpenError;
 
-use super::{Health, Page, Selection, Store, StoreError};
+use super::{Census, Health, Page, Selection, Store, StoreError};
 use rusqlite::{Connection, OpenFlags};
 use std::{
     path::Path,
@@ -54,6 +54,22 @@ impl Sqlite {
     }
 }
 
+impl Sqlite {
+    /// Reads beside the runtime: queries of many rows take long.
+    async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let reader = Arc::clone(&self.reader);
+        tokio::task::spawn_blocking(move || {
+            let mut database = reader.lock().unwrap_or_else(PoisonError::into_inner);
+            query(&mut database).map_err(|error| StoreError::Read(error.to_string()))
+        })
+        .await
+        .map_err(|_| StoreError::Closed)?
+    }
+}
+
 impl Drop for Sqlite {
     /// Waits for what is queued, so that the file is closed when the store is gone.
     fn drop(&mut self) {
@@ -65,7 +81,7 @@ impl Drop for Sqlite {
 }
 
 impl Store for Sqlite {
-    async fn append(&self, verdicts: Vec<Verdict>) -> Result<(), StoreError> {
+    async fn append(&self, verdicts: Vec<Verdict>) -> Result<Vec<bool>, StoreError> {
         let (done, committed) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(StoreError::Closed)?;
         jobs.send(Job { verdicts, done }).await.map_err(|_| StoreError::Closed)?;
@@ -73,13 +89,11 @@ impl Store for Sqlite {
     }
 
     async fn list(&self, selection: Selection, limit: usize) -> Result<Page, StoreError> {
-        let reader = Arc::clone(&self.reader);
-        tokio::task::spawn_blocking(move || {
-            let mut database = reader.lock().unwrap_or_else(PoisonError::into_inner);
-            read::page(&mut database, &selection, limit).map_err(|error| StoreError::Read(error.to_string()))
-        })
-        .await
-        .map_err(|_| StoreError::Closed)?
+        self.read(move |database| read::page(database, &selection, limit)).await
+    }
+
+    async fn census(&self) -> Result<Census, StoreError> {
+        self.read(read::census).await
     }
 
     fn revision(&self) -> watch::Receiver<u64> {

@@ -1,7 +1,10 @@
 //! Reading verdicts: lists by filter, pages, and what changed since.
 
 use super::writer::signed;
-use crate::store::{Page, Selection};
+use crate::{
+    metrics::VerdictLabels,
+    store::{Census, Page, Selection},
+};
 use rusqlite::{Connection, types::Value};
 use unready_proto::{
     prost::Message as _,
@@ -38,6 +41,25 @@ pub(super) fn page(database: &mut Connection, selection: &Selection, limit: usiz
 
 fn latest(database: &Connection) -> rusqlite::Result<u64> {
     database.query_row("SELECT coalesce(max(revision), 0) FROM verdicts", [], |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()))
+}
+
+/// How much there is, of one moment.
+pub(super) fn census(database: &mut Connection) -> rusqlite::Result<Census> {
+    let transaction = database.transaction()?;
+    let (verdicts, _) = extent(&transaction)?;
+    let pages: i64 =
+        transaction.query_row("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()", [], |row| row.get(0))?;
+    let open = transaction
+        .prepare_cached(
+            "SELECT namespace, cause, severity, owner_kind, count(*) FROM verdicts WHERE resolved_at IS NULL
+             GROUP BY namespace, cause, severity, owner_kind",
+        )?
+        .query_map([], |row| {
+            let labels = VerdictLabels { namespace: row.get(0)?, cause: row.get(1)?, severity: row.get(2)?, owner_kind: row.get(3)? };
+            Ok((labels, row.get::<_, i64>(4)?.unsigned_abs()))
+        })?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    Ok(Census { verdicts, bytes: pages.unsigned_abs(), open })
 }
 
 /// One row more than the limit is asked for, to know whether there are more.

@@ -8,7 +8,10 @@
 //! ```
 
 use super::trouble::Trouble;
-use crate::store::{Health, merge::merge};
+use crate::{
+    metrics::VerdictLabels,
+    store::{Health, merge::merge},
+};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, named_params};
 use std::{thread, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -23,7 +26,8 @@ const RETRY: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) verdicts: Vec<Verdict>,
-    pub(super) done: oneshot::Sender<()>,
+    /// Of each verdict, whether its id is new.
+    pub(super) done: oneshot::Sender<Vec<bool>>,
 }
 
 #[derive(Debug)]
@@ -42,22 +46,21 @@ impl Writer {
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         while let Some(first) = jobs.blocking_recv() {
             let batch = gather(first, &mut jobs);
-            if !self.persist(&batch, &jobs) {
-                return;
-            }
+            let Some(mut is_new) = self.persist(&batch, &jobs) else { return };
             for job in batch {
-                let _ = job.done.send(());
+                let rest = is_new.split_off(job.verdicts.len().min(is_new.len()));
+                let _ = job.done.send(std::mem::replace(&mut is_new, rest));
             }
         }
     }
 
-    /// Tries until it is committed; false: it never will be, or nobody waits for it any more.
-    fn persist(&mut self, batch: &[Job], jobs: &mpsc::Receiver<Job>) -> bool {
+    /// Tries until it is committed; `None`: it never will be, or nobody waits for it any more.
+    fn persist(&mut self, batch: &[Job], jobs: &mpsc::Receiver<Job>) -> Option<Vec<bool>> {
         loop {
             match self.commit(batch) {
-                Ok(()) => {
+                Ok(is_new) => {
                     self.become_(Health::Storing);
-                    return true;
+                    return Some(is_new);
                 }
                 Err(error) => match Trouble::of(&error) {
                     Trouble::Passing(reason) => self.become_(Health::Stalled(reason)),
@@ -65,12 +68,12 @@ impl Writer {
                         let path = self.database.path().unwrap_or_default();
                         let advice = format!("move it away (`mv {path} {path}.damaged`) and start again");
                         self.become_(Health::Broken(format!("the database {path} is damaged ({detail}); {advice}")));
-                        return false;
+                        return None;
                     }
                 },
             }
             if jobs.is_closed() {
-                return false;
+                return None;
             }
             thread::sleep(RETRY);
         }
@@ -84,13 +87,13 @@ impl Writer {
         });
     }
 
-    fn commit(&mut self, batch: &[Job]) -> rusqlite::Result<()> {
+    fn commit(&mut self, batch: &[Job]) -> rusqlite::Result<Vec<bool>> {
         let before = *self.revision.borrow();
         let (mut revision, mut rows) = (before, self.rows);
         let transaction = self.database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        for verdict in batch.iter().flat_map(|job| &job.verdicts) {
-            rows += u64::from(put(&transaction, verdict, &mut revision)?);
-        }
+        let verdicts = batch.iter().flat_map(|job| &job.verdicts);
+        let is_new = verdicts.map(|verdict| put(&transaction, verdict, &mut revision)).collect::<rusqlite::Result<Vec<_>>>()?;
+        rows += is_new.iter().filter(|new| **new).count() as u64;
         if rows > self.keep {
             rows -= prune(&transaction, rows - self.keep)?;
         }
@@ -99,7 +102,7 @@ impl Writer {
         if revision > before {
             self.revision.send_replace(revision);
         }
-        Ok(())
+        Ok(is_new)
     }
 }
 
@@ -130,13 +133,14 @@ fn put(transaction: &Transaction<'_>, told: &Verdict, revision: &mut u64) -> rus
 
 fn write_row(transaction: &Transaction<'_>, verdict: &Verdict, revision: u64) -> rusqlite::Result<()> {
     let workload = verdict.workload.clone().unwrap_or_default();
+    let labels = VerdictLabels::of(verdict);
     transaction
         .prepare_cached(
-            "INSERT INTO verdicts (id, revision, namespace, pod, container, container_id, node, cause, last_seen, resolved_at, body)
-             VALUES (:id, :revision, :namespace, :pod, :container, :container_id, :node, :cause, :last_seen, :resolved_at, :body)
+            "INSERT INTO verdicts (id, revision, namespace, pod, container, container_id, node, cause, severity, owner_kind, last_seen, resolved_at, body)
+             VALUES (:id, :revision, :namespace, :pod, :container, :container_id, :node, :cause, :severity, :owner_kind, :last_seen, :resolved_at, :body)
              ON CONFLICT (id) DO UPDATE SET
                revision = :revision, namespace = :namespace, pod = :pod, container = :container, container_id = :container_id,
-               node = :node, cause = :cause, last_seen = :last_seen, resolved_at = :resolved_at, body = :body",
+               node = :node, cause = :cause, severity = :severity, owner_kind = :owner_kind, last_seen = :last_seen, resolved_at = :resolved_at, body = :body",
         )?
         .execute(named_params! {
             ":id": verdict.id,
@@ -147,6 +151,8 @@ fn write_row(transaction: &Transaction<'_>, verdict: &Verdict, revision: u64) ->
             ":container_id": verdict.start.as_ref().map_or("", |start| &start.container_id),
             ":node": workload.node,
             ":cause": verdict.cause,
+            ":severity": verdict.severity,
+            ":owner_kind": labels.owner_kind,
             ":last_seen": signed(verdict.last_seen.as_ref().map_or(0, nanos)),
             ":resolved_at": verdict.resolved_at.as_ref().map(|time| signed(nanos(time))),
             ":body": verdict.encode_to_vec(),

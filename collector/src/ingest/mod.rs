@@ -1,6 +1,8 @@
 //! The agents' streams: hello, welcome, then batches in and acknowledgements out.
 //!
 //! ```text
+//!   token (where one is asked for) ─► known? ─ no ─► UNAUTHENTICATED or PERMISSION_DENIED
+//!                            ▼ yes
 //!   first message ─► hello of our version? ─ no ─► FAILED_PRECONDITION or INVALID_ARGUMENT
 //!                            │ yes: welcome
 //!                            ▼
@@ -12,17 +14,26 @@
 //! One append is under way for each stream. What arrives meanwhile waits in the transport, whose flow control holds the
 //! agent back; the next append takes all of it. So a burst costs few commits, and a lone verdict waits for nothing.
 
+pub mod identity;
+
+use self::identity::Agents;
 use crate::{
+    metrics::{Metrics, Refusal},
     server::stopped,
     store::{Health, Store},
 };
-use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 use tokio::{
     sync::{mpsc, watch},
     time::timeout,
 };
 use tokio_stream::{Stream as _, wrappers::ReceiverStream};
-use tonic::{Request, Response, Status, Streaming};
+use tonic::{Code, Request, Response, Status, Streaming};
 use unready_proto::{
     PROTOCOL_VERSION,
     v1::{
@@ -42,13 +53,37 @@ const APPEND: usize = 1024;
 #[derive(Debug)]
 pub struct Ingest<S> {
     store: Arc<S>,
+    agents: Agents,
+    metrics: Arc<Metrics>,
     stopping: watch::Receiver<bool>,
 }
 
 impl<S> Ingest<S> {
-    /// Into this store, until `stopping` becomes true.
-    pub fn new(store: Arc<S>, stopping: watch::Receiver<bool>) -> Self {
-        Self { store, stopping }
+    /// Into this store, from these agents, until `stopping` becomes true.
+    pub fn new(store: Arc<S>, agents: Agents, metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) -> Self {
+        Self { store, agents, metrics, stopping }
+    }
+
+    /// Takes the hello of somebody who may deliver.
+    async fn admit(&self, request: Request<Streaming<AgentMessage>>) -> Result<(Hello, Streaming<AgentMessage>), Status> {
+        let identity = self.agents.identify(request.metadata()).await?;
+        let mut incoming = request.into_inner();
+        let first = timeout(PATIENCE, incoming.message()).await.map_err(|_| Status::deadline_exceeded("no hello came within 5 s"))??;
+        let hello = accept(first)?;
+        identity.check_node(&hello.node)?;
+        Ok((hello, incoming))
+    }
+
+    fn refused(&self, peer: Option<std::net::SocketAddr>, status: &Status) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is wrong is wrong with the peer's protocol")]
+        let reason = match status.code() {
+            Code::Unauthenticated | Code::PermissionDenied => Refusal::Identity,
+            Code::Unavailable => Refusal::Unchecked,
+            _ => Refusal::Protocol,
+        };
+        self.metrics.refused(reason);
+        let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
+        tracing::warn!(peer, "an agent's stream is refused: {}", status.message());
     }
 }
 
@@ -57,13 +92,20 @@ impl<S: Store> ingest_server::Ingest for Ingest<S> {
     type StreamStream = ReceiverStream<Result<CollectorMessage, Status>>;
 
     async fn stream(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::StreamStream>, Status> {
-        let mut incoming = request.into_inner();
-        let first = timeout(PATIENCE, incoming.message()).await.map_err(|_| Status::deadline_exceeded("no hello came within 5 s"))??;
-        let hello = accept(first)?;
+        let peer = request.remote_addr();
+        let (hello, incoming) = self.admit(request).await.inspect_err(|status| self.refused(peer, status))?;
         tracing::info!(node = hello.node, version = hello.agent_version, "an agent delivers");
         let (outgoing, messages) = mpsc::channel(OUTGOING);
         let welcome = Welcome { protocol_version: PROTOCOL_VERSION, collector_version: env!("CARGO_PKG_VERSION").to_owned() };
-        let session = Session { store: Arc::clone(&self.store), stopping: self.stopping.clone(), outgoing, node: hello.node, dropped: 0 };
+        let session = Session {
+            store: Arc::clone(&self.store),
+            stopping: self.stopping.clone(),
+            outgoing,
+            metrics: Arc::clone(&self.metrics),
+            node: hello.node,
+            dropped: 0,
+        };
+        self.metrics.stream_opened(&session.node);
         tokio::spawn(async move {
             session.send(collector_message::Message::Welcome(welcome)).await;
             session.run(incoming).await;
@@ -89,9 +131,16 @@ struct Session<S> {
     store: Arc<S>,
     stopping: watch::Receiver<bool>,
     outgoing: mpsc::Sender<Result<CollectorMessage, Status>>,
+    metrics: Arc<Metrics>,
     node: String,
     /// What the agent said it had dropped.
     dropped: u64,
+}
+
+impl<S> Drop for Session<S> {
+    fn drop(&mut self) {
+        self.metrics.stream_closed(&self.node);
+    }
 }
 
 /// How a session ends before the agent ends it.
@@ -150,6 +199,7 @@ impl<S: Store> Session<S> {
         if batch.verdicts.iter().any(|verdict| verdict.id.is_empty()) {
             return Err(End::Refused(Status::invalid_argument("a verdict has no id")));
         }
+        self.metrics.agent_dropped(&self.node, batch.dropped);
         if batch.dropped > self.dropped {
             tracing::warn!(node = self.node, "the agent dropped {} verdicts since it started: its queue was full", batch.dropped);
             self.dropped = batch.dropped;
@@ -161,12 +211,19 @@ impl<S: Store> Session<S> {
     async fn append(&self, verdicts: Vec<Verdict>) -> Result<(), End> {
         let mut health = self.store.health();
         health.mark_changed();
+        let labels: Vec<_> = verdicts.iter().map(|verdict| self.metrics.labels(verdict)).collect();
+        let begun = Instant::now();
         let append = self.store.append(verdicts);
         tokio::pin!(append);
         loop {
             tokio::select! {
                 biased;
-                stored = &mut append => return stored.map_err(|error| End::Refused(Status::unavailable(error.to_string()))),
+                stored = &mut append => {
+                    let is_new = stored.map_err(|error| End::Refused(Status::unavailable(error.to_string())))?;
+                    self.metrics.appended(begun.elapsed());
+                    self.metrics.new_verdicts(labels.iter().zip(is_new).filter(|(_, new)| *new).map(|(labels, _)| labels));
+                    return Ok(());
+                }
                 Ok(()) = health.changed() => {
                     let now = health.borrow_and_update().clone();
                     if let Health::Stalled(reason) = now {

@@ -1,0 +1,125 @@
+//! What has no node, and so no agent that could speak of it: pods that are not scheduled, owners that may make no pods.
+//!
+//! ```text
+//!   pods without a node ──────────────► engine (without kernel) ─┐
+//!   events FailedCreate … ─► owners ──► platform::owner ─────────┼─► ledger ─► store, Events
+//!   list of owners, now and then ─►┘                             │
+//!   what was said before and is not said again ──────────────────┘ (resolved)
+//! ```
+//!
+//! The judgement is the same as on a node: pods go through the engine, which asks for their events and claims as it does there.
+//! A pod that gets a node disappears from the watch, and with it what was said of it; from then on it is that node's agent's.
+//! Pods on nodes without a living agent are not looked at: the API server says of them what `kubectl` shows.
+//!
+//! An API server that is away changes nothing of what was said. One collector at a time does this ([`lease`]).
+
+pub mod lease;
+mod ledger;
+mod owners;
+mod pods;
+mod shortfall;
+
+use crate::{metrics::Metrics, store::Store};
+use lease::Lease;
+use ledger::Ledger;
+use owners::Owners;
+use pods::Pods;
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::time::{Instant, sleep_until};
+use unready_diagnosis::units::{BootNanos, ClockAnchor};
+use unready_kubernetes::{events::Publisher, kube::Client};
+
+/// For Events that wait at the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// What was said before this collector took over, and was not said again after this time, is over.
+const SETTLED: Duration = Duration::from_mins(1);
+
+/// Watches until `shutdown` completes, as long as the lease, if there is one, is held.
+pub async fn run<S: Store>(
+    client: Client,
+    lease: Option<Lease>,
+    identity: &str,
+    store: Arc<S>,
+    metrics: Arc<Metrics>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let work = || watch(client.clone(), identity, Arc::clone(&store), Arc::clone(&metrics));
+    match lease {
+        Some(lease) => lease.lead(&metrics, work, shutdown).await,
+        None => {
+            tokio::select! {
+                () = work() => {}
+                () = shutdown => {}
+            }
+        }
+    }
+}
+
+/// Does not end by itself, except when the store does.
+async fn watch<S: Store>(client: Client, identity: &str, store: Arc<S>, metrics: Arc<Metrics>) {
+    let clock = Clock::start();
+    let publisher = Publisher::spawn(client.clone(), identity);
+    let mut ledger = Ledger::new(store, publisher, Arc::clone(&metrics));
+    ledger.inherit().await;
+    let mut pods = Pods::new(client.clone(), clock);
+    let mut owners = Owners::new(client, clock, Arc::clone(&metrics));
+    let mut settled = None;
+    loop {
+        metrics.pending(pods.len() + owners.len());
+        if settled.is_none() && pods.is_listed() && owners.is_listed() {
+            settled = Some(Instant::now() + SETTLED);
+        }
+        let kept = tokio::select! {
+            () = pods.next() => pods.tell(&mut ledger).await,
+            () = owners.next() => owners.tell(&mut ledger).await,
+            () = due(settled), if ledger.has_leftovers() => ledger.resolve_leftovers(clock.wall()).await,
+        };
+        if kept.is_err() {
+            break;
+        }
+    }
+    ledger.finish(FAREWELL).await;
+}
+
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Wall-clock nanoseconds that never go back: taken once, counted on by the monotonic clock.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    started: Instant,
+    wall: u64,
+}
+
+impl Clock {
+    fn start() -> Self {
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { started: Instant::now(), wall: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX) }
+    }
+
+    fn wall(self) -> u64 {
+        self.wall.saturating_add(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// The engine's time, for which the wall clock stands here.
+    fn now(self) -> BootNanos {
+        BootNanos(self.wall())
+    }
+
+    fn at(self, moment: BootNanos) -> Instant {
+        self.started + Duration::from_nanos(moment.0.saturating_sub(self.wall))
+    }
+
+    /// Boot times are wall times.
+    fn anchor(self) -> ClockAnchor {
+        ClockAnchor { boot: BootNanos(self.wall), wall: self.wall }
+    }
+}

@@ -1,0 +1,245 @@
+//! Who an agent is: a service account's token, judged by the API server (`TokenReview`).
+//!
+//! ```text
+//!   token ─► remembered? ─ yes ─► answer
+//!              │ no
+//!              └─► TokenReview with our audience ─► authenticated, for us, of a known service account?
+//!                       └─ API server away: UNAVAILABLE, not remembered
+//! ```
+//!
+//! A token for another audience is refused even though the API server knows it: it was not meant for us. Kubernetes 1.30 and
+//! later say in the answer which node the token's pod runs on; then the hello must name the same node, so that an agent
+//! cannot speak for another one. Tokens are remembered by their SHA-256 only.
+
+use sha2::{Digest as _, Sha256};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    future::Future,
+    pin::Pin,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tonic::{Status, metadata::MetadataMap};
+use unready_kubernetes::{
+    k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus},
+    kube::{Api, Client, api::PostParams},
+    trouble,
+};
+
+/// How long a token that was accepted needs no second look.
+const ACCEPTED: Duration = Duration::from_mins(1);
+/// How long one that was refused gets the same answer: an agent without rights tries again and again.
+const REFUSED: Duration = Duration::from_secs(10);
+/// Tokens remembered.
+const REMEMBERED: usize = 8192;
+/// For the API server's answer.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// `ServiceAccountNodeNameKey` of `k8s.io/apiserver/pkg/authentication/serviceaccount`.
+const NODE: &str = "authentication.kubernetes.io/node-name";
+
+/// A service account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceAccount {
+    namespace: String,
+    name: String,
+}
+
+impl ServiceAccount {
+    /// How the API server names its user (`MakeUsername` of the same package).
+    fn user(&self) -> String {
+        format!("system:serviceaccount:{}:{}", self.namespace, self.name)
+    }
+}
+
+impl fmt::Display for ServiceAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+impl FromStr for ServiceAccount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('/') {
+            Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+                Ok(Self { namespace: namespace.to_owned(), name: name.to_owned() })
+            }
+            _ => Err("write NAMESPACE/NAME".to_owned()),
+        }
+    }
+}
+
+/// An answer that is on its way.
+pub type Answer = Pin<Box<dyn Future<Output = Result<TokenReviewStatus, String>> + Send>>;
+
+/// Who judges tokens.
+pub trait Judge: Send + Sync + 'static {
+    /// What the judge says of a token for this audience; the error says why it cannot be asked.
+    fn review(&self, token: String, audience: String) -> Answer;
+}
+
+impl Judge for Client {
+    fn review(&self, token: String, audience: String) -> Answer {
+        let api: Api<TokenReview> = Api::all(self.clone());
+        Box::pin(async move {
+            let spec = TokenReviewSpec { token: Some(token), audiences: Some(vec![audience]) };
+            let review = TokenReview { spec, ..TokenReview::default() };
+            let parameters = PostParams::default();
+            let asked = tokio::time::timeout(PATIENCE, api.create(&parameters, &review)).await;
+            let answer = asked.map_err(|_| "the API server does not answer".to_owned())?.map_err(|error| trouble::clause(&error))?;
+            Ok(answer.status.unwrap_or_default())
+        })
+    }
+}
+
+/// Who may deliver.
+#[derive(Clone, Default)]
+pub enum Agents {
+    /// Whoever gets through to the port: TLS has asked for a certificate, or nobody was to be asked.
+    #[default]
+    Anyone,
+    /// Who has a token of a known service account.
+    Known(Arc<Known>),
+}
+
+impl fmt::Debug for Agents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anyone => f.write_str("Anyone"),
+            Self::Known(known) => f.debug_tuple("Known").field(&known.accounts).finish(),
+        }
+    }
+}
+
+/// The service accounts, and what is remembered of their tokens.
+pub struct Known {
+    judge: Box<dyn Judge>,
+    audience: String,
+    accounts: Vec<ServiceAccount>,
+    remembered: Mutex<HashMap<[u8; 32], (Instant, Verdict)>>,
+}
+
+/// What is known of a token.
+type Verdict = Result<Identity, Refused>;
+
+/// An accepted token's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// Node of the pod that the token was made for; `None`: the API server does not say, or nobody was asked.
+    node: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Refused {
+    Unauthenticated(String),
+    Denied(String),
+}
+
+impl Refused {
+    fn status(self) -> Status {
+        match self {
+            Self::Unauthenticated(reason) => Status::unauthenticated(reason),
+            Self::Denied(reason) => Status::permission_denied(reason),
+        }
+    }
+}
+
+impl Agents {
+    /// Those with tokens of these accounts, made for this audience.
+    pub fn known(judge: impl Judge, audience: impl Into<String>, accounts: Vec<ServiceAccount>) -> Self {
+        let known = Known { judge: Box::new(judge), audience: audience.into(), accounts, remembered: Mutex::default() };
+        Self::Known(Arc::new(known))
+    }
+
+    /// Who sent this.
+    pub(super) async fn identify(&self, metadata: &MetadataMap) -> Result<Identity, Status> {
+        match self {
+            Self::Anyone => Ok(Identity::default()),
+            Self::Known(known) => known.identify(metadata).await,
+        }
+    }
+}
+
+impl Identity {
+    /// The hello must be that of the token's node.
+    pub(super) fn check_node(&self, hello: &str) -> Result<(), Status> {
+        match &self.node {
+            Some(node) if node != hello => Err(Status::permission_denied(format!(
+                "the token belongs to a pod on node {node}, and the hello names {hello}; start the agent with --node {node}"
+            ))),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+impl Known {
+    async fn identify(&self, metadata: &MetadataMap) -> Result<Identity, Status> {
+        let token = bearer(metadata).ok_or_else(|| {
+            Status::unauthenticated(format!(
+                "agents show a token here: give a projected service-account token for the audience {} by --collector-token",
+                self.audience
+            ))
+        })?;
+        let key: [u8; 32] = Sha256::digest(token).into();
+        if let Some(verdict) = self.recall(&key) {
+            return verdict.map_err(Refused::status);
+        }
+        let answer = self.judge.review(token.to_owned(), self.audience.clone()).await;
+        let status = answer.map_err(|reason| Status::unavailable(format!("the token cannot be checked: {reason}")))?;
+        let verdict = self.judged(&status);
+        self.remember(key, verdict.clone());
+        verdict.map_err(Refused::status)
+    }
+
+    fn judged(&self, status: &TokenReviewStatus) -> Verdict {
+        let audience = &self.audience;
+        if status.authenticated != Some(true) {
+            let why = status.error.as_deref().filter(|error| !error.is_empty()).unwrap_or("it is expired, or made for another audience");
+            return Err(Refused::Unauthenticated(format!("the API server does not accept the token for the audience {audience}: {why}")));
+        }
+        // An API server that does not know audiences leaves the list empty: then nothing says that the token is for us.
+        if !status.audiences.iter().flatten().any(|known| known == audience) {
+            return Err(Refused::Unauthenticated(format!(
+                "the token is made for another audience than {audience}; set `audience: {audience}` in the projected volume"
+            )));
+        }
+        let user = status.user.as_ref().and_then(|user| user.username.as_deref()).unwrap_or_default();
+        if !self.accounts.iter().any(|account| account.user() == user) {
+            return Err(Refused::Denied(format!(
+                "the token is of {user}, which may not deliver; the collector's --agents names those who may"
+            )));
+        }
+        let extra: &BTreeMap<_, Vec<String>> = match status.user.as_ref().and_then(|user| user.extra.as_ref()) {
+            Some(extra) => extra,
+            None => &BTreeMap::new(),
+        };
+        Ok(Identity { node: extra.get(NODE).and_then(|names| names.first()).cloned() })
+    }
+
+    fn recall(&self, key: &[u8; 32]) -> Option<Verdict> {
+        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        remembered.get(key).filter(|(until, _)| *until > Instant::now()).map(|(_, verdict)| verdict.clone())
+    }
+
+    fn remember(&self, key: [u8; 32], verdict: Verdict) {
+        let now = Instant::now();
+        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= REMEMBERED {
+            remembered.retain(|_, (until, _)| *until > now);
+        }
+        if remembered.len() < REMEMBERED {
+            let time = if verdict.is_ok() { ACCEPTED } else { REFUSED };
+            remembered.insert(key, (now + time, verdict));
+        }
+    }
+}
+
+/// RFC 6750, 2.1.
+fn bearer(metadata: &MetadataMap) -> Option<&str> {
+    let value = metadata.get("authorization")?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim())
+}

@@ -1,0 +1,463 @@
+//! The way from agent to collector with TLS, over real sockets on loopback: what goes through, and what is said of what does
+//! not.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd};
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    sync::oneshot,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use unready_agent::deliver::{
+    collector::{Config, Delivery, spawn},
+    tls::{AuthoritySource, SecurityArgs},
+};
+use unready_collector::{
+    Ports,
+    ingest::identity::{Agents, Answer, Judge},
+    metrics::Metrics,
+    serve_on,
+    store::sqlite::Sqlite,
+};
+use unready_kubernetes::{
+    k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo},
+    kube,
+};
+use unready_proto::v1::{ListRequest, Verdict, Workload, verdicts_client::VerdictsClient};
+use unready_transport::{
+    incoming::Incoming,
+    tls::{Directory, ServerTls},
+};
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(DEADLINE, asking).await.unwrap_or_else(|_| panic!("in time: {what}"))
+}
+
+/// Somebody who signs certificates.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new(name: &str) -> Self {
+        let mut parameters = CertificateParams::default();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+        Self(CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// Certificate and key.
+    fn sign(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        change(&mut parameters);
+        (parameters.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
+    }
+}
+
+/// A directory as the kubelet mounts a Secret: links through `..data`, which is swapped as a whole.
+struct Volume {
+    place: TempDir,
+    generation: u32,
+}
+
+impl Volume {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let mut volume = Self { place: tempfile::tempdir().unwrap(), generation: 0 };
+        volume.swap(files);
+        for name in ["tls.crt", "tls.key", "ca.crt"] {
+            if files.iter().any(|(file, _)| *file == name) {
+                symlink(Path::new("..data").join(name), volume.path().join(name)).unwrap();
+            }
+        }
+        volume
+    }
+
+    fn path(&self) -> &Path {
+        self.place.path()
+    }
+
+    fn swap(&mut self, files: &[(&str, &str)]) {
+        self.generation += 1;
+        let name = format!("..{}", self.generation);
+        fs::create_dir(self.path().join(&name)).unwrap();
+        for (file, text) in files {
+            fs::write(self.path().join(&name).join(file), text).unwrap();
+        }
+        symlink(&name, self.path().join("..new")).unwrap();
+        fs::rename(self.path().join("..new"), self.path().join("..data")).unwrap();
+    }
+}
+
+struct Collector {
+    address: SocketAddr,
+    query: SocketAddr,
+    metrics: Arc<Metrics>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+    _place: TempDir,
+}
+
+impl Collector {
+    async fn start(tls: Option<ServerTls>, agents: Agents) -> Self {
+        Self::start_at("127.0.0.1:0", tls, agents).await
+    }
+
+    async fn start_at(address: &str, tls: Option<ServerTls>, agents: Agents) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let listener = eventually("the port is free", async || TcpListener::bind(address).await.ok()).await;
+        let queries = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, query) = (listener.local_addr().unwrap(), queries.local_addr().unwrap());
+        let store = Arc::new(Sqlite::open(&place.path().join("db"), 1000).unwrap());
+        let metrics = Arc::new(Metrics::default());
+        let ports = Ports { ingest: Incoming::new(listener, tls.map(Arc::new)), query: Some(Incoming::new(queries, None)) };
+        let (stop, stopped) = oneshot::channel();
+        let served = serve_on(ports, store, agents, Arc::clone(&metrics), async {
+            let _ = stopped.await;
+        });
+        let task = tokio::spawn(async { served.await.unwrap() });
+        Self { address, query, metrics, stop, task, _place: place }
+    }
+
+    async fn with_directory(volume: &Volume) -> Self {
+        Self::start(Some(ServerTls::from_directory(Directory::new(volume.path())).unwrap()), Agents::Anyone).await
+    }
+
+    fn delivery(&self, args: &SecurityArgs) -> Delivery {
+        self.delivery_to("https://127.0.0.1", args, None)
+    }
+
+    fn delivery_to(&self, host: &str, args: &SecurityArgs, client: Option<kube::Client>) -> Delivery {
+        let url = format!("{host}:{}", self.address.port()).parse().unwrap();
+        let security = args.resolve(&url, client).unwrap();
+        spawn(Config { security, retry: (Duration::from_millis(5), Duration::from_millis(50)), ..Config::new(url, "node-1") })
+    }
+
+    async fn ids(&self) -> Vec<String> {
+        let mut client = VerdictsClient::connect(format!("http://{}", self.query)).await.unwrap();
+        let listed = client.list(ListRequest::default()).await.unwrap().into_inner().verdicts;
+        listed.into_iter().map(|verdict| verdict.id).collect()
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        timeout(DEADLINE, self.task).await.expect("it ends").unwrap();
+    }
+}
+
+fn verdict(id: &str) -> Verdict {
+    let workload = Workload { namespace: "shop".into(), pod: "p".into(), ..Workload::default() };
+    Verdict {
+        id: id.to_owned(),
+        cause: "PermissionDenied".into(),
+        severity: "Blocking".into(),
+        workload: Some(workload),
+        ..Verdict::default()
+    }
+}
+
+async fn delivered(delivery: Delivery, id: &str) {
+    delivery.offer(verdict(id));
+    let stats = delivery.drain(DEADLINE).await;
+    assert!(stats.is_delivered() && stats.counts.acknowledged > 0, "{id}: {stats:?}");
+}
+
+/// What is said of a connection that does not come about.
+async fn complaint(delivery: &Delivery) -> String {
+    let told = eventually("a complaint", async || delivery.trouble()).await;
+    assert!(!delivery.stats().connected);
+    told
+}
+
+fn trusting(path: &Path) -> SecurityArgs {
+    SecurityArgs { collector_ca: Some(AuthoritySource::File(path.to_owned())), ..SecurityArgs::default() }
+}
+
+fn written(place: &TempDir, name: &str, text: &str) -> PathBuf {
+    let path = place.path().join(name);
+    fs::write(&path, text).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn verdicts_go_through_and_queries_have_their_own_port() {
+    let place = tempfile::tempdir().unwrap();
+    let authority = Authority::new("ours");
+    let (certificate, key) = authority.sign("127.0.0.1", |_| {});
+    let volume = Volume::new(&[("tls.crt", &certificate), ("tls.key", &key)]);
+    let collector = Collector::with_directory(&volume).await;
+    delivered(collector.delivery(&trusting(&written(&place, "ca", &authority.pem()))), "a").await;
+    assert_eq!(collector.ids().await, ["a"]);
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_certificate_is_told_apart() {
+    let place = tempfile::tempdir().unwrap();
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let ca = written(&place, "ca", &ours.pem());
+    let good = ours.sign("127.0.0.1", |_| {});
+    let expired = ours.sign("127.0.0.1", |parameters| parameters.not_after = date_time_ymd(2020, 1, 31));
+    let early = ours.sign("127.0.0.1", |parameters| parameters.not_before = date_time_ymd(2999, 1, 31));
+    let other_name = ours.sign("collector.unready.svc", |_| {});
+    for ((certificate, key), trusted, expected) in [
+        (&good, written(&place, "other", &theirs.pem()), ["none of the trusted authorities signed", "--collector-ca"]),
+        (&expired, ca.clone(), ["expired at 2020-01-31", "renew it"]),
+        (&early, ca.clone(), ["is valid from 2999-01-31", "set the clock"]),
+        (&other_name, ca.clone(), ["for collector.unready.svc, not for 127.0.0.1", "--tls-name 127.0.0.1"]),
+    ] {
+        let volume = Volume::new(&[("tls.crt", certificate), ("tls.key", key)]);
+        let collector = Collector::with_directory(&volume).await;
+        let told = complaint(&collector.delivery(&trusting(&trusted))).await;
+        assert!(expected.iter().all(|words| told.contains(words)), "{expected:?}: {told}");
+        collector.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn with_an_authority_for_clients_a_certificate_is_demanded() {
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let (server, server_key) = ours.sign("127.0.0.1", |_| {});
+    let volume = Volume::new(&[("tls.crt", &server), ("tls.key", &server_key), ("ca.crt", &ours.pem())]);
+    let collector = Collector::with_directory(&volume).await;
+    let client = |files: &[(&str, &str)]| {
+        let volume = Volume::new(files);
+        (SecurityArgs { tls: Some(volume.path().to_owned()), ..SecurityArgs::default() }, volume)
+    };
+
+    let (none, _kept) = client(&[("ca.crt", &ours.pem())]);
+    let told = complaint(&collector.delivery(&none)).await;
+    assert!(told.contains("asks for a certificate, and none was shown; name a directory"), "{told}");
+
+    let (certificate, key) = theirs.sign("node-1", |_| {});
+    let (foreign, _kept) = client(&[("tls.crt", &certificate), ("tls.key", &key), ("ca.crt", &ours.pem())]);
+    let told = complaint(&collector.delivery(&foreign)).await;
+    assert!(told.contains("does not trust the authority of the certificate that was shown"), "{told}");
+
+    let (certificate, key) = ours.sign("node-1", |parameters| parameters.not_after = date_time_ymd(2020, 1, 31));
+    let (expired, _kept) = client(&[("tls.crt", &certificate), ("tls.key", &key), ("ca.crt", &ours.pem())]);
+    let told = complaint(&collector.delivery(&expired)).await;
+    assert!(told.contains("that was shown is not valid now"), "{told}");
+
+    let (certificate, key) = ours.sign("node-1", |_| {});
+    let (known, _kept) = client(&[("tls.crt", &certificate), ("tls.key", &key), ("ca.crt", &ours.pem())]);
+    delivered(collector.delivery(&known), "a").await;
+    assert_eq!(collector.ids().await, ["a"], "and nothing of the others");
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn one_end_without_tls_is_told() {
+    let place = tempfile::tempdir().unwrap();
+    let authority = Authority::new("ours");
+    let (certificate, key) = authority.sign("127.0.0.1", |_| {});
+    let volume = Volume::new(&[("tls.crt", &certificate), ("tls.key", &key)]);
+    let (with, without) = (Collector::with_directory(&volume).await, Collector::start(None, Agents::Anyone).await);
+
+    let told = complaint(&with.delivery_to("http://127.0.0.1", &SecurityArgs::default(), None)).await;
+    assert!(told.contains("speaks TLS: agents write https:// there"), "{told}");
+    let told = complaint(&without.delivery(&trusting(&written(&place, "ca", &authority.pem())))).await;
+    assert!(told.contains("does not speak TLS; if it is the collector, start it with --tls"), "{told}");
+    with.stop().await;
+    without.stop().await;
+}
+
+#[tokio::test]
+async fn changed_certificates_are_used_and_open_streams_stay() {
+    let place = tempfile::tempdir().unwrap();
+    let (before, after) = (Authority::new("before"), Authority::new("after"));
+    let (certificate, key) = before.sign("127.0.0.1", |_| {});
+    let mut volume = Volume::new(&[("tls.crt", &certificate), ("tls.key", &key)]);
+    let collector = Collector::with_directory(&volume).await;
+    let (old, new) = (trusting(&written(&place, "old", &before.pem())), trusting(&written(&place, "new", &after.pem())));
+
+    let open = collector.delivery(&old);
+    open.offer(verdict("a"));
+    eventually("a is delivered", async || open.stats().is_delivered().then_some(())).await;
+    let (certificate, key) = after.sign("127.0.0.1", |_| {});
+    volume.swap(&[("tls.crt", &certificate), ("tls.key", &key)]);
+
+    delivered(collector.delivery(&new), "b").await;
+    let told = complaint(&collector.delivery(&old)).await;
+    assert!(told.contains("none of the trusted authorities signed"), "{told}");
+    assert!(open.stats().connected && open.trouble().is_none(), "the stream from before is open");
+    open.offer(verdict("c"));
+    eventually("c is delivered on the old stream", async || open.stats().is_delivered().then_some(())).await;
+    let streams = collector.metrics.encode().lines().find(|line| line.starts_with("unready_collector_ingest_streams ")).map(str::to_owned);
+    assert!(streams.is_some(), "{streams:?}");
+
+    // Half of a change, or nonsense: what was read before goes on.
+    let (_, foreign) = before.sign("127.0.0.1", |_| {});
+    volume.swap(&[("tls.crt", &certificate), ("tls.key", &foreign)]);
+    delivered(collector.delivery(&new), "d").await;
+    volume.swap(&[("tls.crt", "nonsense"), ("tls.key", &key)]);
+    delivered(collector.delivery(&new), "e").await;
+    assert_eq!(collector.ids().await, ["a", "b", "c", "d", "e"]);
+    collector.stop().await;
+}
+
+/// Knows tokens by heart.
+#[derive(Clone, Default)]
+struct Clerk(Arc<Desk>);
+
+#[derive(Default)]
+struct Desk {
+    asked: AtomicU32,
+    known: Mutex<BTreeMap<String, TokenReviewStatus>>,
+    away: Mutex<bool>,
+}
+
+impl Clerk {
+    fn knows(&self, token: &str, account: &str, node: Option<&str>, audience: &str) {
+        let extra = node.map(|node| [("authentication.kubernetes.io/node-name".to_owned(), vec![node.to_owned()])].into());
+        let user = UserInfo { username: Some(format!("system:serviceaccount:{account}")), extra, ..UserInfo::default() };
+        let status = TokenReviewStatus {
+            authenticated: Some(true),
+            user: Some(user),
+            audiences: Some(vec![audience.to_owned()]),
+            ..TokenReviewStatus::default()
+        };
+        self.0.known.lock().unwrap().insert(token.to_owned(), status);
+    }
+}
+
+impl Judge for Clerk {
+    fn review(&self, token: String, audience: String) -> Answer {
+        assert_eq!(audience, "unready-collector");
+        self.0.asked.fetch_add(1, Ordering::SeqCst);
+        let away = *self.0.away.lock().unwrap();
+        let answer = self.0.known.lock().unwrap().get(&token).cloned().unwrap_or_default();
+        Box::pin(async move { if away { Err("the API server does not answer".to_owned()) } else { Ok(answer) } })
+    }
+}
+
+#[tokio::test]
+async fn only_known_service_accounts_deliver_and_only_for_their_node() {
+    let place = tempfile::tempdir().unwrap();
+    let authority = Authority::new("ours");
+    let (certificate, key) = authority.sign("127.0.0.1", |_| {});
+    let volume = Volume::new(&[("tls.crt", &certificate), ("tls.key", &key)]);
+    let clerk = Clerk::default();
+    clerk.knows("good", "unready:agent", Some("node-1"), "unready-collector");
+    clerk.knows("old-server", "unready:agent", None, "unready-collector");
+    clerk.knows("elsewhere", "unready:agent", Some("node-2"), "unready-collector");
+    clerk.knows("stranger", "shop:default", Some("node-1"), "unready-collector");
+    clerk.knows("for-another", "unready:agent", Some("node-1"), "https://kubernetes.default.svc");
+    let agents = Agents::known(clerk.clone(), "unready-collector", vec!["unready/agent".parse().unwrap()]);
+    let tls = ServerTls::from_directory(Directory::new(volume.path())).unwrap();
+    let collector = Collector::start(Some(tls), agents).await;
+    let ca = written(&place, "ca", &authority.pem());
+    let showing = |token: Option<&str>| SecurityArgs {
+        collector_token: token.map(|token| written(&place, token, &format!("{token}\n"))),
+        ..trusting(&ca)
+    };
+
+    for (token, expected) in [
+        (None, "agents show a token here: give a projected service-account token for the audience unready-collector"),
+        (Some("unknown"), "does not accept the token for the audience unready-collector"),
+        (Some("stranger"), "the token is of system:serviceaccount:shop:default, which may not deliver"),
+        (Some("elsewhere"), "belongs to a pod on node node-2, and the hello names node-1"),
+        (Some("for-another"), "made for another audience than unready-collector"),
+    ] {
+        let told = complaint(&collector.delivery(&showing(token))).await;
+        assert!(told.contains(expected), "{token:?}: {told}");
+    }
+    assert_eq!(collector.ids().await, Vec::<String>::new());
+
+    *clerk.0.away.lock().unwrap() = true;
+    let waiting = collector.delivery(&showing(Some("good")));
+    let told = complaint(&waiting).await;
+    assert!(told.contains("the token cannot be checked: the API server does not answer"), "{told}");
+    *clerk.0.away.lock().unwrap() = false;
+    delivered(waiting, "a").await;
+    let asked = clerk.0.asked.load(Ordering::SeqCst);
+    delivered(collector.delivery(&showing(Some("good"))), "b").await;
+    assert_eq!(clerk.0.asked.load(Ordering::SeqCst), asked, "the answer is remembered");
+    delivered(collector.delivery(&showing(Some("old-server"))), "c").await;
+    assert_eq!(collector.ids().await, ["a", "b", "c"]);
+    collector.stop().await;
+}
+
+/// An API server that has one `ConfigMap`, and counts who asks.
+async fn api_server(data: Arc<Mutex<String>>) -> (kube::Client, Arc<AtomicU32>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).await.unwrap();
+            assert!(request[..length].starts_with(b"GET /api/v1/namespaces/unready/configmaps/unready-ca"), "{request:?}");
+            counter.fetch_add(1, Ordering::SeqCst);
+            let map = serde_json::json!({
+                "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": "unready-ca" }, "data": { "pod-1": *data.lock().unwrap() }
+            });
+            let body = map.to_string();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (kube::Client::try_from(kube::Config::new(uri.parse().unwrap())).unwrap(), asked)
+}
+
+#[tokio::test]
+async fn a_restarted_collector_is_trusted_again() {
+    let self_signed = || unready_collector::certificate::self_signed(&["127.0.0.1".to_owned()], "pod-1").unwrap();
+    let first = self_signed();
+    let published = Arc::new(Mutex::new(first.authority));
+    let (client, asked) = api_server(Arc::clone(&published)).await;
+    let args = SecurityArgs { collector_ca: Some("configmap:unready/unready-ca".parse().unwrap()), ..SecurityArgs::default() };
+
+    let collector = Collector::start(Some(ServerTls::fixed(&first.identity).unwrap()), Agents::Anyone).await;
+    let address = collector.address.to_string();
+    let delivery = collector.delivery_to("https://127.0.0.1", &args, Some(client));
+    delivery.offer(verdict("a"));
+    eventually("a is delivered", async || delivery.stats().is_delivered().then_some(())).await;
+    collector.stop().await;
+    let collector = Collector::start_at(&address, Some(ServerTls::fixed(&first.identity).unwrap()), Agents::Anyone).await;
+    delivery.offer(verdict("b"));
+    eventually("b is delivered", async || delivery.stats().is_delivered().then_some(())).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "whom to trust is remembered over connections");
+    collector.stop().await;
+
+    let second = self_signed();
+    *published.lock().unwrap() = second.authority;
+    let collector = Collector::start_at(&address, Some(ServerTls::fixed(&second.identity).unwrap()), Agents::Anyone).await;
+    delivery.offer(verdict("c"));
+    eventually("c is delivered", async || delivery.stats().is_delivered().then_some(())).await;
+    assert_eq!(asked.load(Ordering::SeqCst), 2, "and looked up once when it does not fit");
+    assert_eq!(collector.ids().await, ["c"]);
+    collector.stop().await;
+}
