@@ -8,7 +8,7 @@
 //!
 //! A slow or silent peer holds up nobody else. Dropping the [`Incoming`] closes the port.
 
-use crate::tls::{Blame, ServerTls, blame};
+use crate::tls::{Kind, ServerTls, blame};
 use std::{
     collections::HashSet,
     io,
@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc},
     task::JoinHandle,
@@ -33,6 +33,8 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 const HANDSHAKES: usize = 64;
 /// For a handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// For a refused peer to read why.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Between attempts to accept when the system has no descriptor left.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Connections handed on and not yet taken.
@@ -92,16 +94,26 @@ async fn accept(listener: TcpListener, tls: Option<Arc<ServerTls>>, ready: mpsc:
         };
         let (config, ready, complaints) = (tls.config(), ready.clone(), Arc::clone(&complaints));
         tokio::spawn(async move {
-            match timeout(PATIENCE, TlsAcceptor::from(config).accept(stream)).await {
+            match timeout(PATIENCE, TlsAcceptor::from(config).accept(stream).into_fallible()).await {
                 Ok(Ok(stream)) => {
                     let _ = ready.send(Connection::Tls(Box::new(stream))).await;
                 }
-                Ok(Err(error)) => complaints.tell(peer, &error),
+                Ok(Err((error, stream))) => {
+                    complaints.tell(peer, &error);
+                    part(stream).await;
+                }
                 Err(_) => tracing::debug!("{peer} connected and did not finish its TLS handshake within {} s", PATIENCE.as_secs()),
             }
             drop(place);
         });
     }
+}
+
+/// Lets the peer read the alert: a socket that is closed with unread data resets the connection, and the reset overtakes it.
+async fn part(mut stream: TcpStream) {
+    let mut rest = [0; 1024];
+    let _ = stream.shutdown().await;
+    let _ = timeout(FAREWELL, async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} }).await;
 }
 
 #[derive(Debug, Default)]
@@ -113,10 +125,12 @@ impl Complaints {
         let Some(blame) = blame(error) else {
             return tracing::debug!("the TLS handshake with {peer} ended: {error}");
         };
-        let reason = match blame {
-            Blame::NotTls => "speaks without TLS, and this port has it; write https:// there".to_owned(),
-            Blame::Untrusted(what) => format!("{what} (ca.crt)"),
-            Blame::Other(what) => what,
+        let reason = match blame.kind {
+            Kind::NotTls => "speaks without TLS, and this port has it; write https:// there".to_owned(),
+            Kind::Untrusted => format!("{} (those of ca.crt here)", blame.what),
+            Kind::Anonymous => format!("{}, and must: ca.crt is there; give it one that ca.crt signed", blame.what),
+            Kind::Name | Kind::Date | Kind::WantsCertificate | Kind::Other => blame.what,
+            Kind::RefusesCertificate => format!("{} here; it must know the authority that signed tls.crt", blame.what),
         };
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= COMPLAINTS {

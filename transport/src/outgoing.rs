@@ -6,7 +6,7 @@
 
 use crate::tls::{Blame, blame};
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, pki_types::ServerName};
+use rustls::pki_types::ServerName;
 use std::{
     io,
     pin::Pin,
@@ -22,6 +22,8 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
+
+pub use rustls::ClientConfig;
 
 /// Why there is no connection.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ mod words;
 pub use client::{Trust, client_config};
 pub use pem::{Directory, Identity};
 pub use server::ServerTls;
-pub use words::{Blame, blame};
+pub use words::{Blame, Kind, blame};
 
 use rustls::crypto::CryptoProvider;
 use std::{

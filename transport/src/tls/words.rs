@@ -9,15 +9,40 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
-/// What a failed handshake, or an alert after it, says.
+/// What a failed handshake, or an alert after it, says about the peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Blame {
-    /// The peer's certificate is signed by nobody that we trust: reading again whom to trust may help.
-    Untrusted(String),
-    /// The peer does not speak TLS at all.
+pub struct Blame {
+    /// What to do about it depends on this.
+    pub kind: Kind,
+    /// How the sentence about the peer goes on: "shows a certificate that …".
+    pub what: String,
+}
+
+/// Sorts of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Its certificate is signed by nobody that we trust: reading again whom to trust may help.
+    Untrusted,
+    /// Its certificate is for another name.
+    Name,
+    /// Its certificate is not valid now.
+    Date,
+    /// It shows no certificate and must.
+    Anonymous,
+    /// It asks for a certificate and got none.
+    WantsCertificate,
+    /// It refuses the certificate that it got.
+    RefusesCertificate,
+    /// It does not speak TLS at all.
     NotTls,
-    /// Anything else; how the sentence about the peer goes on: "shows a certificate that …".
-    Other(String),
+    /// Anything else.
+    Other,
+}
+
+impl Blame {
+    fn new(kind: Kind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into() }
+    }
 }
 
 /// What an error of a connection says about the peer; `None`: it is none of TLS.
@@ -29,11 +54,13 @@ fn of(error: &Error) -> Blame {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the list is open; what rustls says is passed on")]
     match error {
         Error::InvalidCertificate(error) => certificate(error),
-        Error::InvalidMessage(InvalidMessage::InvalidContentType) => Blame::NotTls,
-        Error::AlertReceived(alert) => Blame::Other(refusal(*alert)),
-        Error::PeerIncompatible(what) => Blame::Other(format!("speaks TLS of another sort ({what:?}); TLS 1.2 and 1.3 are supported")),
-        Error::NoCertificatesPresented => Blame::Other("shows no certificate".to_owned()),
-        other => Blame::Other(format!("fails in TLS: {other}")),
+        Error::InvalidMessage(InvalidMessage::InvalidContentType) => Blame::new(Kind::NotTls, "does not speak TLS"),
+        Error::AlertReceived(alert) => refusal(*alert),
+        Error::PeerIncompatible(what) => {
+            Blame::new(Kind::Other, format!("speaks TLS of another sort ({what:?}); TLS 1.2 and 1.3 are supported"))
+        }
+        Error::NoCertificatesPresented => Blame::new(Kind::Anonymous, "shows no certificate"),
+        other => Blame::new(Kind::Other, format!("fails in TLS: {other}")),
     }
 }
 
@@ -41,25 +68,26 @@ fn certificate(error: &CertificateError) -> Blame {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the list is open; what rustls says is passed on")]
     match error {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
-            Blame::Untrusted("shows a certificate that none of the trusted authorities signed".to_owned())
+            Blame::new(Kind::Untrusted, "shows a certificate that none of the trusted authorities signed")
         }
-        CertificateError::Expired => Blame::Other("shows a certificate that has expired".to_owned()),
-        CertificateError::ExpiredContext { time, not_after } => Blame::Other(format!(
-            "shows a certificate that expired at {} (the clock here says {}); renew it, or set the clock",
-            date(*not_after),
-            date(*time)
-        )),
-        CertificateError::NotValidYet => Blame::Other("shows a certificate that is not valid yet".to_owned()),
-        CertificateError::NotValidYetContext { time, not_before } => Blame::Other(format!(
-            "shows a certificate that is valid from {} only (the clock here says {}); set the clock, or make it anew",
-            date(*not_before),
-            date(*time)
-        )),
+        CertificateError::Expired => Blame::new(Kind::Date, "shows a certificate that has expired; renew it"),
+        CertificateError::ExpiredContext { time, not_after } => {
+            let (end, now) = (date(*not_after), date(*time));
+            Blame::new(
+                Kind::Date,
+                format!("shows a certificate that expired at {end} (the clock here says {now}); renew it, or set the clock"),
+            )
+        }
+        CertificateError::NotValidYet => Blame::new(Kind::Date, "shows a certificate that is not valid yet; set the clock"),
+        CertificateError::NotValidYetContext { time, not_before } => {
+            let (begin, now) = (date(*not_before), date(*time));
+            Blame::new(Kind::Date, format!("shows a certificate that is valid from {begin} (the clock here says {now}); set the clock"))
+        }
         CertificateError::NotValidForNameContext { expected, presented } => {
-            Blame::Other(format!("shows a certificate for {}, not for {}", names(presented), expected.to_str()))
+            Blame::new(Kind::Name, format!("shows a certificate for {}, not for {}", names(presented), expected.to_str()))
         }
-        CertificateError::NotValidForName => Blame::Other("shows a certificate for another name".to_owned()),
-        other => Blame::Other(format!("shows a certificate that cannot be accepted: {other}")),
+        CertificateError::NotValidForName => Blame::new(Kind::Name, "shows a certificate for another name"),
+        other => Blame::new(Kind::Other, format!("shows a certificate that cannot be accepted: {other}")),
     }
 }
 
@@ -71,14 +99,18 @@ fn names(presented: &[String]) -> String {
 }
 
 /// How the peer refused us.
-fn refusal(alert: AlertDescription) -> String {
+fn refusal(alert: AlertDescription) -> Blame {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the list is open; the alert's name is passed on")]
     match alert {
-        AlertDescription::CertificateRequired => "asks for a certificate, and none was shown".to_owned(),
-        AlertDescription::UnknownCA => "does not trust the authority of the certificate that was shown".to_owned(),
-        AlertDescription::CertificateExpired => "finds that the certificate that was shown has expired".to_owned(),
-        AlertDescription::ProtocolVersion => "speaks another version of TLS; 1.2 and 1.3 are supported".to_owned(),
-        other => format!("ends the connection with the TLS alert {other:?}"),
+        AlertDescription::CertificateRequired => Blame::new(Kind::WantsCertificate, "asks for a certificate, and none was shown"),
+        AlertDescription::UnknownCA | AlertDescription::DecryptError => {
+            Blame::new(Kind::RefusesCertificate, "does not trust the authority of the certificate that was shown")
+        }
+        AlertDescription::CertificateExpired => {
+            Blame::new(Kind::RefusesCertificate, "finds that the certificate that was shown is not valid now")
+        }
+        AlertDescription::ProtocolVersion => Blame::new(Kind::Other, "speaks another version of TLS; 1.2 and 1.3 are supported"),
+        other => Blame::new(Kind::Other, format!("ends the connection with the TLS alert {other:?}")),
     }
 }
 
