@@ -1,12 +1,16 @@
 //! The command line, as clap sees it. What is wrong with a flag is found here, before anything is started: status 2.
 
 use crate::{
+    complete::CompleteArgs,
+    explain::ExplainArgs,
     get::GetArgs,
+    patch::PatchArgs,
     run::{
         identity::{self, Drop},
         probe::Probe,
         quantity,
     },
+    timeline::TimelineArgs,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
@@ -17,7 +21,8 @@ use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
     name = "unready",
     version,
     about = "Says why a program or pod is not ready, from what the kernel saw.",
-    after_help = "Exit status: 0 healthy, 3 a cause was found that keeps it from becoming ready, 4 not ready and no cause found,\n1 Unready itself failed, 2 usage."
+    after_help = "Exit status: 0 healthy, or answered; 3 a cause was found that keeps it from becoming ready; 4 not ready and no cause found, or no patch can help; 1 Unready itself failed; 2 usage.",
+    max_term_width = 100
 )]
 pub(crate) struct Cli {
     /// What to do.
@@ -30,14 +35,23 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Start a program here and explain its start
     Run(Box<RunArgs>),
-    /// Show what the collector knows about pods that are not ready
-    Get(GetArgs),
+    /// Show which pods are not ready, and why
+    Get(Box<GetArgs>),
+    /// Print the fix as a patch for kubectl
+    Patch(Box<PatchArgs>),
+    /// Draw the start of a pod as a waterfall
+    Timeline(Box<TimelineArgs>),
+    /// Tell about a cause, or list all
+    Explain(ExplainArgs),
     /// Say again what a recorded start says, on any machine
     Replay(ReplayArgs),
     /// Show what this machine allows, and what is lost without it
     Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions(CompletionArgs),
+    /// What the last word may become, for kubectl
+    #[command(name = "__complete", hide = true)]
+    Complete(CompleteArgs),
     /// The launcher of `unready run`
     #[command(name = "__launch", hide = true)]
     Launch(LaunchArgs),
@@ -53,18 +67,19 @@ pub(crate) enum Format {
     Json,
 }
 
+// One line a paragraph: clap wraps them to the terminal.
 const RUN_HELP: &str = "\
-CMD runs in a cgroup of its own with your stdin, directory and environment, and is watched until it is ready, exits, or the
+CMD runs in a cgroup of its own with your stdin, directory and environment, and is watched until it is ready, exits, or the \
 time is up. Then what kept it from becoming ready is printed, if anything did.
 
-Ready is: with --probe, when the probe is answered and the listener is CMD's; without, when CMD listens on a TCP port and
-lives on for a second. A program that exits with 0 is healthy unless a probe was given. Without a probe, a program that
+Ready is: with --probe, when the probe is answered and the listener is CMD's; without, when CMD listens on a TCP port and \
+lives on for a second. A program that exits with 0 is healthy unless a probe was given. Without a probe, a program that \
 still runs when the time is up and in which nothing wrong was seen counts as healthy too.
 
-`unready run` explains a start: once CMD is ready (or the time is up) it is ended, with SIGTERM and 5 s later SIGKILL. With
+`unready run` explains a start: once CMD is ready (or the time is up) it is ended, with SIGTERM and 5 s later SIGKILL. With \
 --keep it runs on until it exits or you press Ctrl-C. What CMD has started and left behind is ended too.
 
-Exit status: 0 healthy, 3 a cause was found that keeps it from becoming ready, 4 not ready and no cause found, 1 Unready
+Exit status: 0 healthy, 3 a cause was found that keeps it from becoming ready, 4 not ready and no cause found, 1 Unready \
 itself failed, 2 usage.";
 
 /// `unready run`.
@@ -104,6 +119,9 @@ pub(crate) struct RunArgs {
     /// How verdicts are printed; with json CMD's stdout goes to stderr
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: Format,
+    /// With text: the facts behind each verdict, too
+    #[arg(long)]
+    pub(crate) evidence: bool,
     /// Write all that the diagnosis is told to this file, for `unready replay`
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) record: Option<PathBuf>,
@@ -130,6 +148,9 @@ pub(crate) struct ReplayArgs {
     /// A file that `--record` wrote
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) file: PathBuf,
+    /// With text: the facts behind each verdict, too
+    #[arg(long)]
+    pub(crate) evidence: bool,
     /// How verdicts are printed
     #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: Format,
@@ -146,8 +167,42 @@ pub(crate) struct DoctorArgs {
 /// `unready completions`.
 #[derive(Debug, Args)]
 pub(crate) struct CompletionArgs {
-    /// The shell
-    pub(crate) shell: clap_complete::Shell,
+    /// The shell; `kubectl` for the script that completes `kubectl unready`
+    #[arg(value_enum)]
+    pub(crate) shell: Script,
+}
+
+/// Completion scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Script {
+    /// For bash
+    Bash,
+    /// For elvish
+    Elvish,
+    /// For fish
+    Fish,
+    /// For PowerShell
+    #[value(name = "powershell")]
+    PowerShell,
+    /// For zsh
+    Zsh,
+    /// To be put on the PATH as `kubectl_complete-unready`, executable
+    Kubectl,
+}
+
+impl Script {
+    /// The shell; `None`: kubectl completes by itself, and asks us.
+    pub(crate) const fn shell(self) -> Option<clap_complete::Shell> {
+        use clap_complete::Shell;
+        match self {
+            Self::Bash => Some(Shell::Bash),
+            Self::Elvish => Some(Shell::Elvish),
+            Self::Fish => Some(Shell::Fish),
+            Self::PowerShell => Some(Shell::PowerShell),
+            Self::Zsh => Some(Shell::Zsh),
+            Self::Kubectl => None,
+        }
+    }
 }
 
 /// `unready __launch`, see [`crate::run::launcher`].
@@ -182,6 +237,16 @@ impl FromStr for GroupList {
         const MOST: usize = 65536;
         let list = text.split(',').filter(|_| !text.is_empty()).map(identity::id).collect::<Result<Vec<_>, _>>()?;
         if list.len() > MOST { Err(format!("more than {MOST} groups")) } else { Ok(Self(list)) }
+    }
+}
+
+/// As kubectl's `--request-timeout`: a number is seconds, and 0 means to wait for however long it takes.
+pub(crate) fn timeout(text: &str) -> Result<Duration, String> {
+    const LONGEST: Duration = Duration::from_hours(7 * 24);
+    match text.parse::<u32>() {
+        Ok(0) => Ok(LONGEST),
+        Ok(seconds) => Ok(Duration::from_secs(seconds.into()).min(LONGEST)),
+        Err(_) => duration(text),
     }
 }
 
@@ -275,6 +340,14 @@ mod tests {
         ] {
             assert_eq!(run(words).map(|_| ()).map_err(|error| error.exit_code()), Err(2), "{words:?}");
         }
+    }
+
+    #[test]
+    fn a_request_may_take_as_long_as_it_takes() {
+        assert_eq!(timeout("0").map(|time| time.as_secs()), Ok(7 * 24 * 3600));
+        assert_eq!(timeout("30"), Ok(Duration::from_secs(30)));
+        assert_eq!(timeout("1m"), Ok(Duration::from_mins(1)));
+        assert!(timeout("soon").is_err());
     }
 
     #[test]

@@ -2,7 +2,9 @@
 //!
 //! - [`args`]: what can be typed.
 //! - [`run`]: start a program here and explain its start.
-//! - [`get`]: ask the collector.
+//! - [`get`]: which pods are not ready, and why.
+//! - [`patch`]: the fix, for kubectl; [`timeline`]: a start as a waterfall; [`explain`]: the catalogue.
+//! - [`cluster`]: the cluster behind these; [`plugin`], [`complete`]: what kubectl expects of a plugin.
 //! - [`replay`]: the same from a recording.
 //! - [`doctor`]: what this machine allows.
 //! - [`status`], [`output`]: how all of them end, and what they print.
@@ -11,31 +13,37 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod cluster;
+mod complete;
 mod doctor;
+mod explain;
 mod get;
 mod output;
+mod patch;
+mod plugin;
 mod render;
 mod replay;
 mod run;
 mod status;
+mod timeline;
 
 use anyhow::Context;
-use args::{Cli, Command};
-use clap::{CommandFactory, FromArgMatches};
+use args::{Cli, Command, Script};
+use clap::FromArgMatches;
+use plugin::is_plugin;
 use status::Status;
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
-    path::Path,
     process::ExitCode,
 };
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let is_plugin = words.first().and_then(|name| Path::new(name).file_stem()).is_some_and(|name| name == PLUGIN);
-    let command = command(is_plugin);
-    let words = if is_plugin { with_default(words, &command) } else { words };
+    let is_plugin = is_plugin();
+    let command = plugin::command(is_plugin);
+    let words = if is_plugin { plugin::with_default(words, &command) } else { words };
     let cli = Cli::from_arg_matches(&command.clone().get_matches_from(words)).unwrap_or_else(|error| error.exit());
     start_log();
     match execute(cli.command, command) {
@@ -47,25 +55,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// By this name kubectl finds us: the same binary, linked or copied.
-const PLUGIN: &str = "kubectl-unready";
-
-/// The definition under the name by which we were called.
-fn command(is_plugin: bool) -> clap::Command {
-    let command = Cli::command();
-    if is_plugin { command.name(PLUGIN).bin_name("kubectl unready") } else { command }
-}
-
-/// `kubectl unready` and `kubectl unready pod/x` mean `get`.
-fn with_default(mut words: Vec<OsString>, command: &clap::Command) -> Vec<OsString> {
-    const OURS: [&str; 5] = ["help", "-h", "--help", "-V", "--version"];
-    let is_ours = |word: &OsString| word.to_str().is_some_and(|word| OURS.contains(&word) || command.find_subcommand(word).is_some());
-    if !words.get(1).is_some_and(is_ours) {
-        words.insert(words.len().min(1), "get".into());
-    }
-    words
-}
-
 fn execute(subcommand: Command, mut definition: clap::Command) -> anyhow::Result<ExitCode> {
     match subcommand {
         Command::Run(args) => {
@@ -74,20 +63,35 @@ fn execute(subcommand: Command, mut definition: clap::Command) -> anyhow::Result
             }
             run::run(&args).map(Into::into)
         }
-        Command::Get(args) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
-            runtime.block_on(get::get(args))
-        }
+        Command::Get(args) => asynchronously(get::get(*args)),
+        Command::Patch(args) => asynchronously(patch::patch(*args)),
+        Command::Timeline(args) => asynchronously(timeline::timeline(*args)),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Complete(args) => asynchronously(async move { complete::complete(&args).await.map(|()| ExitCode::SUCCESS) }),
         Command::Replay(args) => replay::replay(&args).map(Into::into),
         Command::Doctor(args) => doctor::doctor(&args).map(Into::into),
         Command::Launch(args) => run::launcher::launch(&args),
-        Command::Completions(args) => {
-            let name = definition.get_bin_name().unwrap_or("unready").replace(' ', "-");
-            let mut script = Vec::new();
-            clap_complete::generate(args.shell, &mut definition, name, &mut script);
-            output::stdout(&script).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Completions(args) => completions(args.shell, definition),
     }
+}
+
+fn asynchronously(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?.block_on(work)
+}
+
+fn completions(script: Script, mut definition: clap::Command) -> anyhow::Result<ExitCode> {
+    let Some(shell) = script.shell() else {
+        return output::stdout(complete::KUBECTL_SCRIPT.as_bytes()).map(|()| ExitCode::SUCCESS);
+    };
+    let name = definition.get_bin_name().unwrap_or("unready").replace(' ', "-");
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut definition, name, &mut text);
+    output::stdout(&text).map(|()| ExitCode::SUCCESS)
+}
+
+/// Ends as clap does when the command line makes no sense: status 2.
+fn usage(text: &str) -> ! {
+    plugin::command(is_plugin()).error(clap::error::ErrorKind::ValueValidation, text).exit()
 }
 
 /// An error and its reasons, each said once: some texts hold their reason already.
@@ -113,24 +117,6 @@ fn start_log() {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn as_a_plugin_get_may_be_left_out() {
-        let words = |line: &str| {
-            let words = with_default(line.split(' ').map(OsString::from).collect(), &command(true));
-            words.join(&OsString::from(" ")).into_string()
-        };
-        for (line, expected) in [
-            ("kubectl-unready", "kubectl-unready get"),
-            ("kubectl-unready pod/x -o json", "kubectl-unready get pod/x -o json"),
-            ("kubectl-unready -A", "kubectl-unready get -A"),
-            ("kubectl-unready get x", "kubectl-unready get x"),
-            ("kubectl-unready doctor", "kubectl-unready doctor"),
-            ("kubectl-unready --help", "kubectl-unready --help"),
-        ] {
-            assert_eq!(words(line), Ok(expected.into()));
-        }
-    }
 
     #[test]
     fn reasons_are_said_once() {

@@ -12,14 +12,14 @@ pub(crate) fn note(text: &str) {
 }
 
 /// Prints all findings.
-pub(crate) fn findings(findings: &Findings, anchor: ClockAnchor, node: &str, format: Format) -> anyhow::Result<()> {
+pub(crate) fn findings(findings: &Findings, anchor: ClockAnchor, node: &str, format: Format, facts: render::Facts) -> anyhow::Result<()> {
     let style = render::Style::stdout();
     let mut text = String::new();
     for verdict in findings.sorted() {
         let verdict = wire::verdict(verdict, anchor, node);
         text.push_str(&match format {
             Format::Json => render::json(&verdict) + "\n",
-            Format::Text => render::block(&verdict, style),
+            Format::Text => render::block(&verdict, facts, style),
         });
     }
     stdout(text.as_bytes())

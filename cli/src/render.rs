@@ -2,14 +2,16 @@
 //!
 //! - [`block()`]: one verdict in full, wrapped to the terminal.
 //! - [`table`]: many, a line each.
+//! - [`markdown`]: our own documents.
 //!
 //! Names and paths come from containers, which are not trusted: control characters never reach the terminal ([`printable`]).
 
 mod block;
+pub(crate) mod markdown;
 mod table;
 
-pub(crate) use block::block;
-pub(crate) use table::Table;
+pub(crate) use block::{Facts, block};
+pub(crate) use table::{Look, Table, age};
 
 use std::{borrow::Cow, io::IsTerminal};
 use unready_proto::v1::{Start, Verdict, Workload};
@@ -26,17 +28,23 @@ pub(crate) struct Style {
 impl Style {
     /// Neither wrapped nor coloured: for files and pipes.
     pub(crate) const PLAIN: Self = Self { width: None, color: false };
-    /// Longer lines are hard to read, however wide the terminal is.
+    /// Longer lines of prose are hard to read, however wide the terminal is.
     const WIDEST: usize = 120;
     /// Below this, wrapping makes it worse.
     const NARROWEST: usize = 40;
 
     /// For standard output as it is.
     pub(crate) fn stdout() -> Self {
+        let full = Self::full();
+        Self { width: full.width.map(|columns| columns.clamp(Self::NARROWEST, Self::WIDEST)), ..full }
+    }
+
+    /// The same with the terminal's whole width: for tables and pictures.
+    pub(crate) fn full() -> Self {
         if !std::io::stdout().is_terminal() {
             return Self::PLAIN;
         }
-        let width = terminal_width().map(|columns| columns.clamp(Self::NARROWEST, Self::WIDEST));
+        let width = terminal_width();
         Self { width, color: colors_wanted(std::env::var_os("NO_COLOR").as_deref(), std::env::var_os("TERM").as_deref()) }
     }
 }
@@ -44,6 +52,26 @@ impl Style {
 /// <https://no-color.org>: any value but the empty one.
 fn colors_wanted(no_color: Option<&std::ffi::OsStr>, term: Option<&std::ffi::OsStr>) -> bool {
     no_color.is_none_or(std::ffi::OsStr::is_empty) && term.is_none_or(|term| term != "dumb")
+}
+
+/// Ends a colour.
+pub(crate) const RESET: &str = "\u{1b}[0m";
+
+/// Bold red for what blocks, bold yellow for what slows, bold cyan for the rest.
+fn severity_color(severity: &str) -> &'static str {
+    match severity {
+        "Blocking" => "\u{1b}[1;31m",
+        "Slowing" => "\u{1b}[1;33m",
+        _ => "\u{1b}[1;36m",
+    }
+}
+
+/// A word in the colour of a severity; without one it stays as it is.
+pub(crate) fn tint(text: &str, severity: &str, style: Style) -> String {
+    if !style.color || severity.is_empty() || text.is_empty() {
+        return text.to_owned();
+    }
+    format!("{}{text}{RESET}", severity_color(severity))
 }
 
 /// Columns of the terminal on standard output.
@@ -87,12 +115,21 @@ fn container(workload: &Workload, start: &Start) -> String {
         .map_or_else(|| "?".to_owned(), |name| printable(name).into_owned())
 }
 
-/// At most `most` characters, an ellipsis for the rest.
-fn shorten(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+/// At most `most` columns, an ellipsis for the rest.
+pub(crate) fn shorten(text: &str, most: usize) -> String {
+    use textwrap::core::display_width;
+    if display_width(text) <= most {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    let mut short = String::new();
+    for c in text.chars() {
+        let longer = format!("{short}{c}");
+        if display_width(&longer) + 1 > most {
+            break;
+        }
+        short = longer;
+    }
+    short + "…"
 }
 
 /// Control characters, and those that change the direction of text, as `\u{1b}`.

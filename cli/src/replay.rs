@@ -9,6 +9,7 @@
 use crate::{
     args::ReplayArgs,
     output,
+    render::Facts,
     run::interrupt,
     status::{Findings, Outcome, Status},
 };
@@ -37,7 +38,9 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Status> {
         output::note(&warning);
     }
     let status = replay.conclude(reader.is_closed());
-    output::findings(&replay.findings, header.anchor, &header.node, args.output)?;
+    // What the program wrote stood above the verdict when it ran; here it is part of it.
+    let facts = if args.evidence { Facts::All } else { Facts::Output };
+    output::findings(&replay.findings, header.anchor, &header.node, args.output, facts)?;
     Ok(status)
 }
 

@@ -1,52 +1,83 @@
 //! Printing what was answered, in the form that was asked for.
 
 use super::Format;
-use crate::render::{self, Style, Table};
+use crate::{
+    cluster::account::now,
+    render::{self, Facts, Look, Style, Table},
+};
 use std::{
+    collections::BTreeSet,
     io::{self, IsTerminal as _, Write as _},
-    time::{SystemTime, UNIX_EPOCH},
 };
 use unready_proto::v1::Verdict;
 
 pub(super) struct Show {
     format: Format,
-    style: Style,
+    facts: Facts,
+    namespaces: bool,
     /// The columns, once a table is begun.
     table: Option<Table>,
 }
 
 impl Show {
-    pub(super) fn new(format: Format) -> Self {
-        Self { format, style: Style::stdout(), table: None }
+    pub(super) const fn new(format: Format, evidence: bool, namespaces: bool) -> Self {
+        Self { format, facts: Facts::asked(evidence), namespaces, table: None }
+    }
+
+    /// The form.
+    pub(super) const fn format(&self) -> Format {
+        self.format
     }
 
     /// All verdicts of an answer.
     pub(super) fn all(&mut self, verdicts: &[Verdict]) -> anyhow::Result<()> {
-        if verdicts.is_empty() {
-            eprintln!("no verdicts");
-            return Ok(());
-        }
-        if let Some(wide) = self.wide() {
-            let (table, text) = Table::new(verdicts, wide, now());
-            self.table = Some(table);
-            write(&text)?;
-            if !wide && io::stdout().is_terminal() {
-                eprintln!("\nwith -o wide the fixes are shown too, with -o text each verdict in full");
+        match self.format {
+            Format::Table | Format::Wide if !verdicts.is_empty() => {
+                let (table, text) = Table::new(verdicts, self.look(), now());
+                self.table = Some(table);
+                write(&text)?;
+                self.hint(verdicts);
+                Ok(())
             }
-            return Ok(());
+            Format::Name => {
+                let mut told = BTreeSet::new();
+                verdicts.iter().map(name).filter(|name| told.insert(name.clone())).try_for_each(|name| write(&name))
+            }
+            Format::Table | Format::Wide | Format::Text | Format::Json | Format::Yaml => {
+                verdicts.iter().try_for_each(|verdict| self.one(verdict))
+            }
         }
-        verdicts.iter().try_for_each(|verdict| self.one(verdict))
+    }
+
+    /// Where the rest of it is.
+    fn hint(&self, verdicts: &[Verdict]) {
+        if self.format != Format::Table || !io::stdout().is_terminal() {
+            return;
+        }
+        let pod = verdicts.iter().filter_map(|verdict| verdict.workload.as_ref()).find(|workload| !workload.pod.is_empty());
+        match pod {
+            Some(pod) if crate::plugin::is_plugin() => {
+                eprintln!("\nwhy, and what to do: kubectl unready pod/{} -n {}", pod.pod, pod.namespace);
+            }
+            _ => eprintln!("\nwith -o wide the fixes are shown too, with -o text each verdict in full"),
+        }
     }
 
     /// A verdict that is new or has changed.
     pub(super) fn one(&mut self, verdict: &Verdict) -> anyhow::Result<()> {
         let text = match self.format {
             Format::Table | Format::Wide => self.row(verdict),
-            Format::Text => render::block(verdict, self.style) + "\n",
+            Format::Text => render::block(verdict, self.facts, Style::stdout()) + "\n",
             Format::Json => render::json(verdict) + "\n",
             Format::Yaml => render::yaml(verdict)?,
+            Format::Name => name(verdict),
         };
         write(&text)
+    }
+
+    /// A line for people between the verdicts.
+    pub(super) fn line(&self, text: &str) -> anyhow::Result<()> {
+        if self.format == Format::Text { write(&format!("{}\n", render::printable(text))) } else { Ok(()) }
     }
 
     /// The first row of a watch that began with nothing brings its heading.
@@ -54,29 +85,30 @@ impl Show {
         if let Some(table) = &self.table {
             return table.row(verdict, now());
         }
-        let (table, text) = Table::new(std::slice::from_ref(verdict), self.format == Format::Wide, now());
+        let (table, text) = Table::new(std::slice::from_ref(verdict), self.look(), now());
         self.table = Some(table);
         text
     }
 
-    /// Whether a table is asked for, and which.
-    fn wide(&self) -> Option<bool> {
-        match self.format {
-            Format::Table => Some(false),
-            Format::Wide => Some(true),
-            Format::Text | Format::Json | Format::Yaml => None,
-        }
+    fn look(&self) -> Look {
+        Look { wide: self.format == Format::Wide, namespaces: self.namespaces, style: Style::full() }
     }
+}
+
+/// `pod/orders-7d9f`, `replicaset/orders-7d9f`, or a container of a single machine.
+fn name(verdict: &Verdict) -> String {
+    let workload = verdict.workload.clone().unwrap_or_default();
+    let owner = workload.owner.split_once('/').map(|(kind, name)| format!("{}/{name}", kind.to_lowercase()));
+    let name = match owner {
+        _ if !workload.pod.is_empty() => format!("pod/{}", workload.pod),
+        Some(owner) => owner,
+        None => format!("container/{}", workload.container),
+    };
+    format!("{}\n", render::printable(&name))
 }
 
 fn write(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     Ok(out.flush()?)
-}
-
-/// Nanoseconds since 1970.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -4,30 +4,81 @@
 //! PermissionDenied  shop/orders-7d9f/app  open("/data/orders.db", O_RDWR|O_CREAT) = EACCES, 14 times in 3.2 s
 //!   why   process uid 1000 gid 1000 (no groups) needs w on directory /data, which is 0:0 0755
 //!   fix   spec.securityContext.fsGroup: 1000
+//!         as a patch: kubectl unready patch pod/orders-7d9f -n shop
 //!   sure  certain: seen, and its condition checked again; 0 events lost
 //! ```
 
-use super::{Style, printable, workload};
+use super::{RESET, Style, printable, severity_color, workload};
 use std::fmt::Write as _;
-use unready_proto::v1::{Completeness, Verdict};
+use unready_proto::v1::{Completeness, Evidence, Verdict};
 
 const INDENT: &str = "        ";
 
+/// Which of a verdict's facts are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Facts {
+    /// None: the sentences say it.
+    #[default]
+    None,
+    /// What the program itself wrote: it is nowhere else to be read any more.
+    Output,
+    /// All.
+    All,
+}
+
+impl Facts {
+    /// Everything, if asked for.
+    pub(crate) const fn asked(all: bool) -> Self {
+        if all { Self::All } else { Self::None }
+    }
+
+    fn include(self, fact: &Evidence) -> bool {
+        match self {
+            Self::None => false,
+            Self::Output => fact.kind == "Output",
+            Self::All => true,
+        }
+    }
+}
+
 /// The block, with the end of its last line.
-pub(crate) fn block(verdict: &Verdict, style: Style) -> String {
+pub(crate) fn block(verdict: &Verdict, facts: Facts, style: Style) -> String {
     let cause = printable(&verdict.cause);
     let head = format!("{cause}  {}  {}", workload(verdict), printable(&verdict.summary));
     let mut text = paragraph(&head, "", style);
     if style.color {
-        text.replace_range(..cause.len(), &format!("{}{cause}{RESET}", color(&verdict.severity)));
+        text.replace_range(..cause.len(), &format!("{}{cause}{RESET}", severity_color(&verdict.severity)));
     }
     label(&mut text, "why", verdict.explanation.iter().map(String::as_str), style);
-    label(&mut text, "fix", verdict.remedy.iter().map(|remedy| remedy.text.as_str()), style);
-    label(&mut text, "sure", std::iter::once(sure(verdict).as_str()), style);
+    label(&mut text, "fix", fix(verdict).iter().map(String::as_str), style);
+    label(&mut text, "seen", seen(verdict, facts).iter().map(String::as_str), style);
+    label(&mut text, "sure", std::iter::once(sure(verdict).as_str()).filter(|sure| !sure.is_empty()), style);
     if verdict.resolved_at.is_some() {
         label(&mut text, "now", std::iter::once("resolved: the condition went away"), style);
     }
     text
+}
+
+/// What to do, what else must be done, and where the patch is.
+fn fix(verdict: &Verdict) -> Vec<String> {
+    let Some(remedy) = &verdict.remedy else { return Vec::new() };
+    let patch = remedy.patch.as_ref().and(verdict.workload.as_ref()).filter(|workload| !workload.pod.is_empty());
+    let patch = patch.map(|workload| format!("as a patch: kubectl unready patch pod/{} -n {}", workload.pod, workload.namespace));
+    std::iter::once(remedy.text.clone()).chain(remedy.also.iter().cloned()).chain(patch).collect()
+}
+
+/// Facts with their kind, and how long after the first one they were observed.
+fn seen(verdict: &Verdict, facts: Facts) -> Vec<String> {
+    let chosen: Vec<&Evidence> = verdict.evidence.iter().filter(|fact| facts.include(fact)).collect();
+    let at = |fact: &&Evidence| fact.at.as_ref().map(unready_proto::time::nanos);
+    let first = chosen.iter().filter_map(at).min();
+    let line = |fact: &&Evidence| match (at(fact), first) {
+        (Some(at), Some(first)) if facts == Facts::All => {
+            format!("+{:.3} s  {}: {}", std::time::Duration::from_nanos(at - first).as_secs_f64(), fact.kind.to_lowercase(), fact.text)
+        }
+        _ => format!("{}: {}", fact.kind.to_lowercase(), fact.text),
+    };
+    chosen.iter().map(line).collect()
 }
 
 /// Paragraphs under a label; the label stands before the first.
@@ -58,6 +109,9 @@ fn paragraph(text: &str, first: &str, style: Style) -> String {
 
 /// How sure, why, and what is missing.
 fn sure(verdict: &Verdict) -> String {
+    if verdict.confidence.is_empty() {
+        return String::new();
+    }
     let mut text = match verdict.confidence.as_str() {
         "Certain" => "certain: seen, and its condition checked again".to_owned(),
         "Likely" => "likely: the best explanation of what was seen, not proved".to_owned(),
@@ -79,17 +133,7 @@ fn plural(count: u32, noun: &str, what: &str) -> String {
     format!("{count} {noun}{} {what}", if count == 1 { "" } else { "s" })
 }
 
-const RESET: &str = "\u{1b}[0m";
 const DIM: &str = "\u{1b}[2m";
-
-/// Bold red for what blocks, bold yellow for what slows, bold cyan for the rest.
-fn color(severity: &str) -> &'static str {
-    match severity {
-        "Blocking" => "\u{1b}[1;31m",
-        "Slowing" => "\u{1b}[1;33m",
-        _ => "\u{1b}[1;36m",
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -121,7 +165,7 @@ mod tests {
     #[test]
     fn unwrapped() {
         assert_eq!(
-            block(&verdict(), Style::PLAIN),
+            block(&verdict(), Facts::None, Style::PLAIN),
             "\
 PermissionDenied  shop/orders-7d9f/app  open(\"/data/orders.db\", O_RDWR|O_CREAT) = EACCES, 14 times in 3.2 s
   why   process uid 1000 gid 1000 (no groups) needs w on directory /data, which is 0:0 0755
@@ -135,7 +179,7 @@ PermissionDenied  shop/orders-7d9f/app  open(\"/data/orders.db\", O_RDWR|O_CREAT
     #[test]
     fn wrapped_at_spaces_under_its_label() {
         assert_eq!(
-            block(&verdict(), Style { width: Some(60), color: false }),
+            block(&verdict(), Facts::None, Style { width: Some(60), color: false }),
             "\
 PermissionDenied  shop/orders-7d9f/app
         open(\"/data/orders.db\", O_RDWR|O_CREAT) = EACCES, 14
@@ -155,20 +199,20 @@ PermissionDenied  shop/orders-7d9f/app
     fn a_long_path_is_never_broken() {
         let path = format!("/{}", "x".repeat(80));
         let long = Verdict { explanation: vec![format!("needs {path}")], ..verdict() };
-        assert!(block(&long, Style { width: Some(50), color: false }).contains(&path));
+        assert!(block(&long, Facts::None, Style { width: Some(50), color: false }).contains(&path));
     }
 
     #[test]
     fn colours_change_nothing_else() {
         let style = Style { width: Some(60), color: true };
-        let colored = block(&verdict(), style);
+        let colored = block(&verdict(), Facts::None, style);
         assert!(colored.starts_with("\u{1b}[1;31mPermissionDenied\u{1b}[0m  shop"), "{colored:?}");
         assert!(colored.contains("\u{1b}[2m  why   \u{1b}[0mprocess"), "{colored:?}");
         let mut plain = colored;
         for code in ["\u{1b}[1;31m", DIM, RESET] {
             plain = plain.replace(code, "");
         }
-        assert_eq!(plain, block(&verdict(), Style { color: false, ..style }));
+        assert_eq!(plain, block(&verdict(), Facts::None, Style { color: false, ..style }));
     }
 
     #[test]
@@ -182,7 +226,7 @@ PermissionDenied  shop/orders-7d9f/app
             ..verdict()
         };
         assert_eq!(
-            block(&unsure, Style::PLAIN).lines().skip(1).collect::<Vec<_>>(),
+            block(&unsure, Facts::None, Style::PLAIN).lines().skip(1).collect::<Vec<_>>(),
             [
                 "  sure  likely: the best explanation of what was seen, not proved; 1 event lost, 20 events counted only, 2 questions could no longer be answered",
                 "  now   resolved: the condition went away",
@@ -193,6 +237,34 @@ PermissionDenied  shop/orders-7d9f/app
     #[test]
     fn a_hostile_name_cannot_drive_the_terminal() {
         let hostile = Verdict { summary: "open(\"\u{1b}]0;x\u{7}\") = ENOENT".into(), ..verdict() };
-        assert!(!block(&hostile, Style::PLAIN).contains('\u{1b}'));
+        assert!(!block(&hostile, Facts::None, Style::PLAIN).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn the_patch_and_what_else_must_be_done() {
+        let patched = Remedy {
+            text: "Set fsGroup: 1000.".into(),
+            patch: Some(unready_proto::v1::Patch::default()),
+            also: vec!["Delete the pod afterwards.".into()],
+        };
+        let text = block(&Verdict { remedy: Some(patched), ..verdict() }, Facts::None, Style::PLAIN);
+        let expected = "  fix   Set fsGroup: 1000.\n        Delete the pod afterwards.\n        as a patch: kubectl unready patch pod/orders-7d9f -n shop\n";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn facts_as_asked() {
+        let fact = |kind: &str, at: u64, text: &str| Evidence {
+            kind: kind.into(),
+            at: Some(unready_proto::time::timestamp(at)),
+            text: text.into(),
+        };
+        let seen = Verdict { evidence: vec![fact("Output", 2_500_000_000, "no key"), fact("Call", 1_000_000_000, "open")], ..verdict() };
+        let lines = |facts| -> Vec<String> {
+            block(&seen, facts, Style::PLAIN).lines().skip(4).map(str::to_owned).filter(|line| !line.contains("sure")).collect()
+        };
+        assert_eq!(lines(Facts::None), [""; 0]);
+        assert_eq!(lines(Facts::Output), ["  seen  output: no key"]);
+        assert_eq!(lines(Facts::All), ["  seen  +1.500 s  output: no key", "        +0.000 s  call: open"]);
     }
 }

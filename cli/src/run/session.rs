@@ -263,7 +263,8 @@ impl<'a> Session<'a> {
         self.findings.settle(outcome);
         let status = outcome.status(self.args.probe.is_some(), self.findings.iter());
         let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        output::findings(&self.findings, self.handle.anchor(), &node, self.args.output)?;
+        let facts = crate::render::Facts::asked(self.args.evidence);
+        output::findings(&self.findings, self.handle.anchor(), &node, self.args.output, facts)?;
         self.say(outcome, status, elapsed);
         Ok(status)
     }

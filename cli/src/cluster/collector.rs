@@ -1,0 +1,174 @@
+//! The collector of a cluster, reached as `kubectl port-forward` would: through the API server and the kubelet, to a port that
+//! listens on the pod's own loopback. Whoever may not use `pods/portforward` there does not get in.
+//!
+//! It is found by its labels, anew with each connection: a collector that was replaced has another name.
+
+use super::{Cluster, Trouble};
+use hyper_util::rt::TokioIo;
+use std::time::Duration;
+use tonic::transport::{Channel, Endpoint, Uri};
+use unready_kubernetes::{k8s_openapi::api::core::v1 as api, kube::api::ListParams};
+
+/// As the chart labels it.
+const LABELS: &str = "app.kubernetes.io/name=unready,app.kubernetes.io/component=collector";
+/// The agents' likewise.
+const AGENT_LABELS: &str = "app.kubernetes.io/name=unready,app.kubernetes.io/component=agent";
+/// The port on which a collector is asked, unless its pod names one `query`.
+const PORT: u16 = 50052;
+/// Where the chart installs by default: looked at when all namespaces may not be.
+const USUAL: &str = "unready";
+/// A collector that vanished during a watch is noticed after this time and some seconds.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// A collector's pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    namespace: String,
+    pod: String,
+    port: u16,
+}
+
+/// Why there is no collector to ask.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoCollector {
+    /// There is none.
+    #[error("no collector was found (a running pod with the labels {LABELS}){}", .0.as_ref().map(|n| format!(" in namespace {n}")).unwrap_or_default())]
+    Absent(Option<String>),
+    /// There is one and it is not ready.
+    #[error("the collector {0} is not ready")]
+    NotReady(String),
+    /// It cannot be looked for.
+    #[error("the collector cannot be looked for: {0}")]
+    Unknown(Trouble),
+    /// It cannot be reached.
+    #[error("the collector {pod} in namespace {namespace} cannot be reached through the API server: {reason}")]
+    Unreachable {
+        /// Where it is.
+        namespace: String,
+        /// Its name.
+        pod: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A connection to the collector, which it renews by itself.
+pub(crate) async fn connect(cluster: &Cluster) -> Result<Channel, NoCollector> {
+    let found = find(cluster).await?;
+    let endpoint = Endpoint::from_static("http://collector.unready").connect_timeout(cluster.patience);
+    let endpoint = endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_while_idle(true);
+    let owned = cluster.clone();
+    let connector = tower::service_fn(move |_: Uri| {
+        let cluster = owned.clone();
+        async move {
+            let found = find(&cluster).await?;
+            forward(&cluster, &found).await.map(TokioIo::new)
+        }
+    });
+    endpoint.connect_with_connector(connector).await.map_err(|error| NoCollector::Unreachable {
+        namespace: found.namespace,
+        pod: found.pod,
+        reason: crate::get::innermost(&error),
+    })
+}
+
+/// A stream of bytes to the collector's port.
+async fn forward(
+    cluster: &Cluster,
+    found: &Found,
+) -> Result<impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + use<>, NoCollector> {
+    let unreachable = |reason: String| NoCollector::Unreachable { namespace: found.namespace.clone(), pod: found.pod.clone(), reason };
+    let pods = cluster.within::<api::Pod>(Some(&found.namespace));
+    let forwarder = cluster.ask(pods.portforward(&found.pod, &[found.port])).await;
+    let mut forwarder = forwarder.map_err(|trouble| unreachable(trouble.to_string()))?;
+    forwarder.take_stream(found.port).ok_or_else(|| unreachable("the port is not forwarded".to_owned()))
+}
+
+async fn find(cluster: &Cluster) -> Result<Found, NoCollector> {
+    let named = cluster.collector_namespace.as_deref();
+    let pods = labelled(cluster, LABELS, named).await.map_err(NoCollector::Unknown)?;
+    choose(&pods, named)
+}
+
+/// The first one that is ready: all replicas know the same.
+fn choose(pods: &[api::Pod], named: Option<&str>) -> Result<Found, NoCollector> {
+    let name = |pod: &api::Pod| pod.metadata.name.clone().unwrap_or_default();
+    match pods.iter().find(|pod| is_ready(pod)) {
+        Some(pod) => Ok(Found { namespace: pod.metadata.namespace.clone().unwrap_or_default(), pod: name(pod), port: port(pod) }),
+        None => Err(pods.first().map_or_else(|| NoCollector::Absent(named.map(str::to_owned)), |pod| NoCollector::NotReady(name(pod)))),
+    }
+}
+
+/// Pods of Unready itself. Who may not look at all namespaces gets those of the usual one and of his own.
+async fn labelled(cluster: &Cluster, labels: &str, named: Option<&str>) -> Result<Vec<api::Pod>, Trouble> {
+    let params = ListParams::default().labels(labels);
+    let list =
+        async |namespace: Option<&str>| cluster.ask(cluster.within::<api::Pod>(namespace).list(&params)).await.map(|list| list.items);
+    match list(named).await {
+        Err(trouble) if trouble.is_forbidden() && named.is_none() => {
+            for namespace in [Some(USUAL), cluster.namespace.as_deref()].into_iter().flatten() {
+                if let Ok(pods) = list(Some(namespace)).await
+                    && !pods.is_empty()
+                {
+                    return Ok(pods);
+                }
+            }
+            Err(trouble)
+        }
+        answer => answer,
+    }
+}
+
+/// Whether an agent runs anywhere; `None`: we may not look.
+pub(crate) async fn has_agent(cluster: &Cluster) -> Option<bool> {
+    let pods = labelled(cluster, AGENT_LABELS, None).await.ok()?;
+    Some(pods.iter().any(is_ready))
+}
+
+fn is_ready(pod: &api::Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    pod.metadata.deletion_timestamp.is_none()
+        && conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+fn port(pod: &api::Pod) -> u16 {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let ports = containers.flat_map(|container| container.ports.iter().flatten());
+    let named = ports.into_iter().find(|port| port.name.as_deref() == Some("query"));
+    named.and_then(|port| u16::try_from(port.container_port).ok()).unwrap_or(PORT)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(name: &str, ready: &str, ports: &Value) -> api::Pod {
+        serde_json::from_value(json!({
+            "metadata": { "name": name, "namespace": "unready" },
+            "spec": { "containers": [{ "name": "collector", "ports": ports }] },
+            "status": { "conditions": [{ "type": "Ready", "status": ready }] },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_ready_one_is_chosen() {
+        let mut leaving = pod("leaving", "True", &json!([]));
+        leaving.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-11-24T10:00:00Z")).unwrap());
+        let named = json!([{ "name": "ingest", "containerPort": 50051 }, { "name": "query", "containerPort": 7 }]);
+        let pods = [leaving, pod("starting", "False", &json!([])), pod("second", "True", &named), pod("third", "True", &json!([]))];
+        let found = choose(&pods, None).unwrap();
+        assert_eq!((found.namespace.as_str(), found.pod.as_str(), found.port), ("unready", "second", 7));
+        assert_eq!(choose(&pods[3..], None).unwrap().port, PORT);
+    }
+
+    #[test]
+    fn it_is_said_why_there_is_none() {
+        let none = choose(&[], Some("tools")).unwrap_err().to_string();
+        assert!(none.starts_with("no collector was found") && none.ends_with(" in namespace tools"), "{none}");
+        let starting = choose(&[pod("c-1", "False", &json!([]))], None).unwrap_err().to_string();
+        assert_eq!(starting, "the collector c-1 is not ready");
+    }
+}

@@ -1,0 +1,266 @@
+//! What was meant by the words after `kubectl unready`: pods, owners of pods, or all.
+//!
+//! As kubectl: `NAME…`, `pod/NAME`, `deployment/NAME`, `deployment NAME`, short names and plurals. Without a kind a name is a
+//! pod's. An owner means its pods and what is said of the owner itself.
+
+use super::{Cluster, Trouble};
+use anyhow::anyhow;
+use unready_kubernetes::kube::{
+    Api,
+    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams},
+};
+
+/// Kinds that own pods.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Pod,
+    Deployment,
+    ReplicaSet,
+    StatefulSet,
+    DaemonSet,
+    Job,
+    CronJob,
+    ReplicationController,
+}
+
+impl Kind {
+    /// With the words that kubectl takes for it.
+    const WORDS: [(Self, &'static [&'static str]); 8] = [
+        (Self::Pod, &["pod", "pods", "po"]),
+        (Self::Deployment, &["deployment", "deployments", "deploy", "deployment.apps", "deployments.apps"]),
+        (Self::ReplicaSet, &["replicaset", "replicasets", "rs", "replicaset.apps", "replicasets.apps"]),
+        (Self::StatefulSet, &["statefulset", "statefulsets", "sts", "statefulset.apps", "statefulsets.apps"]),
+        (Self::DaemonSet, &["daemonset", "daemonsets", "ds", "daemonset.apps", "daemonsets.apps"]),
+        (Self::Job, &["job", "jobs", "job.batch", "jobs.batch"]),
+        (Self::CronJob, &["cronjob", "cronjobs", "cj", "cronjob.batch", "cronjobs.batch"]),
+        (Self::ReplicationController, &["replicationcontroller", "replicationcontrollers", "rc"]),
+    ];
+
+    fn of(word: &str) -> Option<Self> {
+        let word = word.to_lowercase();
+        Self::WORDS.iter().find(|(_, words)| words.contains(&word.as_str())).map(|(kind, _)| *kind)
+    }
+
+    /// As the API has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Pod => "Pod",
+            Self::Deployment => "Deployment",
+            Self::ReplicaSet => "ReplicaSet",
+            Self::StatefulSet => "StatefulSet",
+            Self::DaemonSet => "DaemonSet",
+            Self::Job => "Job",
+            Self::CronJob => "CronJob",
+            Self::ReplicationController => "ReplicationController",
+        }
+    }
+
+    fn resource(self) -> ApiResource {
+        let group = match self {
+            Self::Pod | Self::ReplicationController => "",
+            Self::Job | Self::CronJob => "batch",
+            Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet => "apps",
+        };
+        ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", self.name()))
+    }
+}
+
+/// One thing that was named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) kind: Kind,
+    pub(crate) name: String,
+}
+
+impl Target {
+    /// `Deployment/orders`, as verdicts name owners.
+    pub(crate) fn owner(&self) -> String {
+        format!("{}/{}", self.kind.name(), self.name)
+    }
+}
+
+/// All that was named; empty: everything.
+pub(crate) fn parse(words: &[String]) -> Result<Vec<Target>, String> {
+    if let Some((first, names)) = words.split_first()
+        && let Some(kind) = Kind::of(first)
+    {
+        return match (kind, names) {
+            (Kind::Pod, []) => Ok(Vec::new()),
+            (_, []) => Err(format!("name one: {first}/NAME")),
+            _ => names.iter().map(|name| plain(kind, name)).collect(),
+        };
+    }
+    words.iter().map(|word| one(word)).collect()
+}
+
+fn one(word: &str) -> Result<Target, String> {
+    let Some((kind, name)) = word.split_once('/') else { return plain(Kind::Pod, word) };
+    let kinds = || Kind::WORDS.map(|(_, words)| words[0]).join(", ");
+    let kind = Kind::of(kind).ok_or_else(|| format!("{kind:?} is no kind that has pods; there are {}", kinds()))?;
+    plain(kind, name)
+}
+
+fn plain(kind: Kind, name: &str) -> Result<Target, String> {
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    if name.is_empty() || !name.chars().all(is_name) {
+        return Err(format!("{name:?} is no name: names have lower-case letters, digits, '-' and '.'"));
+    }
+    Ok(Target { kind, name: name.to_owned() })
+}
+
+/// One question for pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Query {
+    pub(crate) labels: Option<String>,
+    pub(crate) fields: Option<String>,
+}
+
+/// What to look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// The questions that together give the pods.
+    pub(crate) queries: Vec<Query>,
+    /// Owners that were named, as verdicts name them.
+    pub(crate) owners: Vec<String>,
+    /// Pods that were named.
+    pub(crate) names: Vec<String>,
+    /// Nothing was named, and no selector given.
+    pub(crate) everything: bool,
+}
+
+impl Selection {
+    /// Whether the verdict on an owner that has no pod is of concern.
+    pub(crate) fn includes_owner(&self, owner: &str) -> bool {
+        self.everything || self.owners.iter().any(|named| named == owner)
+    }
+}
+
+/// Finds out by which labels the owners' pods are known.
+pub(crate) async fn select(cluster: &Cluster, targets: &[Target], labels: Option<&str>) -> anyhow::Result<Selection> {
+    let labels = labels.map(str::to_owned);
+    let mut selection = Selection { queries: vec![], owners: vec![], names: vec![], everything: targets.is_empty() && labels.is_none() };
+    if targets.is_empty() {
+        selection.queries.push(Query { labels, fields: None });
+        return Ok(selection);
+    }
+    let Some(namespace) = &cluster.namespace else {
+        return Err(anyhow!("a resource cannot be retrieved by name across all namespaces"));
+    };
+    for target in targets {
+        if target.kind == Kind::Pod {
+            selection.names.push(target.name.clone());
+            selection.queries.push(Query { labels: None, fields: Some(format!("metadata.name={}", target.name)) });
+            continue;
+        }
+        let selectors = selectors(cluster, namespace, target).await.map_err(|trouble| trouble.to_error())?;
+        selection.owners.push(target.owner());
+        selection.queries.extend(selectors.into_iter().map(|labels| Query { labels: Some(labels), fields: None }));
+    }
+    Ok(selection)
+}
+
+async fn selectors(cluster: &Cluster, namespace: &str, target: &Target) -> Result<Vec<String>, Trouble> {
+    let owner = objects(cluster, namespace, target.kind);
+    let owner = cluster.ask(owner.get(&target.name)).await?;
+    if target.kind != Kind::CronJob {
+        return Ok(selector(&owner).into_iter().collect());
+    }
+    // A CronJob's pods are known through its Jobs.
+    let jobs = cluster.ask(objects(cluster, namespace, Kind::Job).list(&ListParams::default())).await?;
+    let is_ours = |job: &&DynamicObject| {
+        job.metadata.owner_references.iter().flatten().any(|reference| Some(&reference.uid) == owner.metadata.uid.as_ref())
+    };
+    Ok(jobs.items.iter().filter(is_ours).filter_map(selector).collect())
+}
+
+fn objects(cluster: &Cluster, namespace: &str, kind: Kind) -> Api<DynamicObject> {
+    Api::namespaced_with(cluster.client.clone(), namespace, &kind.resource())
+}
+
+/// `spec.selector` as a query has it; a `ReplicationController`'s is a plain map.
+fn selector(owner: &DynamicObject) -> Option<String> {
+    let selector = owner.data.get("spec")?.get("selector")?;
+    let structured = selector.get("matchLabels").is_some() || selector.get("matchExpressions").is_some();
+    let labels = if structured { selector.get("matchLabels") } else { Some(selector) };
+    let equal = labels.and_then(|labels| labels.as_object()).into_iter().flatten();
+    let equal = equal.filter_map(|(key, value)| Some(format!("{key}={}", value.as_str()?)));
+    let expressions = selector.get("matchExpressions").and_then(|all| all.as_array()).into_iter().flatten();
+    let all: Vec<String> = equal.chain(expressions.filter_map(expression)).collect();
+    (!all.is_empty()).then(|| all.join(","))
+}
+
+fn expression(expression: &serde_json::Value) -> Option<String> {
+    let key = expression.get("key")?.as_str()?;
+    let values = expression.get("values").and_then(|values| values.as_array()).into_iter().flatten();
+    let values = values.filter_map(|value| value.as_str()).collect::<Vec<_>>().join(",");
+    match expression.get("operator")?.as_str()? {
+        "In" => Some(format!("{key} in ({values})")),
+        "NotIn" => Some(format!("{key} notin ({values})")),
+        "Exists" => Some(key.to_owned()),
+        "DoesNotExist" => Some(format!("!{key}")),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use serde_json::json;
+
+    fn parsed(line: &str) -> Result<Vec<String>, String> {
+        let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        parse(&words).map(|all| all.iter().map(Target::owner).collect())
+    }
+
+    #[test]
+    fn as_kubectl_names_things() {
+        for (line, expected) in [
+            ("", &[][..]),
+            ("pods", &[]),
+            ("orders-7d9f billing", &["Pod/orders-7d9f", "Pod/billing"]),
+            ("pod/orders po/b", &["Pod/orders", "Pod/b"]),
+            ("deploy/orders", &["Deployment/orders"]),
+            ("deployments.apps/orders sts/db", &["Deployment/orders", "StatefulSet/db"]),
+            ("deployment orders billing", &["Deployment/orders", "Deployment/billing"]),
+            ("cj/nightly", &["CronJob/nightly"]),
+        ] {
+            assert_eq!(parsed(line).unwrap(), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_name_says_so() {
+        for (line, expected) in [
+            ("deployment", "name one: deployment/NAME"),
+            ("service/web", "\"service\" is no kind that has pods; there are pod, deployment,"),
+            ("pod/", "is no name"),
+            ("Orders", "is no name"),
+            ("../x", "is no kind"),
+        ] {
+            let error = parsed(line).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn selectors_become_queries() {
+        let of = |value| {
+            let mut object = DynamicObject::new("x", &Kind::Deployment.resource());
+            object.data = json!({ "spec": { "selector": value } });
+            selector(&object)
+        };
+        let both = json!({
+            "matchLabels": { "app": "orders", "tier": "web" },
+            "matchExpressions": [
+                { "key": "env", "operator": "In", "values": ["a", "b"] },
+                { "key": "old", "operator": "DoesNotExist" },
+                { "key": "new", "operator": "Exists" },
+                { "key": "x", "operator": "NotIn", "values": ["1"] },
+            ],
+        });
+        assert_eq!(of(both).unwrap(), "app=orders,tier=web,env in (a,b),!old,new,x notin (1)");
+        assert_eq!(of(json!({ "app": "orders" })).unwrap(), "app=orders", "a ReplicationController's");
+        assert_eq!(of(json!({})), None, "an owner without a selector has no pods");
+    }
+}

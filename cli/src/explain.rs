@@ -1,0 +1,119 @@
+//! `unready explain`: the catalogue of causes, from `docs/causes.md` as it was when this program was built.
+
+use crate::{
+    cluster::account::WAITING,
+    output,
+    render::{self, Style, markdown},
+};
+use clap::Args;
+use std::process::ExitCode;
+use unready_diagnosis::cause::Cause;
+
+const CATALOGUE: &str = include_str!("../../docs/causes.md");
+
+/// `unready explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// A cause, as the column CAUSE has it; without one all are listed
+    #[arg(value_name = "CAUSE", value_parser = cause_or_waiting)]
+    pub(crate) cause: Option<String>,
+}
+
+/// Prints one section, or a line for each.
+pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
+    let style = Style::stdout();
+    let text = match args.cause.as_deref() {
+        None => all(style),
+        Some(WAITING) => markdown::render(ON_WAITING, style),
+        Some(cause) => section(cause).map_or_else(String::new, |section| markdown::render(&section, style)),
+    };
+    output::stdout(text.as_bytes()).map(|()| ExitCode::SUCCESS)
+}
+
+const ON_WAITING: &str = "\
+## Waiting
+
+**No cause.** The pod is not ready, and nothing is known to be wrong with it so far: the sentence says what it waits for. If \
+something is wrong and Unready sees it, the cause takes this word's place.
+
+**Told apart.** Whether a pod that waits is watched closely depends on the agent of its node: `kubectl get pods -A -l \
+app.kubernetes.io/name=unready,app.kubernetes.io/component=agent -o wide` shows where one runs.
+";
+
+/// The section of a cause, its heading included.
+fn section(cause: &str) -> Option<String> {
+    let heading = format!("## {cause}");
+    let lines = CATALOGUE.lines().skip_while(|line| *line != heading);
+    let mut section: Vec<&str> = lines.clone().take(1).collect();
+    section.extend(lines.skip(1).take_while(|line| !line.starts_with("## ")));
+    (!section.is_empty()).then(|| section.join("\n").trim_end().to_owned() + "\n")
+}
+
+/// Each cause with its symptom.
+fn all(style: Style) -> String {
+    let longest = Cause::ALL.iter().map(|cause| cause.code().len()).max().unwrap_or_default();
+    let line = |cause: &Cause| {
+        let symptom = section(cause.code()).as_deref().and_then(symptom).unwrap_or_default();
+        let line = format!("{:longest$}  {symptom}", cause.code());
+        let line = style.width.map_or_else(|| line.clone(), |width| render::shorten(&line, width));
+        if style.color { line.replacen(cause.code(), &markdown::bold(cause.code()), 1) } else { line }
+    };
+    let lines: Vec<String> = Cause::ALL.iter().map(line).collect();
+    format!("{}\n\nunready explain CAUSE tells more of one.\n", lines.join("\n"))
+}
+
+/// The first sentence under "Symptom".
+fn symptom(section: &str) -> Option<String> {
+    let paragraph = section.split("\n\n").find_map(|paragraph| paragraph.strip_prefix("**Symptom.** "))?;
+    let text = markdown::plain(&paragraph.replace('\n', " "));
+    Some(text.split_once(". ").map_or(text.as_str(), |(first, _)| first).trim_end_matches('.').to_owned())
+}
+
+/// The cause that was meant, whatever its case; else a sentence with those that are much alike.
+pub(crate) fn cause_or_waiting(text: &str) -> Result<String, String> {
+    let codes = || Cause::ALL.iter().map(|cause| cause.code()).chain([WAITING]);
+    if let Some(code) = codes().find(|code| code.eq_ignore_ascii_case(text)) {
+        return Ok(code.to_owned());
+    }
+    let mut alike: Vec<(f64, &str)> =
+        codes().map(|code| (strsim::jaro_winkler(&code.to_lowercase(), &text.to_lowercase()), code)).collect();
+    alike.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let alike: Vec<&str> = alike.into_iter().take_while(|(score, _)| *score > 0.75).take(3).map(|(_, code)| code).collect();
+    if alike.is_empty() {
+        return Err("no such cause; `unready explain` lists them".to_owned());
+    }
+    Err(format!("no such cause; did you mean {}?", alike.join(" or ")))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    #[test]
+    fn every_cause_has_a_section_with_a_symptom() {
+        for cause in Cause::ALL {
+            let section = section(cause.code()).unwrap_or_else(|| panic!("docs/causes.md has no section on {cause}"));
+            assert!(section.starts_with(&format!("## {cause}\n")) && section.matches("\n## ").count() == 0);
+            assert!(symptom(&section).is_some_and(|symptom| !symptom.is_empty()), "{cause} has no symptom");
+        }
+    }
+
+    #[test]
+    fn all_causes_are_listed() {
+        let text = all(Style::PLAIN);
+        assert_eq!(text.lines().count(), Cause::ALL.len() + 2);
+        assert!(text.contains("\nAddressInUse "), "{text}");
+        let narrow = all(Style { width: Some(60), color: false });
+        assert!(narrow.lines().all(|line| textwrap::core::display_width(line) <= 60), "{narrow}");
+    }
+
+    #[test]
+    fn unknown_causes_get_suggestions() {
+        assert_eq!(cause_or_waiting("permissiondenied").unwrap(), "PermissionDenied");
+        assert_eq!(cause_or_waiting("waiting").unwrap(), WAITING);
+        assert!(cause_or_waiting("PermisionDenied").unwrap_err().contains("did you mean PermissionDenied"));
+        assert!(cause_or_waiting("FileMising").unwrap_err().contains("FileMissing"));
+        assert_eq!(cause_or_waiting("xyzzy").unwrap_err(), "no such cause; `unready explain` lists them");
+    }
+}

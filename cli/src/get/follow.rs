@@ -1,0 +1,219 @@
+//! A collector's changes, across its restarts, and what of them is news.
+//!
+//! ```text
+//!   connect ─► snapshot ─► change ─► change … ─► stream ends: said once on stderr
+//!      ▲                                              │
+//!      └───────── again, after a growing pause ◄──────┘
+//! ```
+//!
+//! The snapshot after an interruption holds what is known already; [`Fingerprints`] tells what is new, so that nothing is
+//! printed twice.
+
+use anyhow::anyhow;
+use backon::BackoffBuilder as _;
+use std::{collections::HashMap, future::Future, pin::Pin, time::Duration};
+use tonic::{Status, Streaming, transport::Channel};
+use unready_proto::v1::{Filter, Verdict, WatchRequest, WatchResponse, verdicts_client::VerdictsClient, watch_response::Message};
+
+/// A sentence that takes a look at the peer.
+pub(super) type Explained = Pin<Box<dyn Future<Output = String> + Send>>;
+
+/// What a feed brings.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Change {
+    /// All that there is.
+    Snapshot { verdicts: Vec<Verdict>, truncated: bool },
+    /// A verdict, new or changed.
+    Verdict(Box<Verdict>),
+}
+
+/// A watch that begins anew whenever it ends.
+pub(super) struct Feed {
+    client: VerdictsClient<Channel>,
+    filter: Filter,
+    limit: u32,
+    explain: Box<dyn Fn(Status) -> Explained + Send + Sync>,
+    stream: Option<Streaming<WatchResponse>>,
+    /// Gathered until the mark comes.
+    snapshot: Option<Vec<Verdict>>,
+    pauses: backon::ExponentialBackoff,
+    /// The interruption was told.
+    told: bool,
+}
+
+/// From a restart that nobody notices to an outage.
+fn pauses() -> backon::ExponentialBackoff {
+    backon::ExponentialBuilder::default()
+        .with_min_delay(Duration::from_millis(100))
+        .with_max_delay(Duration::from_secs(5))
+        .with_factor(1.7)
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+impl Feed {
+    /// Connects; an address where no collector is, is an error, other than an interruption later.
+    pub(super) async fn begin(
+        client: VerdictsClient<Channel>,
+        filter: Filter,
+        limit: u32,
+        explain: impl Fn(Status) -> Explained + Send + Sync + 'static,
+    ) -> anyhow::Result<Self> {
+        let mut feed =
+            Self { client, filter, limit, explain: Box::new(explain), stream: None, snapshot: None, pauses: pauses(), told: false };
+        match feed.connect().await {
+            Ok(()) => Ok(feed),
+            Err(status) => Err(anyhow!((feed.explain)(status).await)),
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), Status> {
+        let request = WatchRequest { filter: Some(self.filter.clone()), limit: self.limit };
+        self.stream = Some(self.client.watch(request).await?.into_inner());
+        self.snapshot = Some(Vec::new());
+        Ok(())
+    }
+
+    /// The next change. It may be dropped while it waits: nothing is lost.
+    pub(super) async fn next(&mut self) -> Option<Change> {
+        loop {
+            let Some(stream) = &mut self.stream else {
+                self.reconnect().await;
+                continue;
+            };
+            match stream.message().await {
+                Ok(Some(message)) => {
+                    if let Some(change) = self.take(message) {
+                        return Some(change);
+                    }
+                }
+                Ok(None) => self.interrupted(None).await,
+                Err(status) => self.interrupted(Some(status)).await,
+            }
+        }
+    }
+
+    fn take(&mut self, response: WatchResponse) -> Option<Change> {
+        match (response.message, &mut self.snapshot) {
+            (Some(Message::Verdict(verdict)), Some(before)) => {
+                before.push(verdict);
+                None
+            }
+            (Some(Message::Verdict(verdict)), None) => Some(Change::Verdict(Box::new(verdict))),
+            (Some(Message::SnapshotComplete(mark)), before) => {
+                note_stall(&mark.stalled);
+                if std::mem::take(&mut self.told) {
+                    eprintln!("unready: the collector is back");
+                }
+                self.pauses = pauses();
+                // What was resolved during an interruption must be heard of after it.
+                self.filter.include_resolved = true;
+                Some(Change::Snapshot { verdicts: before.take().unwrap_or_default(), truncated: mark.truncated })
+            }
+            // What a newer collector adds may be ignored.
+            (None, _) => None,
+        }
+    }
+
+    async fn interrupted(&mut self, status: Option<Status>) {
+        self.stream = None;
+        if std::mem::replace(&mut self.told, true) {
+            return;
+        }
+        let reason = match status {
+            Some(status) => (self.explain)(status).await,
+            None => "it ended the stream".to_owned(),
+        };
+        eprintln!("unready: the collector is away, trying again: {reason}");
+    }
+
+    async fn reconnect(&mut self) {
+        tokio::time::sleep(self.pauses.next().unwrap_or(Duration::from_secs(5))).await;
+        if let Err(status) = self.connect().await {
+            self.interrupted(Some(status)).await;
+        }
+    }
+}
+
+/// A collector that cannot write shows what it knew before.
+pub(super) fn note_stall(reason: &str) {
+    if !reason.is_empty() {
+        eprintln!("unready: the collector takes nothing new at the moment, what follows may be old: {reason}");
+    }
+}
+
+/// What was said of each verdict last.
+#[derive(Debug, Default)]
+pub(super) struct Fingerprints(HashMap<String, u64>);
+
+impl Fingerprints {
+    /// Whether a verdict says something that was not said; then it counts as said. That it was seen once more is no news. What
+    /// is resolved is news for those who knew of it, or asked for all.
+    pub(super) fn is_news(&mut self, verdict: &Verdict, all: bool) -> bool {
+        let print = fingerprint(verdict);
+        let known = self.0.get(&verdict.id);
+        if known == Some(&print) || (known.is_none() && verdict.resolved_at.is_some() && !all) {
+            return false;
+        }
+        self.0.insert(verdict.id.clone(), print);
+        true
+    }
+
+    /// Forgets a verdict.
+    pub(super) fn forget(&mut self, id: &str) {
+        self.0.remove(id);
+    }
+}
+
+/// Of what makes a difference to the reader: not how often and when.
+fn fingerprint(verdict: &Verdict) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    let Verdict { cause, layer, severity, confidence, subject, explanation, remedy, .. } = verdict;
+    (cause, layer, severity, confidence, subject, explanation, verdict.resolved_at.is_some()).hash(&mut hasher);
+    remedy.as_ref().map(|remedy| (&remedy.text, &remedy.also, remedy.patch.as_ref().map(|patch| &patch.body))).hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unready_proto::time::timestamp;
+
+    fn verdict() -> Verdict {
+        Verdict { id: "a".into(), cause: "FileMissing".into(), count: 1, ..Verdict::default() }
+    }
+
+    #[test]
+    fn nothing_is_said_twice() {
+        let mut known = Fingerprints::default();
+        assert!(known.is_news(&verdict(), false));
+        assert!(!known.is_news(&verdict(), false));
+        let again = Verdict { count: 2, last_seen: Some(timestamp(9)), summary: "2 times".into(), ..verdict() };
+        assert!(!known.is_news(&again, false), "once more is no news");
+        let more = Verdict { explanation: vec!["because".into()], ..verdict() };
+        assert!(known.is_news(&more, false));
+        assert!(!known.is_news(&more, false));
+        known.forget("a");
+        assert!(known.is_news(&more, false));
+    }
+
+    #[test]
+    fn the_end_is_news_for_those_who_knew_the_beginning() {
+        let resolved = || Verdict { resolved_at: Some(timestamp(9)), ..verdict() };
+        let mut known = Fingerprints::default();
+        assert!(!known.is_news(&resolved(), false));
+        assert!(known.is_news(&verdict(), false));
+        assert!(known.is_news(&resolved(), false));
+        assert!(!known.is_news(&resolved(), false));
+        assert!(Fingerprints::default().is_news(&resolved(), true));
+    }
+
+    #[test]
+    fn pauses_grow_to_some_seconds() {
+        let all: Vec<Duration> = pauses().take(40).collect();
+        assert!(all[0] < Duration::from_millis(300), "{:?}", all[0]);
+        assert!(all[20..].iter().all(|pause| *pause >= Duration::from_secs(4) && *pause <= Duration::from_secs(11)), "{all:?}");
+    }
+}

@@ -1,0 +1,264 @@
+//! Verdicts to pods: which pod each is about, which still matter, in which order they are told. Pure.
+
+use crate::cluster::account;
+use std::collections::HashMap;
+use unready_diagnosis::pod::Pod;
+use unready_proto::{time::nanos, v1::Verdict};
+
+/// A pod and what is said of it.
+#[derive(Clone, Debug)]
+pub(crate) struct PodAnswer {
+    pub(crate) pod: Pod,
+    pub(crate) verdicts: Vec<Verdict>,
+}
+
+/// What is of interest.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Which {
+    /// Also what was resolved, and pods that are well again.
+    pub(crate) all: bool,
+    /// The pods were named: they are answered for even when they are well.
+    pub(crate) named: bool,
+}
+
+/// The pods that need an answer, each with what is known of it.
+pub(crate) fn join(pods: Vec<Pod>, verdicts: &[Verdict], which: Which) -> Vec<PodAnswer> {
+    let index = Index::of(verdicts);
+    let answers = pods.into_iter().map(|pod| PodAnswer { verdicts: current(index.about(&pod), which.all), pod });
+    answers.filter(|answer| which.named || !answer.pod.is_well() || (which.all && !answer.verdicts.is_empty())).collect()
+}
+
+/// Verdicts by the pod that they are about.
+struct Index<'a> {
+    by_uid: HashMap<&'a str, Vec<&'a Verdict>>,
+    by_name: HashMap<(&'a str, &'a str), Vec<&'a Verdict>>,
+}
+
+impl<'a> Index<'a> {
+    fn of(verdicts: &'a [Verdict]) -> Self {
+        let mut index = Self { by_uid: HashMap::new(), by_name: HashMap::new() };
+        for verdict in verdicts {
+            let Some(workload) = &verdict.workload else { continue };
+            if !workload.pod_uid.is_empty() {
+                index.by_uid.entry(&workload.pod_uid).or_default().push(verdict);
+            } else if !workload.pod.is_empty() {
+                index.by_name.entry((&workload.namespace, &workload.pod)).or_default().push(verdict);
+            }
+        }
+        index
+    }
+
+    fn about(&self, pod: &Pod) -> Vec<&'a Verdict> {
+        let uids = [pod.uid.as_str(), pod.api_uid.as_str()];
+        let uids = if uids[0] == uids[1] { &uids[..1] } else { &uids[..] };
+        let by_uid = uids.iter().filter_map(|uid| self.by_uid.get(uid)).flatten();
+        let by_name = self.by_name.get(&(pod.namespace.as_str(), pod.name.as_str())).into_iter().flatten();
+        by_uid.chain(by_name).copied().collect()
+    }
+}
+
+/// Whether a verdict is about this pod.
+pub(crate) fn is_about(verdict: &Verdict, pod: &Pod) -> bool {
+    let Some(workload) = &verdict.workload else { return false };
+    if !workload.pod_uid.is_empty() {
+        return workload.pod_uid == pod.uid || workload.pod_uid == pod.api_uid;
+    }
+    !workload.pod.is_empty() && (&workload.namespace, &workload.pod) == (&pod.namespace, &pod.name)
+}
+
+/// One verdict a finding, the heaviest first: of a crash loop that was told once a start only the last word counts.
+pub(crate) fn current(mut verdicts: Vec<&Verdict>, all: bool) -> Vec<Verdict> {
+    verdicts.retain(|verdict| all || verdict.resolved_at.is_none());
+    verdicts.sort_by_key(|verdict| std::cmp::Reverse(verdict.last_seen.as_ref().map(nanos)));
+    let mut kept: Vec<&Verdict> = Vec::new();
+    for verdict in verdicts {
+        if !kept.iter().any(|known| is_same(known, verdict)) {
+            kept.push(verdict);
+        }
+    }
+    kept.sort_by_key(|verdict| order(verdict));
+    kept.into_iter().cloned().collect()
+}
+
+/// Whether a finding is among these already.
+pub(crate) fn is_known(verdicts: &[Verdict], new: &Verdict) -> bool {
+    let owner = |verdict: &Verdict| verdict.workload.as_ref().map(|workload| (workload.namespace.clone(), workload.owner.clone()));
+    verdicts.iter().any(|known| known.cause == new.cause && owner(known) == owner(new))
+}
+
+/// The same finding, whatever the start.
+fn is_same(one: &Verdict, other: &Verdict) -> bool {
+    let container = |verdict: &Verdict| verdict.workload.as_ref().map(|workload| workload.container.clone());
+    (&one.cause, &one.subject, container(one)) == (&other.cause, &other.subject, container(other))
+}
+
+/// What blocks first, then what is surer, then what came earlier.
+fn order(verdict: &Verdict) -> (bool, u8, u8, u64) {
+    let severity = match verdict.severity.as_str() {
+        "Blocking" => 0,
+        "Slowing" => 1,
+        _ => 2,
+    };
+    let confidence = match verdict.confidence.as_str() {
+        "Certain" => 0,
+        "Likely" => 1,
+        _ => 2,
+    };
+    (verdict.resolved_at.is_some(), severity, confidence, verdict.first_seen.as_ref().map_or(0, nanos))
+}
+
+/// A verdict that says that something cannot become ready.
+pub(crate) fn blocks(verdict: &Verdict) -> bool {
+    verdict.severity == "Blocking" && verdict.resolved_at.is_none()
+}
+
+/// A verdict about an owner that has fewer pods than it wants; `None`: it is about a pod.
+pub(crate) fn owner(verdict: &Verdict) -> Option<&str> {
+    let workload = verdict.workload.as_ref()?;
+    (workload.pod.is_empty() && workload.pod_uid.is_empty() && !workload.owner.is_empty()).then_some(workload.owner.as_str())
+}
+
+/// The pod as a whole in a line: `pod shop/orders-7d9f of Deployment/orders on node-1 is not ready for 45s: …`.
+pub(crate) fn facts(pod: &Pod, now: u64) -> String {
+    let owner = pod.owner.as_ref().map(|owner| format!(" of {owner}")).unwrap_or_default();
+    let node = if pod.node.is_empty() { ", on no node,".to_owned() } else { format!(" on {}", pod.node) };
+    let state = if pod.is_ready() {
+        "is ready".to_owned()
+    } else if pod.has_succeeded() {
+        "has ended well".to_owned()
+    } else {
+        format!("is not ready for {}", crate::render::age(now.saturating_sub(account::not_ready_since(pod))))
+    };
+    format!("pod {}/{}{owner}{node} {state} ({})", pod.namespace, pod.name, counts(pod))
+}
+
+fn counts(pod: &Pod) -> String {
+    let expected = pod.containers.iter().filter(|container| {
+        use unready_diagnosis::pod::ContainerKind as Kind;
+        matches!(container.kind, Kind::App | Kind::Sidecar)
+    });
+    let (mut all, mut ready) = (0, 0);
+    for container in expected {
+        all += 1;
+        ready += u32::from(pod.status_of(&container.name).is_some_and(|status| status.is_ready));
+    }
+    let restarts: u32 = pod.status.containers.iter().map(|status| status.restarts).sum();
+    let mut words = vec![pod.status.phase.clone(), format!("{ready} of {all} container{} ready", if all == 1 { "" } else { "s" })];
+    if restarts > 0 {
+        words.push(format!("{restarts} restart{}", if restarts == 1 { "" } else { "s" }));
+    }
+    words.retain(|word| !word.is_empty());
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use unready_diagnosis::pod::{Condition, Container, ContainerStatus, Owner, PodStatus};
+    use unready_proto::{time::timestamp, v1::Workload};
+
+    fn pod(uid: &str, ready: &str) -> Pod {
+        let condition = Condition { kind: "Ready".into(), status: ready.into(), since: 10_000_000_000, ..Condition::default() };
+        Pod {
+            uid: uid.into(),
+            api_uid: uid.into(),
+            namespace: "shop".into(),
+            name: format!("pod-{uid}"),
+            status: PodStatus { phase: "Running".into(), conditions: vec![condition], ..PodStatus::default() },
+            ..Pod::default()
+        }
+    }
+
+    fn verdict(uid: &str, cause: &str, last: u64) -> Verdict {
+        Verdict {
+            id: format!("{uid}{cause}{last}"),
+            cause: cause.into(),
+            severity: "Blocking".into(),
+            confidence: "Certain".into(),
+            subject: "/x".into(),
+            workload: Some(Workload { namespace: "shop".into(), pod_uid: uid.into(), container: "app".into(), ..Workload::default() }),
+            last_seen: Some(timestamp(last)),
+            ..Verdict::default()
+        }
+    }
+
+    fn said(answers: &[PodAnswer]) -> Vec<(&str, Vec<&str>)> {
+        let causes = |answer: &PodAnswer| answer.verdicts.iter().map(|verdict| verdict.cause.clone()).collect::<Vec<_>>();
+        answers
+            .iter()
+            .map(|answer| (answer.pod.uid.as_str(), causes(answer)))
+            .map(|(uid, causes)| (uid, causes.into_iter().map(|cause| &*cause.leak()).collect()))
+            .collect()
+    }
+
+    #[test]
+    fn pods_that_are_well_need_no_answer() {
+        let succeeded = Pod { status: PodStatus { phase: "Succeeded".into(), ..PodStatus::default() }, ..pod("d", "False") };
+        let pods = vec![pod("a", "False"), pod("b", "True"), pod("c", "False"), succeeded];
+        let verdicts = [verdict("a", "FileMissing", 1), verdict("b", "Slow", 1), verdict("z", "Gone", 1)];
+        assert_eq!(said(&join(pods.clone(), &verdicts, Which::default())), [("a", vec!["FileMissing"]), ("c", vec![])]);
+        let all = join(pods.clone(), &verdicts, Which { all: true, named: false });
+        assert_eq!(all.iter().map(|answer| answer.pod.uid.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
+        assert_eq!(join(pods, &verdicts, Which { all: false, named: true }).len(), 4);
+    }
+
+    #[test]
+    fn a_crash_loop_is_one_line() {
+        let verdicts: Vec<Verdict> = (1..=5).map(|start| verdict("a", "Crashed", start)).collect();
+        let answers = join(vec![pod("a", "False")], &verdicts, Which::default());
+        assert_eq!(answers[0].verdicts.iter().map(|v| v.id.as_str()).collect::<Vec<_>>(), ["aCrashed5"]);
+    }
+
+    #[test]
+    fn what_is_resolved_is_told_on_demand() {
+        let resolved = Verdict { resolved_at: Some(timestamp(2)), ..verdict("a", "FileMissing", 9) };
+        let now = verdict("a", "Crashed", 5);
+        let pods = || vec![pod("a", "False")];
+        assert_eq!(said(&join(pods(), &[resolved.clone(), now.clone()], Which::default())), [("a", vec!["Crashed"])]);
+        assert_eq!(said(&join(pods(), &[resolved, now], Which { all: true, named: false })), [("a", vec!["Crashed", "FileMissing"])]);
+    }
+
+    #[test]
+    fn the_heaviest_comes_first() {
+        let slowing = Verdict { severity: "Slowing".into(), ..verdict("a", "Slow", 9) };
+        let likely = Verdict { confidence: "Likely".into(), ..verdict("a", "Maybe", 9) };
+        let answers = join(vec![pod("a", "False")], &[slowing, likely, verdict("a", "Sure", 1)], Which::default());
+        assert_eq!(said(&answers), [("a", vec!["Sure", "Maybe", "Slow"])]);
+    }
+
+    #[test]
+    fn static_pods_and_verdicts_without_uid_find_their_pod() {
+        let mirror = Pod { uid: "hash".into(), api_uid: "api".into(), ..pod("x", "False") };
+        assert!(is_about(&verdict("hash", "A", 1), &mirror));
+        assert!(is_about(&verdict("api", "A", 1), &mirror));
+        assert!(!is_about(&verdict("other", "A", 1), &mirror));
+        let mut named = verdict("", "A", 1);
+        named.workload.as_mut().unwrap().pod = "pod-x".into();
+        assert!(is_about(&named, &mirror));
+    }
+
+    #[test]
+    fn an_owner_is_no_pod() {
+        let of = |workload| owner(&Verdict { workload: Some(workload), ..Verdict::default() }).map(str::to_owned);
+        assert_eq!(of(Workload { owner: "ReplicaSet/x".into(), ..Workload::default() }), Some("ReplicaSet/x".into()));
+        assert_eq!(of(Workload { owner: "ReplicaSet/x".into(), pod: "x-1".into(), ..Workload::default() }), None);
+    }
+
+    #[test]
+    fn the_facts_of_a_pod() {
+        let container = |name: &str| Container { name: name.into(), ..Container::default() };
+        let status =
+            |name: &str, is_ready, restarts| ContainerStatus { name: name.into(), is_ready, restarts, ..ContainerStatus::default() };
+        let mut it = pod("a", "False");
+        it.node = "node-1".into();
+        it.owner = Some(Owner { kind: "Deployment".into(), name: "orders".into(), ..Owner::default() });
+        it.containers = vec![container("app"), container("log")];
+        it.status.containers = vec![status("app", false, 3), status("log", true, 0)];
+        assert_eq!(
+            facts(&it, 55_000_000_000),
+            "pod shop/pod-a of Deployment/orders on node-1 is not ready for 45s (Running, 1 of 2 containers ready, 3 restarts)"
+        );
+        assert!(facts(&pod("b", "True"), 0).starts_with("pod shop/pod-b, on no node, is ready"));
+    }
+}

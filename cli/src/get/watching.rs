@@ -1,0 +1,193 @@
+//! `--watch` in a cluster: what there is, then every change, across restarts of collector and API server.
+//!
+//! Three sources run as tasks and send into one channel: the pods' watch, the verdicts (the collector's stream; without a
+//! collector the agents' Events), and the API server's accounts of pods that nobody has said anything about. [`Board`] keeps
+//! what is known and says what is news; it is pure.
+
+use super::{
+    GetArgs,
+    follow::{Change, Feed},
+    show::Show,
+};
+use crate::{
+    cluster::{
+        Cluster, account, collector, pods,
+        target::{self, Query, Selection, Target},
+        told,
+    },
+    output,
+};
+use board::Board;
+use futures_util::{StreamExt as _, stream::select_all};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use unready_diagnosis::pod::Pod;
+use unready_kubernetes::{
+    k8s_openapi::api::{core::v1 as api, events::v1::Event as ApiEvent},
+    kube::runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event, watcher},
+    },
+    owner::Owners,
+    trouble,
+};
+use unready_proto::v1::{Filter, Verdict};
+
+mod board;
+
+/// Looks for what is due.
+const TICK: Duration = Duration::from_millis(500);
+/// After this time the first table is printed even if a source has not answered.
+const FIRST: Duration = Duration::from_secs(3);
+/// News that wait for the printer.
+const QUEUE: usize = 1024;
+
+/// What the sources bring.
+#[derive(Debug)]
+pub(super) enum News {
+    /// A pod, new or changed.
+    Pod(Box<Pod>),
+    /// A pod that is gone.
+    Gone(Box<Pod>),
+    /// One of the pods' watches has sent all that there is.
+    PodsListed,
+    /// A verdict, new or changed.
+    Verdict(Box<Verdict>),
+    /// All verdicts that there are.
+    Verdicts(Vec<Verdict>),
+    /// What the API server tells of a pod.
+    Account { uid: String, verdicts: Vec<Verdict> },
+}
+
+/// Watches until it is interrupted; returns with an error only.
+pub(super) async fn watch(args: &GetArgs, cluster: &Cluster, targets: &[Target]) -> anyhow::Result<bool> {
+    let selection = target::select(cluster, targets, args.selector.as_deref()).await?;
+    let (sender, mut news) = mpsc::channel(QUEUE);
+    tokio::spawn(watch_pods(cluster.clone(), selection.queries.clone(), sender.clone()));
+    tokio::spawn(watch_verdicts(cluster.clone(), args.all, sender.clone()));
+    let mut show = Show::new(args.format(false), args.evidence, cluster.namespace.is_none());
+    let mut board = Board::new(selection.queries.len(), args.all);
+    let begun = tokio::time::Instant::now();
+    let mut tick = tokio::time::interval(TICK);
+    let mut first = true;
+    loop {
+        tokio::select! {
+            Some(one) = news.recv() => board.take(one),
+            _ = tick.tick() => {
+                let due = board.due(account::now());
+                for pod in due {
+                    tokio::spawn(look(cluster.clone(), pod, sender.clone()));
+                }
+            }
+        }
+        // What arrived together is printed together.
+        while let Ok(one) = news.try_recv() {
+            board.take(one);
+        }
+        if first && !board.is_complete() && begun.elapsed() < FIRST {
+            continue;
+        }
+        let rows = board.news(account::now());
+        print(args, &selection, cluster, &mut show, rows, std::mem::take(&mut first))?;
+    }
+}
+
+fn print(args: &GetArgs, selection: &Selection, cluster: &Cluster, show: &mut Show, rows: Vec<Verdict>, first: bool) -> anyhow::Result<()> {
+    let of_owner = |verdict: &Verdict| super::join::owner(verdict).is_none_or(|owner| selection.includes_owner(owner));
+    let here = |verdict: &Verdict| {
+        let namespace = verdict.workload.as_ref().map(|workload| workload.namespace.as_str());
+        cluster.namespace.as_deref().is_none_or(|wanted| namespace == Some(wanted))
+    };
+    let rows: Vec<Verdict> = rows.into_iter().filter(|verdict| args.wants(verdict) && of_owner(verdict) && here(verdict)).collect();
+    if first { show.all(&rows) } else { rows.iter().try_for_each(|row| show.one(row)) }
+}
+
+async fn look(cluster: Cluster, pod: Pod, sender: mpsc::Sender<News>) {
+    let verdicts = account::account(&cluster, &pod).await;
+    // The receiver goes away when the program ends.
+    let _ = sender.send(News::Account { uid: pod.api_uid, verdicts }).await;
+}
+
+async fn watch_pods(cluster: Cluster, queries: Vec<Query>, sender: mpsc::Sender<News>) {
+    let owners = Owners::new(cluster.client.clone());
+    let streams = queries.into_iter().map(|query| {
+        let config = watcher::Config { label_selector: query.labels, field_selector: query.fields, ..watcher::Config::default() };
+        watcher(cluster.scoped::<api::Pod>(), config).default_backoff().boxed()
+    });
+    let mut all = select_all(streams);
+    let mut away = false;
+    while let Some(event) = all.next().await {
+        let news = match event {
+            Ok(Event::Apply(pod) | Event::InitApply(pod)) => News::Pod(Box::new(pods::one(&owners, &pod).await)),
+            Ok(Event::Delete(pod)) => News::Gone(Box::new(pods::one(&owners, &pod).await)),
+            Ok(Event::InitDone) => News::PodsListed,
+            Ok(Event::Init) => continue,
+            Err(error) => {
+                if !std::mem::replace(&mut away, true) {
+                    output::note(&format!("the pods cannot be watched at the moment, trying again: {}", explain(&error)));
+                }
+                continue;
+            }
+        };
+        away = false;
+        if sender.send(news).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn explain(error: &watcher::Error) -> String {
+    use watcher::Error as E;
+    match error {
+        E::InitialListFailed(error) | E::WatchStartFailed(error) | E::WatchFailed(error) => trouble::clause(error),
+        E::WatchError(status) => status.message.clone(),
+        E::NoResourceVersion => error.to_string(),
+    }
+}
+
+/// The collector's verdicts, for as long as there is one; a cluster without is followed by its Events.
+async fn watch_verdicts(cluster: Cluster, all: bool, sender: mpsc::Sender<News>) {
+    match follow(&cluster, all).await {
+        Ok(mut feed) => {
+            while let Some(change) = feed.next().await {
+                let news = match change {
+                    Change::Snapshot { verdicts, .. } => News::Verdicts(verdicts),
+                    Change::Verdict(verdict) => News::Verdict(verdict),
+                };
+                if sender.send(news).await.is_err() {
+                    return;
+                }
+            }
+        }
+        Err(reason) => {
+            let verdicts = super::listing::from_events(&cluster, &reason).await;
+            if sender.send(News::Verdicts(verdicts)).await.is_ok() {
+                watch_events(&cluster, &sender).await;
+            }
+        }
+    }
+}
+
+async fn follow(cluster: &Cluster, all: bool) -> Result<Feed, String> {
+    let channel = collector::connect(cluster).await.map_err(|error| error.to_string())?;
+    let filter = Filter { namespace: cluster.namespace.clone().unwrap_or_default(), include_resolved: all, ..Filter::default() };
+    let explain = |status: tonic::Status| Box::pin(async move { said(&status) }) as super::follow::Explained;
+    Feed::begin(super::listing::client(channel), filter, super::listing::MOST, explain).await.map_err(|error| error.to_string())
+}
+
+/// A status that the collector gave, or what broke the connection.
+fn said(status: &tonic::Status) -> String {
+    if std::error::Error::source(status).is_some() { super::innermost(status) } else { status.message().to_owned() }
+}
+
+async fn watch_events(cluster: &Cluster, sender: &mpsc::Sender<News>) {
+    let config = watcher::Config::default().fields(&told::selector());
+    let mut events = watcher(cluster.scoped::<ApiEvent>(), config).default_backoff().boxed();
+    while let Some(event) = events.next().await {
+        let Ok(Event::Apply(event) | Event::InitApply(event)) = event else { continue };
+        let Some(verdict) = told::verdict(&event) else { continue };
+        if sender.send(News::Verdict(Box::new(verdict))).await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What is known of pods and verdicts while we watch, and what of it is news. Pure: time is an argument.
+//!
+//! A pod that starts is not ready for a while, and nothing is wrong with that: what it waits for is told after [`PATIENCE`],
+//! and the API server's account is asked for after [`GRACE`], so that the agent, who sees more, speaks first.
+
+use super::News;
+use crate::{
+    cluster::account::{WAITING, not_ready_since},
+    get::{
+        follow::Fingerprints,
+        join::{current, is_about, owner},
+    },
+};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
+use unready_diagnosis::pod::Pod;
+use unready_proto::{time::timestamp, v1::Verdict};
+
+/// How long an agent has to speak before the API server is asked.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long a pod may wait before it is worth a line.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// A pod of which nothing is known is asked about again after this time.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Verdicts that are kept for pods that are not known yet.
+const STRAYS: usize = 10_000;
+
+/// The state.
+pub(super) struct Board {
+    pods: BTreeMap<String, Known>,
+    /// By id: about pods that are known or may come, and about owners.
+    verdicts: HashMap<String, Verdict>,
+    printed: Fingerprints,
+    /// What was printed of each pod, and not yet taken back.
+    shown: HashMap<String, Vec<Verdict>>,
+    /// The first look: also what has begun just now is told.
+    first: bool,
+    all: bool,
+    lists_missing: usize,
+    verdicts_missing: bool,
+}
+
+struct Known {
+    pod: Pod,
+    /// The API server's account, and when it was asked for.
+    account: Vec<Verdict>,
+    asked: u64,
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Board {
+    pub(super) fn new(lists: usize, all: bool) -> Self {
+        Self {
+            pods: BTreeMap::new(),
+            verdicts: HashMap::new(),
+            printed: Fingerprints::default(),
+            shown: HashMap::new(),
+            first: true,
+            all,
+            lists_missing: lists,
+            verdicts_missing: true,
+        }
+    }
+
+    /// Every source has told what there was.
+    pub(super) fn is_complete(&self) -> bool {
+        let is_open = |known: &Known| !known.pod.is_well() && known.account.is_empty() && !self.has_verdict(&known.pod);
+        self.lists_missing == 0 && !self.verdicts_missing && !self.pods.values().any(is_open)
+    }
+
+    pub(super) fn take(&mut self, news: News) {
+        match news {
+            News::Pod(pod) => self.pod(*pod),
+            News::Gone(pod) => {
+                self.pods.remove(&pod.api_uid);
+            }
+            News::PodsListed => self.lists_missing = self.lists_missing.saturating_sub(1),
+            News::Verdict(verdict) => self.verdict(*verdict),
+            News::Verdicts(all) => {
+                self.verdicts_missing = false;
+                for verdict in all {
+                    self.verdict(verdict);
+                }
+            }
+            News::Account { uid, verdicts } => {
+                if let Some(known) = self.pods.get_mut(&uid) {
+                    known.account = verdicts;
+                }
+            }
+        }
+    }
+
+    fn pod(&mut self, pod: Pod) {
+        match self.pods.get_mut(&pod.api_uid) {
+            Some(known) => {
+                // Another state deserves another look, after its time.
+                if known.pod.status.containers != pod.status.containers {
+                    known.asked = known.asked.min(not_ready_since(&pod));
+                }
+                known.pod = pod;
+            }
+            None => {
+                self.pods.insert(pod.api_uid.clone(), Known { pod, account: Vec::new(), asked: 0 });
+            }
+        }
+    }
+
+    fn verdict(&mut self, verdict: Verdict) {
+        if self.verdicts.len() < STRAYS || self.verdicts.contains_key(&verdict.id) {
+            self.verdicts.insert(verdict.id.clone(), verdict);
+        }
+    }
+
+    fn has_verdict(&self, pod: &Pod) -> bool {
+        self.verdicts.values().any(|verdict| verdict.resolved_at.is_none() && is_about(verdict, pod))
+    }
+
+    /// Pods whose account has to be asked for now.
+    pub(super) fn due(&mut self, now: u64) -> Vec<Pod> {
+        let told: HashSet<String> =
+            self.pods.values().filter(|known| self.has_verdict(&known.pod)).map(|known| known.pod.api_uid.clone()).collect();
+        let first = self.first && self.lists_missing == 0 && !self.verdicts_missing;
+        let mut due = Vec::new();
+        for known in self.pods.values_mut().filter(|known| !known.pod.is_well() && !told.contains(&known.pod.api_uid)) {
+            let waited = now.saturating_sub(not_ready_since(&known.pod));
+            if (first || waited >= nanos(GRACE)) && now.saturating_sub(known.asked) >= nanos(AGAIN) {
+                known.asked = now;
+                due.push(known.pod.clone());
+            }
+        }
+        due
+    }
+
+    /// The rows to print.
+    pub(super) fn news(&mut self, now: u64) -> Vec<Verdict> {
+        let mut rows = Vec::new();
+        let uids: Vec<String> = self.pods.keys().cloned().collect();
+        for uid in uids {
+            let said = self.said(&uid, now);
+            self.print(&uid, said, now, &mut rows);
+        }
+        let gone: Vec<String> = self.shown.keys().filter(|uid| !uid.is_empty() && !self.pods.contains_key(*uid)).cloned().collect();
+        for uid in gone {
+            self.print(&uid, Vec::new(), now, &mut rows);
+        }
+        let owners = self.verdicts.values().filter(|verdict| owner(verdict).is_some()).collect();
+        let owners = current(owners, true);
+        rows.extend(owners.into_iter().filter(|verdict| self.printed.is_news(verdict, self.all)).collect::<Vec<_>>());
+        self.first = false;
+        rows
+    }
+
+    /// What is to be said of a pod now.
+    fn said(&self, uid: &str, now: u64) -> Vec<Verdict> {
+        let Some(known) = self.pods.get(uid).filter(|known| !known.pod.is_well()) else { return Vec::new() };
+        let about = self.verdicts.values().filter(|verdict| is_about(verdict, &known.pod)).collect();
+        let told = current(about, false);
+        if !told.is_empty() {
+            return told;
+        }
+        let waited = now.saturating_sub(not_ready_since(&known.pod));
+        let is_worth_it = |verdict: &&Verdict| verdict.cause != WAITING || self.first || waited >= nanos(PATIENCE);
+        known.account.iter().filter(is_worth_it).cloned().collect()
+    }
+
+    /// What is new is printed; what was printed and is no longer said is printed as resolved.
+    fn print(&mut self, uid: &str, said: Vec<Verdict>, now: u64, rows: &mut Vec<Verdict>) {
+        let before = self.shown.remove(uid).unwrap_or_default();
+        for mut gone in before.into_iter().filter(|gone| !said.iter().any(|verdict| verdict.id == gone.id)) {
+            // Another word for the same state takes its place without a line that takes it back.
+            if gone.cause != WAITING || said.is_empty() {
+                gone.resolved_at = self.verdicts.get(&gone.id).and_then(|verdict| verdict.resolved_at).or(Some(timestamp(now)));
+                if self.printed.is_news(&gone, true) {
+                    rows.push(gone.clone());
+                }
+            }
+            self.printed.forget(&gone.id);
+        }
+        rows.extend(said.iter().filter(|verdict| self.printed.is_news(verdict, self.all)).cloned());
+        if !said.is_empty() {
+            self.shown.insert(uid.to_owned(), said);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::account::waiting;
+    use unready_diagnosis::pod::{Condition, PodStatus};
+    use unready_proto::v1::Workload;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn pod(ready: &str) -> News {
+        News::Pod(Box::new(the_pod(ready)))
+    }
+
+    fn the_pod(ready: &str) -> Pod {
+        let condition = Condition { kind: "Ready".into(), status: ready.into(), since: 100 * SECOND, ..Condition::default() };
+        Pod {
+            uid: "u".into(),
+            api_uid: "u".into(),
+            created: 100 * SECOND,
+            status: PodStatus { conditions: vec![condition], ..PodStatus::default() },
+            ..Pod::default()
+        }
+    }
+
+    fn verdict(cause: &str) -> Verdict {
+        Verdict {
+            id: cause.into(),
+            cause: cause.into(),
+            workload: Some(Workload { pod_uid: "u".into(), ..Workload::default() }),
+            ..Verdict::default()
+        }
+    }
+
+    fn told(board: &mut Board, at: u64) -> Vec<String> {
+        let word = |row: Verdict| format!("{}{}", row.cause, if row.resolved_at.is_some() { " resolved" } else { "" });
+        board.news(at * SECOND).into_iter().map(word).collect()
+    }
+
+    fn begun(all: bool) -> Board {
+        let mut board = Board::new(1, all);
+        board.take(News::PodsListed);
+        board.take(News::Verdicts(vec![]));
+        assert!(board.is_complete());
+        assert!(told(&mut board, 100).is_empty());
+        board
+    }
+
+    #[test]
+    fn a_verdict_is_told_once_and_taken_back_when_the_pod_is_ready() {
+        let mut board = begun(false);
+        board.take(News::Verdict(Box::new(verdict("FileMissing"))));
+        assert!(told(&mut board, 101).is_empty(), "the pod is not known yet");
+        board.take(pod("False"));
+        assert_eq!(told(&mut board, 101), ["FileMissing"]);
+        board.take(News::Verdict(Box::new(Verdict { count: 9, ..verdict("FileMissing") })));
+        board.take(News::Verdicts(vec![verdict("FileMissing")]));
+        board.take(pod("False"));
+        assert!(told(&mut board, 102).is_empty(), "a collector that came back says the same");
+        board.take(pod("True"));
+        assert_eq!(told(&mut board, 103), ["FileMissing resolved"]);
+        assert!(told(&mut board, 104).is_empty());
+        board.take(pod("False"));
+        assert_eq!(told(&mut board, 105), ["FileMissing"], "it is so again");
+    }
+
+    #[test]
+    fn healthy_starts_are_silent() {
+        let mut board = begun(false);
+        board.take(pod("False"));
+        assert!(board.due(101 * SECOND).is_empty(), "the agent speaks first");
+        assert_eq!(board.due(103 * SECOND).len(), 1);
+        assert!(board.due(104 * SECOND).is_empty(), "asked already");
+        board.take(News::Account { uid: "u".into(), verdicts: vec![waiting(&the_pod("False"), "waits".into())] });
+        assert!(told(&mut board, 105).is_empty());
+        board.take(pod("True"));
+        assert!(told(&mut board, 106).is_empty());
+        assert!(board.due(200 * SECOND).is_empty());
+    }
+
+    #[test]
+    fn a_long_wait_is_told_and_a_cause_takes_its_place() {
+        let mut board = begun(false);
+        board.take(pod("False"));
+        board.take(News::Account { uid: "u".into(), verdicts: vec![waiting(&the_pod("False"), "waits".into())] });
+        assert_eq!(told(&mut board, 111), [WAITING]);
+        board.take(News::Account { uid: "u".into(), verdicts: vec![waiting(&the_pod("False"), "waits longer".into())] });
+        assert!(told(&mut board, 112).is_empty());
+        board.take(News::Verdict(Box::new(verdict("Crashed"))));
+        assert_eq!(told(&mut board, 113), ["Crashed"]);
+        board.take(News::Gone(Box::new(the_pod("False"))));
+        assert_eq!(told(&mut board, 114), ["Crashed resolved"]);
+    }
+
+    #[test]
+    fn the_first_table_has_an_answer_for_every_pod() {
+        let mut board = Board::new(1, false);
+        board.take(pod("False"));
+        board.take(News::PodsListed);
+        board.take(News::Verdicts(vec![]));
+        assert!(!board.is_complete(), "the account is missing");
+        assert_eq!(board.due(100 * SECOND).len(), 1);
+        board.take(News::Account { uid: "u".into(), verdicts: vec![waiting(&the_pod("False"), "waits".into())] });
+        assert!(board.is_complete());
+        assert_eq!(told(&mut board, 100), [WAITING]);
+    }
+
+    #[test]
+    fn owners_without_pods_are_told_too() {
+        let mut board = begun(false);
+        let workload = Workload { owner: "ReplicaSet/x".into(), ..Workload::default() };
+        let denied = || Verdict { workload: Some(workload.clone()), ..verdict("AdmissionDenied") };
+        board.take(News::Verdict(Box::new(denied())));
+        assert_eq!(told(&mut board, 101), ["AdmissionDenied"]);
+        assert!(told(&mut board, 102).is_empty());
+        board.take(News::Verdict(Box::new(Verdict { resolved_at: Some(timestamp(1)), ..denied() })));
+        assert_eq!(told(&mut board, 103), ["AdmissionDenied resolved"]);
+    }
+}

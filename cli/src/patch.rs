@@ -1,0 +1,127 @@
+//! `unready patch`: the fix as a patch of the object that makes the pod, to pipe into kubectl.
+//!
+//! - [`merge`]: several patches of one object become one.
+//! - [`print`]: as YAML with comments, JSON, or commands.
+//!
+//! Nothing is changed here: whoever runs kubectl on it decides. Exit status: 0 a patch was printed, 4 no change of a manifest
+//! can help, and stderr says what can; 1 no answer.
+
+mod merge;
+mod print;
+
+use crate::{
+    cluster::{Cluster, ClusterArgs, target},
+    get::{Route, direct, join, listing},
+    output,
+    status::Status,
+};
+use anyhow::anyhow;
+use clap::{Args, ValueEnum};
+use merge::Document;
+use std::process::ExitCode;
+use unready_agent::deliver::url::CollectorUrl;
+use unready_proto::v1::{Filter, Verdict};
+
+/// `unready patch`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PatchArgs {
+    /// Pods or what owns them: NAME, pod/NAME, deployment/NAME
+    #[arg(value_name = "NAME", required_unless_present_any = ["all", "selector"])]
+    names: Vec<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Only pods with these labels
+    #[arg(short = 'l', long, value_name = "SELECTOR")]
+    selector: Option<String>,
+    /// Patches for all pods that are not ready
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    /// Ask this collector and no cluster
+    #[arg(long, value_name = "URL", env = "UNREADY_COLLECTOR")]
+    collector: Option<CollectorUrl>,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t = Form::Yaml)]
+    output: Form,
+}
+
+/// Forms of a patch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// YAML with comments, for `kubectl patch --patch-file`
+    Yaml,
+    /// One JSON value a line
+    Json,
+    /// The kubectl commands that apply it, for a shell
+    Command,
+}
+
+/// Prints the patches.
+pub(crate) async fn patch(args: PatchArgs) -> anyhow::Result<ExitCode> {
+    let targets = target::parse(&args.names).unwrap_or_else(|error| crate::usage(&error));
+    let mut has_collector = true;
+    let verdicts = match Route::choose(args.collector.as_ref(), &args.cluster)? {
+        Route::Direct(url) => {
+            let namespace = args.cluster.namespace.clone().unwrap_or_default();
+            let filter = Filter { namespace, ..Filter::default() };
+            let answer = direct::ask(&url, filter, listing::MOST, args.cluster.request_timeout).await?;
+            let meant = answer.verdicts.iter().filter(|verdict| direct::is_meant(verdict, &targets));
+            join::current(meant.collect(), false)
+        }
+        Route::Cluster => {
+            let cluster = Cluster::connect(&args.cluster).await?;
+            let gathered = listing::gather(&cluster, &targets, args.selector.as_deref(), false).await?;
+            has_collector = gathered.has_collector;
+            let pods = gathered.pods.into_iter().filter(|answer| !answer.pod.is_well());
+            pods.flat_map(|answer| answer.verdicts).chain(gathered.owners).collect()
+        }
+    };
+    print(&verdicts, has_collector, args.output)
+}
+
+fn print(verdicts: &[Verdict], has_collector: bool, form: Form) -> anyhow::Result<ExitCode> {
+    let documents = merge::documents(verdicts)?;
+    verdicts.iter().filter(|verdict| is_without_patch(verdict)).for_each(|verdict| output::note(&print::otherwise(verdict)));
+    if documents.is_empty() {
+        if !has_collector && !verdicts.is_empty() {
+            return Err(anyhow!(
+                "the collector keeps the agents' patches, and it could not be asked: whether there is one for this is not known"
+            ));
+        }
+        if verdicts.is_empty() {
+            output::note("nothing is known to be wrong there: there is nothing to patch");
+        }
+        return Ok(Status::Unexplained.into());
+    }
+    let text = match form {
+        Form::Yaml => yaml(&documents)?,
+        Form::Json => documents.iter().map(print::json).collect(),
+        Form::Command => documents.iter().map(print::command).collect::<Vec<_>>().join("\n"),
+    };
+    output::stdout(text.as_bytes()).map(|()| ExitCode::SUCCESS)
+}
+
+fn is_without_patch(verdict: &Verdict) -> bool {
+    verdict.remedy.as_ref().is_none_or(|remedy| remedy.patch.is_none())
+}
+
+/// One document can be piped as it is; several are for files.
+fn yaml(documents: &[Document<'_>]) -> anyhow::Result<String> {
+    if let [document] = documents {
+        return print::yaml(document, Some(&pipe(document)));
+    }
+    let all: Vec<String> = documents.iter().map(|document| print::yaml(document, None)).collect::<Result<_, _>>()?;
+    Ok(format!("# Several patches: `kubectl unready patch … -o command | sh` applies all of them.\n---\n{}", all.join("---\n")))
+}
+
+/// What prints this document alone.
+fn pipe(document: &Document<'_>) -> String {
+    let workload = document.verdicts.first().and_then(|verdict| verdict.workload.as_ref());
+    let name = workload.map_or_else(
+        || "NAME".to_owned(),
+        |workload| match workload.owner.split_once('/') {
+            Some((kind, name)) if workload.pod.is_empty() => format!("{}/{name}", kind.to_lowercase()),
+            _ => format!("pod/{}", workload.pod),
+        },
+    );
+    format!("kubectl unready patch {name} -n {}", document.patch.namespace)
+}

@@ -1,0 +1,91 @@
+//! `unready timeline`: the start of a pod as a waterfall.
+//!
+//! - [`spans`]: what took how long, from conditions, container statuses and events; pure.
+//! - [`draw`]: as bars on a terminal.
+//!
+//! The API server's times have whole seconds, and of earlier starts of a container it keeps the last one: the picture says so
+//! rather than guess.
+
+mod draw;
+mod spans;
+
+use crate::{
+    cluster::{
+        Cluster, ClusterArgs, account,
+        target::{self, Kind, Target},
+    },
+    get::listing,
+    output,
+    render::Style,
+};
+use anyhow::anyhow;
+use clap::{Args, ValueEnum};
+use spans::Timeline;
+use std::process::ExitCode;
+
+/// `unready timeline`.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TimelineArgs {
+    /// Pods or what owns them: NAME, pod/NAME, deployment/NAME
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<String>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// Form of the output
+    #[arg(short, long, value_enum, default_value_t = Form::Text)]
+    output: Form,
+}
+
+/// Forms of a timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Bars
+    Text,
+    /// One JSON object a pod and line
+    Json,
+}
+
+/// Draws the start of each pod.
+pub(crate) async fn timeline(args: TimelineArgs) -> anyhow::Result<ExitCode> {
+    let targets = target::parse(&args.names).unwrap_or_else(|error| crate::usage(&error));
+    if targets.is_empty() {
+        crate::usage("name a pod: pod/NAME");
+    }
+    let cluster = Cluster::connect(&args.cluster).await?;
+    let mut text = String::new();
+    for timeline in gather(&cluster, &targets).await? {
+        if !text.is_empty() && args.output == Form::Text {
+            text.push('\n');
+        }
+        text += &match args.output {
+            Form::Text => draw::draw(&timeline, Style::full()),
+            Form::Json => spans::json(&timeline).to_string() + "\n",
+        };
+    }
+    output::stdout(text.as_bytes()).map(|()| ExitCode::SUCCESS)
+}
+
+/// The pods, also those that are well, with their events and verdicts.
+async fn gather(cluster: &Cluster, targets: &[Target]) -> anyhow::Result<Vec<Timeline>> {
+    let targets = with_pods(cluster, targets).await?;
+    let gathered = listing::gather(cluster, &targets, None, true).await?;
+    let mut all = Vec::new();
+    for answer in gathered.pods {
+        let events = account::events(cluster, &answer.pod).await;
+        all.push(spans::timeline(answer.pod, &events, answer.verdicts, account::now()));
+    }
+    Ok(all)
+}
+
+/// Owners are replaced by their pods' names, so that pods that are ready are shown too.
+async fn with_pods(cluster: &Cluster, targets: &[Target]) -> anyhow::Result<Vec<Target>> {
+    if targets.iter().all(|target| target.kind == Kind::Pod) {
+        return Ok(targets.to_vec());
+    }
+    let selection = target::select(cluster, targets, None).await?;
+    let pods = crate::cluster::pods::list(cluster, &selection).await.map_err(|trouble| trouble.to_error())?;
+    if pods.is_empty() {
+        return Err(anyhow!("{} has no pods", selection.owners.join(", ")));
+    }
+    Ok(pods.into_iter().map(|pod| Target { kind: Kind::Pod, name: pod.name }).collect())
+}
