@@ -159,11 +159,15 @@ pub(in crate::rules) fn origin(spec: &Spec<'_>, context: &Context<'_>, who: &Who
     if let Some(told) = told {
         return (told != uid).then(|| format!("the process has uid {uid} and not {told}: the program changed its user by itself"));
     }
+    // An entry script that executes the server as another user keeps the process, and its ids of before are gone; but a
+    // process that lost a group of the manifest has changed.
     let first = context.processes.first()?.ids.0;
-    if first == uid {
-        return Some(format!("uid {uid} is the user of the image"));
-    }
-    (first == 0 && uid != 0).then(|| format!("the container starts as root, and the program changed to uid {uid} by itself"))
+    let changed = uid != 0 && (first == 0 || lost_group(spec, who).is_some());
+    Some(match (changed, first == uid) {
+        (true, _) => format!("the container starts as root, and the program changed to uid {uid} by itself"),
+        (false, true) => format!("uid {uid} is the user of the image, unless the program changed to it by itself"),
+        (false, false) => return None,
+    })
 }
 
 /// The process is not in a group that the manifest gives it.

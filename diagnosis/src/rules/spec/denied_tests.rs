@@ -299,7 +299,7 @@ fn where_the_user_comes_from_is_said() {
     let none = CLAIM.replace("security: { run_as_user: 1000 }", "");
     let world = |yaml: &str| World::of(pod(yaml)).running(&["/app"], None).walked("/data/orders.db", data(0, 0, 0o755));
     let said = |world: &World, uid| tell(world, Call::Open, "/data/orders.db", O_RDWR_CREAT, creds(uid, uid)).explanation.join("\n");
-    assert!(said(&world(&none), 1000).contains("uid 1000 is the user of the image"));
+    assert!(said(&world(&none), 1000).contains("uid 1000 is the user of the image, unless"));
     assert!(said(&world(&none), 1000).contains("runAsUser and fsGroup are not set"));
     assert!(said(&world(CLAIM), 33).contains("uid 33 and not 1000: the program changed its user by itself"));
     let mut as_root = world(&none);

@@ -1,5 +1,5 @@
-//! Limits of the manifest: memory, sizes of volumes. A limit that was too small is raised by half at least, to a round number:
-//! how much the program needs is not known from its being stopped.
+//! Limits of the manifest: memory, sizes of volumes. A limit that was too small is doubled (from 1 GiB on: half as much again),
+//! to a round number: how much the program needs is not known from its being stopped.
 
 use super::{
     change,
@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 
-/// Half as much again, rounded up: to 16 MiB below 256 MiB, to 128 MiB below 2 GiB, to 512 MiB above.
+/// Doubled below 1 GiB, half as much again above; rounded up to 16 MiB below 256 MiB, to 128 MiB below 2 GiB, to 512 MiB above.
 fn raised(amount: u64) -> u64 {
-    let more = amount.saturating_add(amount / 2);
+    let more = amount.saturating_add(if amount < GIB { amount } else { amount / 2 });
     let step = match more {
         0..0x1000_0000 => 16 * MIB,
         0x1000_0000..0x8000_0000 => 128 * MIB,
@@ -120,7 +120,7 @@ fn image_layer(finding: &mut Finding, spec: &Spec<'_>) {
 fn in_memory(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, size_limit: Option<u64>, usage: Option<&Usage>) {
     let name = &place.volume.name;
     let Some(size) = size_limit.or_else(|| usage.map(|usage| usage.bytes)) else { return };
-    let wanted = raised(size.saturating_mul(4) / 3); // twice the size: a cache that did not fit was seldom nearly small enough
+    let wanted = raised(size);
     let mut fragment = json!({});
     let mut steps = Vec::new();
     if size_limit.is_some() {
@@ -157,9 +157,9 @@ mod tests {
     #[test]
     fn limits_are_raised_to_round_numbers() {
         for (limit, expected) in [
-            (32 * MIB, "48Mi"),
-            (64 * MIB, "96Mi"),
-            (256 * MIB, "384Mi"),
+            (32 * MIB, "64Mi"),
+            (64 * MIB, "128Mi"),
+            (200 * MIB, "512Mi"),
             (GIB, "1536Mi"),
             (2 * GIB, "3Gi"),
             (3 * GIB, "4608Mi"),

@@ -2,7 +2,7 @@
 //! was switched off, the container that writes too late.
 //!
 //! Contents of `ConfigMap`s and Secrets are not read. Which keys an object has is known only from `items` and from what is in
-//! the volume; a patch that needs more than that is not made.
+//! the volume; where a patch needs more than that, its text says what must be looked at first.
 
 use super::{
     alike, change, item,
@@ -128,25 +128,28 @@ fn no_key(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &K
         let listed = words::list(keyed.items.iter().map(|item| &item.path), 6);
         finding.explanation.push(format!("`items` of the volume lists {listed}, and not {wanted}: a key that is not listed is not there"));
         match keyed.meant(&wanted) {
-            Some(meant) => add_item(finding, spec, place, keyed, meant),
-            None => {
-                finding.remedy.text = format!(
-                    "Add {{key: KEY, path: {wanted}}} to `items` of volume {volume}, with the key of {object} that is meant (a key that it does not have keeps the pod from starting), or correct the path that the program is told."
+            Some(meant) => {
+                let text = format!(
+                    "Mount the key {} as {wanted} too: `items` of volume {volume} (it is {} now); or tell the program that path.",
+                    meant.key, meant.path
                 );
+                add_item(finding, spec, place, keyed, KeyPath { path: wanted, ..meant.clone() }, text);
+            }
+            None => {
+                let key = wanted.rsplit('/').next().unwrap_or(&wanted).to_owned();
+                let text = format!(
+                    "Add {{key: {key}, path: {wanted}}} to `items` of volume {volume}, if {object} has that key (`kubectl -n {ns} get {resource} {} -o yaml`): one that it does not have keeps the pod from starting. Or correct the path that the program is told.",
+                    keyed.object
+                );
+                add_item(finding, spec, place, keyed, KeyPath { key, path: wanted, mode: None }, text);
             }
         }
     }
 }
 
-/// The key is mounted under another name: it is mounted under this one too.
-fn add_item(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &Keyed<'_>, meant: &KeyPath) {
-    let wanted = place.in_volume();
-    let new = KeyPath { key: meant.key.clone(), path: wanted.clone(), mode: meant.mode };
+/// One item more: `items` is replaced as a whole.
+fn add_item(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &Keyed<'_>, new: KeyPath, text: String) {
     let items: Vec<Value> = keyed.items.iter().chain([&new]).map(|one| item(one, one.mode)).collect();
-    let text = format!(
-        "Mount the key {} as {wanted} too: `items` of volume {} (it is {} now); or tell the program that path.",
-        meant.key, place.volume.name, meant.path
-    );
     change(finding, spec, text, json!({ "volumes": [{ "name": place.volume.name, keyed.field: { "items": items } }] }));
 }
 

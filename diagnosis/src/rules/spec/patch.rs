@@ -200,11 +200,22 @@ pub fn fs_group_caveats(pod: &Pod, claims: &[Claim]) -> Vec<String> {
     let Some(owner) = pod.owner.as_ref().filter(|owner| owner.kind == "Deployment" && owner.strategy != "Recreate") else {
         return Vec::new();
     };
-    let used = claims_of(pod).filter_map(|name| claims.iter().find(|claim| claim.name == name));
-    let single: Vec<&Claim> = used.filter(|claim| is_for_one_node(claim)).collect();
-    let Some(claim) = single.iter().find(|claim| is_local(claim)).or_else(|| single.first()) else { return Vec::new() };
     let (ns, name) = (&pod.namespace, &owner.name);
     let zero = format!("`kubectl -n {ns} scale deployment/{name} --replicas=0`, and scale it up again after the patch");
+    let known = |name: &str| claims.iter().find(|claim| claim.name == name && !claim.access_modes.is_empty());
+    let used: Vec<(&str, Option<&Claim>)> = claims_of(pod).map(|name| (name, known(name))).collect();
+    let single: Vec<&Claim> = used.iter().filter_map(|(_, claim)| *claim).filter(|claim| is_for_one_node(claim)).collect();
+    let Some(claim) = single.iter().find(|claim| is_local(claim)).or_else(|| single.first()) else {
+        let unknown = used.iter().find(|(_, claim)| claim.is_none());
+        return unknown
+            .map(|(claim, _)| {
+                format!(
+                    "If the volume of PVC {claim} can be mounted on one node or by one pod only, the old pod keeps it from the new one during a rolling update: {zero}; or let {owner} use strategy Recreate."
+                )
+            })
+            .into_iter()
+            .collect();
+    };
     vec![if is_local(claim) {
         format!(
             "The kubelet leaves a local volume as it is while another pod has it mounted (event AlreadyMountedVolume), as the old pod has during a rolling update: {zero}; or let {owner} use strategy Recreate."

@@ -79,6 +79,7 @@ fn fs_group_and_a_rolling_update() {
     assert!(fs_group_caveats(&rolling, &[claim("local", "ReadWriteOnce")])[0].contains("AlreadyMountedVolume"));
     assert!(fs_group_caveats(&rolling, &[claim("csi (ebs.csi.aws.com)", "ReadWriteOncePod")])[0].contains("one node only"));
     assert!(fs_group_caveats(&rolling, &[claim("nfs", "ReadWriteMany")]).is_empty());
+    assert!(fs_group_caveats(&rolling, &[])[0].contains("If the volume of PVC data"), "what stands behind it is not known");
     assert!(fs_group_caveats(&with("Recreate"), &[claim("local", "ReadWriteOnce")]).is_empty());
 }
 
