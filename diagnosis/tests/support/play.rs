@@ -273,7 +273,12 @@ impl<'a> Player<'a> {
             Output::AskCluster(id, question) => {
                 assert!(self.asked.insert(id), "the question id {id:?} was used twice");
                 let due = at.after(self.answering.delay());
-                let story = self.casts.iter().find_map(Cast::story).expect("a pod");
+                let story = self
+                    .casts
+                    .iter()
+                    .filter_map(Cast::story)
+                    .find(|story| story.is_asked(&question))
+                    .expect("a question about a pod of the cast");
                 let answer = match self.answering {
                     Answering::Gone => ClusterAnswer::Unknown { reason: "the API server does not answer".to_owned() },
                     Answering::Prompt | Answering::Late => story.answer(&question, at),

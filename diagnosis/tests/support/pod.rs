@@ -21,6 +21,8 @@ const VERBS: [&str; 6] = ["status", "event", "claim", "deleted", "gone", "tick"]
 pub struct Story {
     /// What the watch tells, in the order of time.
     pub changes: Vec<(BootNanos, Input)>,
+    uid: String,
+    namespace: String,
     events: Vec<(BootNanos, PodEvent)>,
     claims: Vec<(BootNanos, Claim)>,
 }
@@ -45,15 +47,18 @@ impl Story {
     pub fn of(scenario: &Scenario, number: u32, start: BootNanos) -> Option<Self> {
         let mut pod = scenario.pod.clone()?;
         (pod.uid, pod.api_uid) = (uid(number), uid(number));
-        for (name, default) in [(&mut pod.namespace, "shop"), (&mut pod.name, "orders-7d9f")] {
+        // Claims are asked about by namespace and name: pods that are cast together have a namespace each.
+        let namespace = if number == 0 { "shop".to_owned() } else { format!("shop-{number}") };
+        for (name, default) in [(&mut pod.namespace, namespace), (&mut pod.name, "orders-7d9f".to_owned())] {
             if name.is_empty() {
-                default.clone_into(name);
+                *name = default;
             }
         }
         if pod.containers.is_empty() {
             pod.containers.push(unready_diagnosis::pod::Container { name: "app".to_owned(), ..Default::default() });
         }
-        let mut story = Self { changes: Vec::new(), events: Vec::new(), claims: Vec::new() };
+        let (of, namespace) = (pod.uid.clone(), pod.namespace.clone());
+        let mut story = Self { changes: Vec::new(), uid: of, namespace, events: Vec::new(), claims: Vec::new() };
         story.apply(scenario, &mut pod, number, start);
         story.events.extend(scenario.events.iter().map(|event| (start, dated(event, start))));
         story.claims.extend(scenario.claims.iter().map(|claim| (start, claim.clone())));
@@ -102,6 +107,14 @@ impl Story {
             }
         }
         self.changes.push((at, Input::Pods(PodChange::Apply(Box::new(pod.clone())))));
+    }
+
+    /// Whether a question is about this pod.
+    pub fn is_asked(&self, question: &ClusterQuestion) -> bool {
+        match question {
+            ClusterQuestion::PodEvents { uid, .. } => *uid == self.uid,
+            ClusterQuestion::Claim { namespace, .. } => *namespace == self.namespace,
+        }
     }
 
     /// What the API server answers at a moment.

@@ -360,4 +360,4 @@ fn by_hand(finding: &mut Finding, case: &Case<'_>) {
 
 #[cfg(test)]
 #[path = "denied_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -253,17 +253,15 @@ fn a_directory_of_the_image_is_covered_only_when_that_hides_nothing() {
 #[test]
 fn files_of_the_image_are_used_as_their_owner() {
     let yaml = "containers: [{ name: app, security: { run_as_user: 1000 } }]";
-    let place = |uid| walk([dir("/opt", 0, 0, 0o755), dir("/opt/app", uid, uid, 0o750), file("/opt/app/key", uid, uid, 0o640)]);
-    let tell =
-        |uid| tell(&World::of(pod(yaml)).walked("/opt/app/key", place(uid)), Call::Open, "/opt/app/key", O_RDONLY, creds(1000, 1000));
-    assert_eq!(patched(&tell(101))["securityContext"]["supplementalGroups"], json!([101]), "the group may: the smaller step");
+    let used = |target: &str, call, place| tell(&World::of(pod(yaml)).walked(target, place), call, target, O_RDONLY, creds(1000, 1000));
+    let of_group = walk([dir("/opt", 0, 0, 0o755), dir("/opt/app", 101, 101, 0o750), file("/opt/app/key", 101, 101, 0o640)]);
+    let found = used("/opt/app/key", Call::Open, of_group);
+    assert_eq!(patched(&found)["securityContext"]["supplementalGroups"], json!([101]), "the group may: the smaller step");
     let private = walk([dir("/opt", 0, 0, 0o755), dir("/opt/app", 101, 101, 0o700)]);
-    let world = World::of(pod(yaml)).walked("/opt/app", private);
-    let found = super::tests::tell(&world, Call::Readdir, "/opt/app", 0, creds(1000, 1000));
+    let found = used("/opt/app", Call::Readdir, private);
     assert_eq!(patched(&found), json!({ "containers": [{ "name": "app", "securityContext": { "runAsUser": 101 } }] }));
     let of_root = walk([dir("/opt", 0, 0, 0o755), file("/opt/key", 0, 0, 0o600)]);
-    let found = super::tests::tell(&World::of(pod(yaml)).walked("/opt/key", of_root), Call::Open, "/opt/key", O_RDONLY, creds(1000, 1000));
-    assert_eq!(found.remedy.patch, None, "never runAsUser: 0");
+    assert_eq!(used("/opt/key", Call::Open, of_root).remedy.patch, None, "never runAsUser: 0");
 }
 
 #[test]

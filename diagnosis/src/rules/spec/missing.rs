@@ -127,29 +127,27 @@ fn no_key(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &K
     } else if !has_item {
         let listed = words::list(keyed.items.iter().map(|item| &item.path), 6);
         finding.explanation.push(format!("`items` of the volume lists {listed}, and not {wanted}: a key that is not listed is not there"));
-        match keyed.meant(&wanted) {
-            Some(meant) => {
-                let text = format!(
-                    "Mount the key {} as {wanted} too: `items` of volume {volume} (it is {} now); or tell the program that path.",
-                    meant.key, meant.path
-                );
-                add_item(finding, spec, place, keyed, KeyPath { path: wanted, ..meant.clone() }, text);
-            }
-            None => {
-                let key = wanted.rsplit('/').next().unwrap_or(&wanted).to_owned();
-                let text = format!(
-                    "Add {{key: {key}, path: {wanted}}} to `items` of volume {volume}, if {object} has that key (`kubectl -n {ns} get {resource} {} -o yaml`): one that it does not have keeps the pod from starting. Or correct the path that the program is told.",
-                    keyed.object
-                );
-                add_item(finding, spec, place, keyed, KeyPath { key, path: wanted, mode: None }, text);
-            }
-        }
+        let (new, text) = if let Some(meant) = keyed.meant(&wanted) {
+            let text = format!(
+                "Mount the key {} as {wanted} too: `items` of volume {volume} (it is {} now); or tell the program that path.",
+                meant.key, meant.path
+            );
+            (KeyPath { path: wanted, ..meant.clone() }, text)
+        } else {
+            let key = wanted.rsplit('/').next().unwrap_or(&wanted).to_owned();
+            let text = format!(
+                "Add {{key: {key}, path: {wanted}}} to `items` of volume {volume}, if {object} has that key (`kubectl -n {ns} get {resource} {} -o yaml`): one that it does not have keeps the pod from starting. Or correct the path that the program is told.",
+                keyed.object
+            );
+            (KeyPath { key, path: wanted, mode: None }, text)
+        };
+        add_item(finding, spec, place, keyed, &new, text);
     }
 }
 
 /// One item more: `items` is replaced as a whole.
-fn add_item(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &Keyed<'_>, new: KeyPath, text: String) {
-    let items: Vec<Value> = keyed.items.iter().chain([&new]).map(|one| item(one, one.mode)).collect();
+fn add_item(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &Keyed<'_>, new: &KeyPath, text: String) {
+    let items: Vec<Value> = keyed.items.iter().chain([new]).map(|one| item(one, one.mode)).collect();
     change(finding, spec, text, json!({ "volumes": [{ "name": place.volume.name, keyed.field: { "items": items } }] }));
 }
 

@@ -43,3 +43,6 @@ fn item(item: &KeyPath, mode: Option<u32>) -> Value {
     }
     entry
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,8 +21,7 @@ pub(in crate::rules) fn may_be_covered(directory: &str, context: &Context<'_>) -
     let started_from =
         named.filter(|path| path.starts_with('/')).any(|path| path != directory && inside(path, directory) && is_program(path));
     let works_in = context.spec.is_some_and(|spec| spec.container.working_dir.trim_end_matches('/') == directory);
-    let mounts_in = context.spec.is_some_and(|spec| spec.container.mounts.iter().any(|mount| inside(directory, &mount.path)));
-    !(of_system || started_from || works_in || mounts_in)
+    !(of_system || started_from || works_in)
 }
 
 /// A path among the arguments that is read rather than written: a program, a script, a configuration.
