@@ -12,6 +12,7 @@
 //! - [`verdicts`]: what they said.
 //! - [`mod@bench`]: what `unready-bench` measures.
 //! - [`demo`]: the containers of `unready-demo`, with what is expected of each.
+//! - [`deploy`]: dashboard, alerts and chart, against a real Prometheus and a real API server.
 //! - [`attached`]: which programs and maps a process holds.
 //! - [`lab`]: a scratch directory, a cgroup, a runtime and a root file system, in one.
 //! - [`wait`]: waiting with a deadline.
@@ -24,6 +25,7 @@ pub mod bundle;
 pub mod cgroups;
 pub mod cluster;
 pub mod demo;
+pub mod deploy;
 pub mod interrupt;
 pub mod lab;
 pub mod processes;

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
     fs::{self, File},
+    net::SocketAddr,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
@@ -128,7 +129,13 @@ pub struct Collector {
 impl Collector {
     /// Starts it on a free port of loopback.
     pub fn start(binaries: &Binaries, directory: &Path) -> Result<Self> {
+        Self::start_with(binaries, directory, &[])
+    }
+
+    /// The same with further arguments.
+    pub fn start_with(binaries: &Binaries, directory: &Path, arguments: &[&str]) -> Result<Self> {
         let mut command = Command::new(binaries.program("unready-collector")?);
+        command.args(arguments);
         command.args(["--listen", "127.0.0.1:0", "--database"]).arg(directory.join("verdicts.sqlite")).stdout(Stdio::null());
         let mut daemon = Daemon::start("collector", command, directory)?;
         daemon.wait_for_log("listening on http", READY_WITHIN)?;
@@ -180,6 +187,8 @@ pub struct AgentOptions<'a> {
     pub linger: Option<Duration>,
     /// Where it records what its engine is given.
     pub record: Option<&'a Path>,
+    /// Where it serves its metrics.
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Agent {
@@ -195,6 +204,9 @@ impl Agent {
         }
         if let Some(linger) = options.linger {
             command.args(["--linger", &linger.as_secs().to_string()]);
+        }
+        if let Some(address) = options.metrics {
+            command.args(["--metrics", &address.to_string()]);
         }
         if let Some(file) = options.record {
             command.arg("--record").arg(file);

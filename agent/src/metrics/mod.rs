@@ -9,10 +9,12 @@
 //! - [`scrape`]: what is looked at only when somebody asks, so that an agent at rest has nothing to do.
 //! - [`process`]: CPU, memory and descriptors, under the names that all programs use.
 //! - [`label`]: label values whose number has a limit.
+//! - [`example`]: every metric once, for their documentation.
 //!
 //! A metric cannot be registered without its help text; all of them are listed in `docs/metrics.md`, by command. Refused: a
 //! label that names a pod, a container or a path: those are in the verdicts.
 
+mod example;
 mod label;
 mod pods;
 mod process;
@@ -100,7 +102,7 @@ impl Metrics {
     /// The kernel half of a pipeline and its queues are to be looked at.
     pub fn watch_pipeline(&self, kernel: Option<Observer>, gauges: &Gauges) {
         if let Some(kernel) = kernel {
-            self.0.scrape.kernel(kernel);
+            self.0.scrape.kernel(Box::new(move || kernel.observe()));
         }
         let (commands, events) = (gauges.clone(), gauges.clone());
         self.0.scrape.queue("commands", Box::new(move || commands.commands()));

@@ -198,7 +198,7 @@ impl Collector for Present {
                 *count.entry((seen.namespace.clone(), standing)).or_default() += i64::from(standing == seen.standing);
             }
         }
-        let help = "Pods of this node by namespace and state: ready, not_ready, done";
+        let help = "Pods of this node by namespace and state: ready, not_ready, done.";
         let mut metric = encoder.encode_descriptor("pods", help, None, MetricType::Gauge)?;
         for ((namespace, standing), count) in count {
             let labels = [("namespace", namespace.as_str()), ("state", standing.word())];

@@ -16,18 +16,18 @@ impl Collector for Process {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         if let Some(ticks) = cpu_ticks(&stat) {
             let metric =
-                encoder.encode_descriptor("process_cpu_seconds", "User and system CPU time of the agent", None, MetricType::Counter)?;
+                encoder.encode_descriptor("process_cpu_seconds", "User and system CPU time of the agent.", None, MetricType::Counter)?;
             ConstCounter::new(to_f64(ticks) / to_f64(rustix::param::clock_ticks_per_second())).encode(metric)?;
         }
         let statm = fs::read_to_string("/proc/self/statm").unwrap_or_default();
         if let Some(pages) = resident_pages(&statm) {
             let bytes = pages.saturating_mul(rustix::param::page_size() as u64);
             let metric =
-                encoder.encode_descriptor("process_resident_memory_bytes", "Resident memory of the agent", None, MetricType::Gauge)?;
+                encoder.encode_descriptor("process_resident_memory_bytes", "Resident memory of the agent.", None, MetricType::Gauge)?;
             ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX)).encode(metric)?;
         }
         if let Ok(open) = fs::read_dir("/proc/self/fd") {
-            let metric = encoder.encode_descriptor("process_open_fds", "Descriptors that the agent holds", None, MetricType::Gauge)?;
+            let metric = encoder.encode_descriptor("process_open_fds", "Descriptors that the agent holds.", None, MetricType::Gauge)?;
             ConstGauge::new(i64::try_from(open.count()).unwrap_or(i64::MAX)).encode(metric)?;
         }
         Ok(())

@@ -1,10 +1,6 @@
 //! What is looked at only when somebody asks for the metrics: the kernel half, the queues, the delivery.
 
-use crate::{
-    bpf::{Observation, Observer},
-    deliver::collector::Stats,
-    pipeline::QueueFill,
-};
+use crate::{bpf::Observation, deliver::collector::Stats, pipeline::QueueFill};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder},
@@ -24,7 +20,7 @@ pub(super) struct Scrape(Arc<Mutex<Sources>>);
 
 #[derive(Default)]
 struct Sources {
-    kernel: Option<Observer>,
+    kernel: Option<Look<Observation>>,
     queues: Vec<(&'static str, Look<Option<QueueFill>>)>,
     delivery: Option<Look<Stats>>,
 }
@@ -36,8 +32,8 @@ impl fmt::Debug for Scrape {
 }
 
 impl Scrape {
-    pub(super) fn kernel(&self, kernel: Observer) {
-        self.sources().kernel = Some(kernel);
+    pub(super) fn kernel(&self, look: Look<Observation>) {
+        self.sources().kernel = Some(look);
     }
 
     pub(super) fn queue(&self, name: &'static str, look: Look<Option<QueueFill>>) {
@@ -57,7 +53,7 @@ impl Collector for Scrape {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let sources = self.sources();
         let mut out = Writer(encoder);
-        let observation = sources.kernel.as_ref().map(Observer::observe);
+        let observation = sources.kernel.as_ref().map(|look| look());
         out.gauge(
             "ebpf_loaded",
             "1 when the eBPF programs are loaded, 0 when the agent has to do without",
@@ -82,7 +78,7 @@ type Row<'a, const N: usize> = ([&'a str; N], u64);
 
 impl Writer<'_> {
     fn metric<'s>(&'s mut self, name: &'s str, help: &str, kind: MetricType) -> Result<MetricEncoder<'s>, fmt::Error> {
-        self.0.encode_descriptor(name, help, None, kind)
+        self.0.encode_descriptor(name, &format!("{help}."), None, kind) // as the registry ends the others
     }
 
     fn gauge(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {

@@ -120,7 +120,7 @@ impl Open {
 
 impl Collector for Open {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let help = "Verdicts whose condition lasts, as far as the agent remembers them (the last 4096)";
+        let help = "Verdicts whose condition lasts, as far as the agent remembers them (the last 4096).";
         let mut metric = encoder.encode_descriptor("verdicts_open", help, None, MetricType::Gauge)?;
         for (labels, count) in self.by_labels() {
             ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX)).encode(metric.encode_family(&labels)?)?;

@@ -1,0 +1,1 @@
+//! Helm and kubectl, for the chart in a cluster.
