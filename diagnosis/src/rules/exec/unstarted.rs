@@ -125,12 +125,18 @@ fn without_x(executable: &Executable, spec: &RuntimeSpec, summary: String, conte
     Some(found)
 }
 
+/// What a runtime looks at for itself while it prepares the container: its devices, and the root file system as the host has it.
+fn is_the_runtimes(path: &str) -> bool {
+    path.contains("/rootfs/") || path.contains("//") || ["/dev/", "/proc/", "/sys/"].iter().any(|top| path.starts_with(top))
+}
+
 /// Without the runtime's description: what its init looked for and did not find.
 fn by_search(context: &Context<'_>) -> Option<Finding> {
     let lookup = |failure: &&Failure| {
         failure.by_runtime && failure.call.errno == Errno::ENOENT && matches!(failure.call.call, Call::Stat | Call::Access)
     };
-    let last = context.failures.iter().rev().filter(lookup).find(|failure| !weight::is_noise(failure))?;
+    let in_container = |failure: &&Failure| weight::path(failure).is_some_and(|path| !is_the_runtimes(&path.path));
+    let last = context.failures.iter().rev().filter(lookup).filter(in_container).find(|failure| !weight::is_noise(failure))?;
     let name = base(&weight::path(last)?.path);
     let directories = super::directories_searched(context, name, |failure| lookup(&failure));
     if directories.is_empty() {

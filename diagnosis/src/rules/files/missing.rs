@@ -134,7 +134,7 @@ fn absent(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk,
     finding.remedy.text = remedy(failure, &name, walk, stop, layer, setting);
     finding.evidence =
         vec![Evidence { at: walk.at, kind: EvidenceKind::File, text: format!("{} does not exist ({})", stop.path, stop.errno) }];
-    spec::missing::absent(&mut finding, failure.last, context, &name, Some(stop));
+    spec::missing::absent(&mut finding, failure, context, &name, Some(stop));
     finding.proved = is_live(walk) && stop.errno == crate::record::Errno::ENOENT;
     finding
 }
@@ -240,6 +240,6 @@ fn not_walked(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Findi
         Setting::Pod => format!("Mount what provides {}, add it to the image, or correct the path that the program is told.", path.path),
         Setting::Container | Setting::Local => format!("Provide {}, or correct the path that the program is told.", path.path),
     };
-    spec::missing::absent(&mut finding, failure.last, context, &path.path, None);
+    spec::missing::absent(&mut finding, failure, context, &path.path, None);
     finding
 }

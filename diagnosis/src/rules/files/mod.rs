@@ -84,11 +84,21 @@ pub(in crate::rules) fn paths(failure: &Failure, context: &Context<'_>) -> Vec<(
         Target::Path(path) | Target::Unix(path) => vec![(Role::Only, path.clone())],
         Target::Paths { to, .. } if failure.call.call == Call::Symlink => vec![(Role::To, to.clone())],
         Target::Paths { from, to } => vec![(Role::From, from.clone()), (Role::To, to.clone())],
-        Target::File { .. } => {
-            found_mount(context).and_then(|(_, path)| path).map(|path| (Role::Only, PathArg::new(path))).into_iter().collect()
+        Target::File { name, .. } => {
+            let found = found_mount(context);
+            let path = found.and_then(|(mount, path)| path.or_else(|| mount_itself(failure, mount?, name)));
+            path.map(|path| (Role::Only, PathArg::new(path))).into_iter().collect()
         }
         Target::Inet { .. } | Target::Nothing => Vec::new(),
     }
+}
+
+/// A directory that was read as a file and is the mount itself: a subPath that names nothing. Its own name is then the
+/// source's, and the mount point is where the program knows it.
+fn mount_itself(failure: &Failure, mount: Mount, name: &str) -> Option<String> {
+    let by_sub_path = volume::of_mount(&mount).is_some_and(|volume| volume.sub_path);
+    let same_name = mount.point.rsplit('/').next() == Some(name);
+    (failure.call.errno == Errno::EISDIR && (by_sub_path || same_name)).then_some(mount.point)
 }
 
 /// Walks over all paths of the call; for a descriptor, first where its file is.

@@ -165,6 +165,7 @@ pub(in crate::rules) fn origin(spec: &Spec<'_>, context: &Context<'_>, who: &Who
     let changed = uid != 0 && (first == 0 || lost_group(spec, who).is_some());
     Some(match (changed, first == uid) {
         (true, _) => format!("the container starts as root, and the program changed to uid {uid} by itself"),
+        (false, true) if uid == 0 => "no runAsUser is set, and the image runs as root".to_owned(),
         (false, true) => format!("uid {uid} is the user of the image, unless the program changed to it by itself"),
         (false, false) => return None,
     })

@@ -8,13 +8,14 @@ use super::{
     alike, change, item,
     patch::of_container,
     place::{Located, below, locate},
+    written,
 };
 use crate::{
-    permission::place::parent_path,
+    permission::{open_flags::CREAT, place::parent_path},
     pod::{ContainerKind, KeyPath, ProjectedSource, VolumeMount, VolumeSource},
     question::Stop,
-    rules::{Context, Finding, Spec, words},
-    units::BootNanos,
+    record::Call,
+    rules::{Context, Failure, Finding, Spec, words, words::layer},
     verdict::{Evidence, EvidenceKind},
 };
 use serde_json::{Value, json};
@@ -22,11 +23,13 @@ use serde_json::{Value, json};
 const TOKEN_DIRECTORY: &str = "/run/secrets/kubernetes.io/serviceaccount";
 
 /// A file that is not there.
-pub(in crate::rules) fn absent(finding: &mut Finding, at: BootNanos, context: &Context<'_>, name: &str, stop: Option<&Stop>) {
+pub(in crate::rules) fn absent(finding: &mut Finding, failure: &Failure, context: &Context<'_>, name: &str, stop: Option<&Stop>) {
     let Some(spec) = context.spec.filter(|_| name.starts_with('/')) else { return };
+    let at = failure.last;
     let before = finding.explanation.len();
     match locate(&spec, name) {
         Some(place) => on_volume(finding, &spec, &place, stop),
+        None if makes(failure) && finding.layer == layer::MISSING_DIRECTORY => directory_to_write(finding, context, &spec, name),
         None => on_none(finding, &spec, name),
     }
     let said = finding.explanation[before..].iter().map(|text| Evidence { at, kind: EvidenceKind::Spec, text: text.clone() });
@@ -265,6 +268,22 @@ pub(in crate::rules) fn late(finding: &mut Finding, context: &Context<'_>, name:
         } else {
             native_sidecar(name, &place.mount.path, &place.in_volume())
         };
+    }
+}
+
+fn makes(failure: &Failure) -> bool {
+    failure.call.arg & CREAT != 0 && failure.call.call == Call::Open || matches!(failure.call.call, Call::Mkdir | Call::Mknod | Call::Bind)
+}
+
+/// Something is to be made in a directory that the image does not have.
+fn directory_to_write(finding: &mut Finding, context: &Context<'_>, spec: &Spec<'_>, name: &str) {
+    let directory = parent_path(name).to_owned();
+    finding.explanation.push(format!("no volume of the pod is mounted at {directory}: the path belongs to the image"));
+    if written::may_be_covered(&directory, context) {
+        let text = format!(
+            "Mount an emptyDir at {directory} (or a PersistentVolumeClaim, if the data must last), or make the directory in the image."
+        );
+        change(finding, spec, text, written::empty_dirs(spec, &[directory]));
     }
 }
 

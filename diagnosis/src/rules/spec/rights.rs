@@ -80,12 +80,18 @@ pub(in crate::rules) fn low_port(finding: &mut Finding, failure: &Failure, conte
     let entry = json!({ "name": PORT_SYSCTL, "value": first.to_string() });
     change(finding, &spec, text, json!({ "securityContext": { "sysctls": [entry] } }));
     // The list has no merge key and its values are not known here: what is in it must stay.
-    if !pod.security.sysctls.is_empty() {
-        finding.remedy.patch = if pod.security.sysctls.iter().any(|name| name == PORT_SYSCTL) {
-            None
-        } else {
-            patch::json(pod, &[json!({ "op": "add", "path": "/securityContext/sysctls/-", "value": entry })])
-        };
+    let list = "/securityContext/sysctls";
+    match pod.security.sysctls.iter().position(|name| name == PORT_SYSCTL) {
+        Some(index) => {
+            finding.explanation.push(format!("the pod sets {PORT_SYSCTL} itself, to a higher number"));
+            let test = json!({ "op": "test", "path": format!("{list}/{index}/name"), "value": PORT_SYSCTL });
+            let replace = json!({ "op": "replace", "path": format!("{list}/{index}/value"), "value": first.to_string() });
+            finding.remedy.patch = patch::json(pod, &[test, replace]);
+        }
+        None if !pod.security.sysctls.is_empty() => {
+            finding.remedy.patch = patch::json(pod, &[json!({ "op": "add", "path": format!("{list}/-"), "value": entry })]);
+        }
+        None => {}
     }
 }
 

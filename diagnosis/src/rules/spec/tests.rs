@@ -68,7 +68,16 @@ fn sysctls_that_are_there_stay() {
         }])
     );
     let same = low_port("{ security: { sysctls: [net.ipv4.ip_unprivileged_port_start] }, containers: [{ name: app }] }", creds(1000, 1000));
-    assert_eq!(same.remedy.patch, None, "its value would stand twice in the list");
+    assert_eq!(
+        same.remedy.patch.unwrap().body,
+        json!([
+            {
+                "op": "test", "path": "/spec/template/spec/securityContext/sysctls/0/name",
+                "value": "net.ipv4.ip_unprivileged_port_start",
+            },
+            { "op": "replace", "path": "/spec/template/spec/securityContext/sysctls/0/value", "value": "80" },
+        ])
+    );
 }
 
 #[test]
@@ -179,6 +188,16 @@ fn what_the_manifest_cannot_bring_is_said_without_a_patch() {
         assert!(found.remedy.text.contains(remedy) || source.contains("claim"), "{source}: {}", found.remedy.text);
         assert_eq!(found.remedy.patch, None, "{source}");
     }
+}
+
+#[test]
+fn a_directory_that_something_is_to_be_made_in_is_an_empty_dir() {
+    let make = |name: &str| {
+        let world = World::of(pod("containers: [{ name: app }]")).walked(name, missing(name, "/var/cache", [dir("/var", 0, 0, 0o755)]));
+        tell(&world, Call::Mkdir, path(name), 0o755, "ENOENT", creds(0, 0))
+    };
+    assert_eq!(patched(&make("/var/cache/app/x"))["containers"][0]["volumeMounts"][0]["mountPath"], "/var/cache/app");
+    assert_eq!(make("/var/cache/x").remedy.patch, None, "others' directories may lie there");
 }
 
 #[test]
