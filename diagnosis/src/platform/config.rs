@@ -114,9 +114,9 @@ fn correct(build: Build, pod: &Pod, spec: &Container, env: &Option<Value>, other
     }
 }
 
-/// The message is about the environment's sources, or about a cache of them that is not filled yet.
-pub(super) fn owns(message: &str, namespace: &str) -> bool {
-    read(message, namespace).is_some() || is_passing(message)
+/// The refusal is about the environment's sources, or about a cache of them that is not filled yet.
+pub(super) fn owns(reason: &str, message: &str, namespace: &str) -> bool {
+    reason == REASON && (read(message, namespace).is_some() || is_passing(message))
 }
 
 /// What the kubelet says when it has only just heard of a pod, and gets over by itself.

@@ -32,7 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Adds how containers ended. Only without the kernel's evidence.
 pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
-    if scene.kernel {
+    // A pod that the kubelet rejected or evicted takes its containers with it.
+    if scene.kernel || account.findings.iter().any(|found| found.finding.cause == Cause::PodRejected) {
         return;
     }
     for (spec, status) in scene.containers().filter(|(spec, _)| spec.kind != ContainerKind::Ephemeral) {

@@ -39,13 +39,28 @@ pub(super) fn quote(text: &str, limit: usize) -> String {
     format!("{} …", line.get(..end).unwrap_or_default().trim_end())
 }
 
+/// How clauses begin that say what was tried.
+const WRAPPERS: [&str; 11] = [
+    "failed to ",
+    "Failed to ",
+    "error ",
+    "Error",
+    "unable to ",
+    "ErrImage",
+    "RegistryUnavailable",
+    "SignatureValidationFailed",
+    "OCI runtime ",
+    "runc create failed",
+    "container create failed",
+];
+
 /// What gRPC and the layers of a runtime wrap around an error, taken off: `rpc error: code = Unknown desc = `, and
 /// `failed to …: ` clauses that say what was tried, as long as something is left that says why it failed.
 pub(super) fn core(text: &str) -> String {
     let text = text.rsplit_once("desc = ").map_or(text, |(_, rest)| rest).trim();
     let mut rest = text;
     while let Some((first, more)) = rest.split_once(": ") {
-        let wraps = first.starts_with("failed to ") || first.starts_with("Failed to ") || first.starts_with("error ") || first == "Error";
+        let wraps = WRAPPERS.iter().any(|wrapper| first.starts_with(wrapper));
         if !wraps || more.trim().is_empty() {
             break;
         }
@@ -86,6 +101,8 @@ mod tests {
     fn the_core_of_an_error_says_why() {
         let text = "rpc error: code = NotFound desc = failed to pull and unpack image \"x:1\": failed to resolve image: x:1: not found";
         assert_eq!(core(text), "x:1: not found");
+        let runc = "OCI runtime create failed: runc create failed: unable to start container process: error during container init: exec: \"a\": is a directory";
+        assert_eq!(core(runc), "exec: \"a\": is a directory");
         assert_eq!(core("failed to start"), "failed to start");
         assert_eq!(core("failed to start: "), "failed to start:");
     }

@@ -29,7 +29,7 @@ const AT_START: [&str; 3] = ["RunContainerError", "StartError", "ContainerCannot
 pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     for (spec, status) in scene.containers() {
         let Some((reason, message, since)) = refusal(scene, status) else { continue };
-        if config::owns(message, &scene.pod.namespace) || account.has_explained(&spec.name) {
+        if config::owns(reason, message, &scene.pod.namespace) || account.has_explained(&spec.name) {
             continue;
         }
         let command = AT_START.contains(&reason).then(|| command::read(message)).flatten();
@@ -79,6 +79,8 @@ fn say(pod: &Pod, spec: &Container, message: &str) -> Build {
         .fix(format!("Set runAsUser of container {name} to a number, or build the image with a user that it has.")),
         text if has_any(text, &["seccomp", "apparmor", "selinux"]) => profile(spec, message),
         text if has_any(text, &["chdir to cwd", "working directory", "mkdir cwd"]) => working_dir(spec, message),
+        // runc makes a working directory that is missing.
+        _ if !spec.working_dir.is_empty() && message.contains(&format!("mkdir {}", spec.working_dir)) => working_dir(spec, message),
         text if has_any(text, &["device", "cdi "]) && !text.contains("no space left on device") && !text.contains("mount") => {
             start(layer::DEVICES, format!("a device that container {name} asks for is not there"))
                 .fix("Look at the device plug-in's or DRA driver's pod on this node; after a reboot of the node delete the pod, so that it gets its devices anew.")
@@ -163,7 +165,12 @@ fn profile(spec: &Container, message: &str) -> Build {
 
 fn working_dir(spec: &Container, message: &str) -> Build {
     let path = quoted(message, "chdir to cwd (").unwrap_or(if spec.working_dir.is_empty() { "of the image" } else { &spec.working_dir });
-    let why = if message.contains("permission denied") { "may not be entered by the container's user" } else { "is not there" };
+    let why = match message {
+        text if text.contains("permission denied") => "may not be entered by the container's user",
+        text if text.contains("not a directory") => "is no directory",
+        text if text.contains("read-only file system") => "is not there and cannot be made",
+        _ => "is not there",
+    };
     let summary = format!("the working directory {path} of container {} {why}", spec.name);
     found(Cause::ContainerRefused, layer::WORKING_DIRECTORY, (SubjectKind::Container, &spec.name), summary)
         .fix("Correct `workingDir` (without it the image's WORKDIR counts), make the directory in the image, or give the user the right to enter it.")

@@ -104,6 +104,8 @@ fn out_of(pod: &Pod, resource: &str, message: &str) -> Build {
     let number = |name: &str| word(message, name).and_then(|text| text.parse::<u64>().ok());
     let summary = format!("node {} has not enough {resource} for the pod", pod.node);
     let build = start(pod, layer::NODE_RESOURCES, summary);
+    // No scheduler chooses a node that is too small: this one was named, and will be for the next pod.
+    let never_fits = number("requested: ").zip(number("capacity: ")).is_some_and(|(requested, capacity)| requested > capacity);
     let build = match (number("requested: "), number("used: "), number("capacity: ")) {
         (Some(requested), Some(used), Some(capacity)) => build.because(format!(
             "it requests {}, {} of {} are requested by others already",
@@ -113,10 +115,15 @@ fn out_of(pod: &Pod, resource: &str, message: &str) -> Build {
         )),
         _ => build,
     };
-    let build = build.because(
-        "the scheduler had placed it, or somebody by nodeName; the kubelet counts again, with static pods and pods of other schedulers",
-    );
-    replaced(pod, build).fix("Request less, make room on the node, or leave the choice of the node to the scheduler (no nodeName).")
+    let build = if never_fits {
+        build.because("it was bound to this node by nodeName: no scheduler chooses a node that is too small")
+    } else {
+        replaced(
+            pod,
+            build.because("the kubelet counts again what the scheduler had counted, with static pods and pods of other schedulers"),
+        )
+    };
+    build.fix("Request less, make room on the node, or leave the choice of the node to the scheduler (no nodeName).")
 }
 
 /// CPU is counted in thousandths, all else in units or bytes.

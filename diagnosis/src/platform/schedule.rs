@@ -136,16 +136,14 @@ fn say(scene: &Scene<'_>, unfit: &Unfit<'_>, message: &str) -> Build {
     };
     let build = found(Cause::Unschedulable, layer_of(first.hindrance), (SubjectKind::Pod, &pod.name), summary);
     let mut seen = Vec::new();
-    let mut build = build;
-    let mut remedies = Vec::new();
+    let mut build = build.fix(remedy(scene, first));
     for reason in &unfit.reasons {
         if !seen.contains(&reason.hindrance) {
             seen.push(reason.hindrance);
             build = details(build, scene, reason.hindrance);
-            remedies.push(remedy(scene, reason));
         }
     }
-    build.fix(remedies.join(" "))
+    build
 }
 
 fn unknown(pod: &Pod, message: &str) -> Build {

@@ -150,13 +150,14 @@ fn elsewhere(scene: &Scene<'_>, problem: &Problem<'_>) -> Build {
             "Delete the pod that has it, or wait until it has ended; if its node is gone, the volume is released 6 minutes after the pod is (deleted by force, or the node's taint node.kubernetes.io/out-of-service).",
         );
     };
-    let strategy = json!({ "strategy": { "$retainKeys": ["type"], "type": "Recreate" } });
+    let strategy = json!({ "strategy": { "type": "Recreate", "rollingUpdate": null } });
     build
         .because(format!("{owner} updates by RollingUpdate: it keeps the old pod, which has the volume, until the new one is ready"))
         .fix(format!(
             "Let {owner} end the old pod first: strategy Recreate. With more than one replica the claim needs access mode ReadWriteMany."
         ))
         .patch(patch::strategic_with(pod, json!({}), &strategy))
+        .also("Give it to `kubectl patch`: server-side apply keeps the fields of the old strategy, and the API server refuses the two together.")
 }
 
 fn access_modes(scene: &Scene<'_>, volume: &str) -> Option<String> {
