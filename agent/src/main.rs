@@ -18,7 +18,7 @@ use unready_agent::{
     kubernetes::{Cluster, KubernetesArgs, Switch},
     metrics::{Metrics, Readiness},
     pipeline::{Ebpf, Handle, Options, Pipeline, WITHOUT},
-    preflight,
+    preflight::{self, State},
 };
 
 /// Follows every container that starts on this machine, and says why one does not become ready.
@@ -117,7 +117,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     tracing::info!("ready: {} on {node}", if has_kernel { "level 0 attached" } else { "without the kernel's evidence" });
     let ended = loop {
         tokio::select! {
-            Some(event) = events.recv() => outputs.tell(event, &handle),
+            Some(event) = events.recv() => outputs.tell(&event, &handle),
             ended = &mut running => break ended,
             _ = terminate.recv() => break stop(&mut outputs, &handle, &mut running).await,
             _ = interrupt.recv() => break stop(&mut outputs, &handle, &mut running).await,
@@ -144,7 +144,11 @@ async fn connect(args: &Args, node: &str) -> anyhow::Result<Option<Cluster>> {
 
 /// What this machine allows. Without Kubernetes there is nothing to say without the kernel.
 fn judge(args: &Args, follows_pods: bool) -> anyhow::Result<Ebpf> {
-    let refusal = preflight::refusal(&preflight::examine());
+    let checks = preflight::examine();
+    for lack in checks.iter().filter(|check| check.state == State::Degraded) {
+        tracing::warn!("{}", lack.sentence());
+    }
+    let refusal = preflight::refusal(&checks);
     if args.ebpf == EbpfArg::Required || !follows_pods {
         refusal?;
         return Ok(Ebpf::Required);

@@ -65,11 +65,11 @@ impl Outputs {
         }
     }
 
-    pub(crate) fn tell(&mut self, event: Event, handle: &Handle) {
-        if let (Event::AskCluster(id, question), Some(cluster)) = (&event, &mut self.cluster) {
+    pub(crate) fn tell(&mut self, event: &Event, handle: &Handle) {
+        if let (Event::AskCluster(id, question), Some(cluster)) = (event, &mut self.cluster) {
             cluster.answer(handle.clone(), *id, question.clone());
         }
-        self.tell_last(&event, handle.anchor());
+        self.tell_last(event, handle.anchor());
     }
 
     /// The same, when answers are no longer heard.

@@ -4,7 +4,10 @@
 //! remembered for some minutes. An API server that is slow or forbids it is not waited for: then the pod's own labels say
 //! as much as they can ([`crate::convert::pod`]), and the question is put again later.
 
-use crate::{convert, trouble};
+use crate::{
+    convert,
+    trouble::{self, Kind},
+};
 use k8s_openapi::{
     api::{
         apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
@@ -44,6 +47,8 @@ struct Memory {
     owners: HashMap<String, (Owner, Instant)>,
     /// The server let us wait, or refused: it is not asked before.
     quiet_until: Option<Instant>,
+    /// That it refuses has been said.
+    is_forbidden: bool,
 }
 
 /// The lower end of a chain of owners: what a pod tells of it.
@@ -105,6 +110,12 @@ impl Owners {
         let answer = tokio::time::timeout(PATIENCE, self.climb(namespace, controller)).await;
         match answer {
             Ok(Ok(owner)) => return Some(owner),
+            Ok(Err(error)) if trouble::kind(&error) == Kind::Forbidden && !std::mem::replace(&mut self.lock().is_forbidden, true) => {
+                tracing::warn!(
+                    "who makes a pod again is guessed from its labels, and patches do not know its strategy: {}; grant get on it",
+                    trouble::clause(&error)
+                );
+            }
             Ok(Err(error)) => tracing::debug!("who owns {namespace}/{} is not known: {}", controller.name, trouble::clause(&error)),
             Err(_) => tracing::debug!("who owns {namespace}/{} was not answered in time", controller.name),
         }
@@ -163,7 +174,7 @@ impl Owners {
         match api.get_opt(name).await {
             Ok(found) => Ok(Link::Top { strategy: found.and_then(strategy).unwrap_or_default() }),
             // Its name is known by now; the strategy is not worth losing it.
-            Err(error) if trouble::kind(&error) == trouble::Kind::Forbidden => Ok(Link::Top { strategy: String::new() }),
+            Err(error) if trouble::kind(&error) == Kind::Forbidden => Ok(Link::Top { strategy: String::new() }),
             Err(error) => Err(error),
         }
     }

@@ -35,7 +35,7 @@ use tokio::{
 use unready_diagnosis::{cluster::PodChange, pod::Pod};
 
 /// Pods of one page of a list: what is in memory at once before it is stripped.
-const PAGE: u32 = 50;
+const PAGE: u32 = 10;
 /// Changes that may wait for their receiver.
 const CHANGES: usize = 64;
 /// The server ends a watch after this time, and a connection that died silently is noticed soon after: seconds.

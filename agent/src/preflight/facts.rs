@@ -2,8 +2,11 @@
 //!
 //! A file that cannot be read is an empty text; the rule that needs it says what follows.
 
-use crate::cgroupfs::CgroupRoot;
-use std::{fs, path::Path};
+use crate::cgroupfs::{CgroupError, CgroupRoot};
+use std::{env, fs, path::Path};
+
+/// The inode of the initial pid namespace (`PROC_PID_INIT_INO` in `include/linux/proc_ns.h`).
+const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 
 /// Texts and yes-or-no facts about this machine.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,12 @@ pub struct Facts {
     pub lockdown: String,
     /// `cgroup.controllers` of the unified hierarchy's root.
     pub controllers: String,
+    /// Of the unified hierarchy, only our own part is mounted.
+    pub own_cgroup_only: bool,
+    /// We are in a pid namespace of our own: other containers' processes are not below `/proc`.
+    pub own_pids_only: bool,
+    /// We are a pod: what is missing is granted by its manifest.
+    pub in_pod: bool,
 }
 
 impl Facts {
@@ -36,6 +45,9 @@ impl Facts {
             uid_map: read("/proc/self/uid_map"),
             lockdown: read("/sys/kernel/security/lockdown"),
             controllers: controllers.unwrap_or_default(),
+            own_cgroup_only: matches!(CgroupRoot::find(), Err(CgroupError::OwnOnly(_))),
+            own_pids_only: fs::read_link("/proc/self/ns/pid").is_ok_and(|namespace| namespace != Path::new(INITIAL_PID_NAMESPACE)),
+            in_pod: env::var_os("KUBERNETES_SERVICE_HOST").is_some(),
             mountinfo,
         }
     }

@@ -11,10 +11,15 @@ const KERNEL_MIN: (u32, u32) = (5, 10);
 
 /// All checks, in the order in which a user has to repair them.
 pub fn judge(facts: &Facts) -> Vec<Check> {
-    let mut checks = vec![rights(facts), kernel(facts), btf(facts), tracefs(facts), cgroup(facts), lockdown(facts)];
+    let mut checks = vec![rights(facts), kernel(facts), btf(facts), tracefs(facts), cgroup(facts), processes(facts), lockdown(facts)];
     checks.extend(CAPABILITIES.iter().map(|need| need.judge(facts)));
     checks.push(memory(facts));
     checks
+}
+
+/// What to do: of a pod, in its manifest.
+const fn remedy(facts: &Facts, host: &'static str, pod: &'static str) -> &'static str {
+    if facts.in_pod { pod } else { host }
 }
 
 fn rights(facts: &Facts) -> Check {
@@ -23,7 +28,7 @@ fn rights(facts: &Facts) -> Check {
         return Check::refused(
             NAME,
             "this is a user namespace of its own, whose root has no rights over the kernel",
-            "run it on the host, or in a container without user namespace",
+            remedy(facts, "run it on the host, or in a container without user namespace", "leave hostUsers: false out of the pod's spec"),
         );
     }
     match facts::effective_uid(&facts.status) {
@@ -31,7 +36,10 @@ fn rights(facts: &Facts) -> Check {
         Some(_) if CAPABILITIES.iter().all(|need| !need.needed || need.held(facts)) => {
             Check::degraded(NAME, "not root: `unready run` cannot make cgroups or change users", "use sudo for `unready run`")
         }
-        Some(uid) => Check::refused(NAME, format!("uid {uid} may not load eBPF programs"), "run it as root, e.g. with sudo"),
+        Some(uid) => {
+            let remedy = remedy(facts, "run it as root, e.g. with sudo", "set securityContext.runAsUser: 0 of the agent's container");
+            Check::refused(NAME, format!("uid {uid} may not load eBPF programs"), remedy)
+        }
         None => Check::degraded(NAME, "/proc/self/status cannot be read, so that rights are unknown", "mount /proc"),
     }
 }
@@ -66,7 +74,11 @@ fn tracefs(facts: &Facts) -> Check {
         None => Check::degraded(
             NAME,
             "tracefs is not mounted; on Linux 6.19 and later failing calls may go unseen while many fail at once",
-            format!("`mount -t tracefs none {TRACEFS}`, or give the container that directory of the host"),
+            if facts.in_pod {
+                format!("mount the node's {TRACEFS} there (hostPath, read-only), and mount tracefs on the node")
+            } else {
+                format!("`mount -t tracefs none {TRACEFS}`, or give the container that directory of the host")
+            },
         ),
     }
 }
@@ -77,12 +89,32 @@ fn cgroup(facts: &Facts) -> Check {
         return Check::refused(NAME, "/proc/self/mountinfo cannot be read", "mount /proc");
     }
     if let Some(root) = CgroupRoot::from_mountinfo(&facts.mountinfo) {
+        if facts.own_cgroup_only {
+            return of_error(NAME, &CgroupError::OwnOnly(root.path().to_owned()));
+        }
         let kind = if facts.mountinfo.contains(" - cgroup cgroup ") { "hybrid, beside v1 hierarchies" } else { "pure" };
         return Check::ok(NAME, format!("{} ({kind})", root.path().display()));
     }
-    let text = CgroupError::NoUnified.to_string();
+    of_error(NAME, &CgroupError::NoUnified)
+}
+
+fn of_error(name: &str, error: &CgroupError) -> Check {
+    let text = error.to_string();
     let (found, remedy) = text.split_once("; ").unwrap_or((&text, "mount it"));
-    Check::refused(NAME, found, remedy)
+    Check::refused(name, found, remedy)
+}
+
+/// The programs report process ids of the initial namespace.
+fn processes(facts: &Facts) -> Check {
+    const NAME: &str = "processes";
+    if facts.own_pids_only {
+        return Check::degraded(
+            NAME,
+            "other containers' processes are not visible from this pid namespace: a refused call is reported, the directory that refused it is not",
+            remedy(facts, "run it in the host's pid namespace", "set hostPID: true in the pod's spec"),
+        );
+    }
+    Check::ok(NAME, "all of the machine")
 }
 
 fn lockdown(facts: &Facts) -> Check {
@@ -149,7 +181,12 @@ impl Need {
         if self.held(facts) {
             return Check::ok(self.name, "held");
         }
-        let remedy = format!("run as root, or add {} to the container's capabilities", self.name.trim_start_matches("CAP_"));
+        let name = self.name.trim_start_matches("CAP_");
+        let remedy = if facts.in_pod {
+            format!("add {name} to securityContext.capabilities.add of the agent's container")
+        } else {
+            format!("run as root, or add {name} to the container's capabilities")
+        };
         if self.needed { Check::refused(self.name, self.lost, remedy) } else { Check::degraded(self.name, self.lost, remedy) }
     }
 }
@@ -174,6 +211,9 @@ mod tests {
             uid_map: "0 0 4294967295".into(),
             lockdown: "none [integrity] confidentiality".into(),
             controllers: "cpu memory pids".into(),
+            own_cgroup_only: false,
+            own_pids_only: false,
+            in_pod: false,
         }
     }
 
@@ -204,6 +244,25 @@ mod tests {
             assert!(check.sentence().contains(word), "{name}: {}", check.sentence());
             assert!(refusal(&judge(&facts)).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn in_a_pod_the_remedy_is_in_its_manifest() {
+        let pod = || Facts { in_pod: true, ..good() };
+        let cases: [(&str, &str, Facts); 7] = [
+            ("user", "runAsUser: 0", Facts { status: "Uid:\t1000\t1000\t1000\t1000\nCapEff:\t0\n".into(), ..pod() }),
+            ("user", "hostUsers", Facts { uid_map: "0 100000 65536".into(), ..pod() }),
+            ("CAP_BPF", "BPF to securityContext.capabilities.add", Facts { status: "Uid:\t0\t0\t0\t0\nCapEff:\t0\n".into(), ..pod() }),
+            ("CAP_SYS_PTRACE", "SYS_PTRACE to securityContext", Facts { status: "Uid:\t0\t0\t0\t0\nCapEff:\t0\n".into(), ..pod() }),
+            ("cgroup2", "hostPath", Facts { own_cgroup_only: true, ..pod() }),
+            ("processes", "hostPID: true", Facts { own_pids_only: true, ..pod() }),
+            ("tracefs", "hostPath", Facts { mountinfo: PURE.lines().next().unwrap().into(), ..pod() }),
+        ];
+        for (name, word, facts) in cases {
+            let check = judge(&facts).into_iter().find(|check| check.name == name).unwrap();
+            assert!(check.state != State::Ok && check.sentence().contains(word), "{name}: {}", check.sentence());
+        }
+        assert!(judge(&pod()).iter().all(|check| check.state == State::Ok));
     }
 
     #[test]

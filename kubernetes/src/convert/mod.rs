@@ -91,3 +91,6 @@ fn message(text: Option<&String>) -> String {
 fn words(words: Option<&Vec<String>>) -> Vec<String> {
     words.into_iter().flatten().map(|word| cut(word, MAX_WORD)).collect()
 }
+
+#[cfg(test)]
+mod tests;
