@@ -47,7 +47,7 @@ use unready_kubernetes::{
 };
 use unready_proto::v1::{Filter, Verdict};
 
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// How to reach the cluster for tests.
 fn access() -> Option<Access> {
