@@ -130,7 +130,7 @@ impl Toolchain {
         }
         command
             .env("PATH", self.path())
-            .env("CARGO_ENCODED_RUSTFLAGS", rust_flags().join("\u{1f}"))
+            .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(manifest_dir).join("\u{1f}"))
             .current_dir(manifest_dir)
             .arg(verb)
             .args(["--target", TARGET, "-Z", "build-std=core", "--target-dir"])
@@ -157,11 +157,17 @@ impl Toolchain {
 }
 
 /// Debug information is what BTF is made from, which names our functions and lines in the verifier's log. Its first level
-/// suffices for that; the second makes the object, which the agent embeds, 2.6 times as large.
-fn rust_flags() -> [String; 3] {
+/// suffices for that; the second makes the object, which the agent embeds, 2.6 times as large. The names of source files in it are
+/// those of the project and not of the machine, so that the object is the same wherever it is made.
+fn rust_flags(manifest_dir: &Path) -> Vec<String> {
     // `CARGO_CFG_TARGET_ARCH` is the agent's target when its build script calls; aya-ebpf picks its `pt_regs` by it.
     let arch = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_else(|_| std::env::consts::ARCH.to_owned());
-    ["-Cdebuginfo=1".to_owned(), "-Clink-arg=--btf".to_owned(), format!("--cfg=bpf_target_arch=\"{arch}\"")]
+    let mut flags = vec!["-Cdebuginfo=1".to_owned(), "-Clink-arg=--btf".to_owned(), format!("--cfg=bpf_target_arch=\"{arch}\"")];
+    let root = manifest_dir.canonicalize().ok().and_then(|folder| folder.parent().map(Path::to_path_buf));
+    let cargo = std::env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let named = [(root, "/unready"), (cargo.map(|home| home.join("registry/src")), "/cargo")];
+    flags.extend(named.into_iter().filter_map(|(from, to)| Some(format!("--remap-path-prefix={}={to}", from?.display()))));
+    flags
 }
 
 fn last_lines(text: &str) -> String {
