@@ -784,6 +784,18 @@ fn a_container_that_its_probe_killed_did_not_crash_by_itself() {
         assert_eq!(pair(&found), (Cause::Crashed, "failed probe"));
         assert!(all_words(&found).contains("connection refused"));
     }
+    let throttled = ended(probe, "Always", &backs_off(137, "Error")).with_events(&events(&[(
+        2,
+        "Killing",
+        "Container app failed liveness probe, will be restarted",
+    )]));
+    assert_eq!((pair(&throttled.only(13)), throttled.only(13).confidence), ((Cause::Crashed, "failed probe"), Confidence::Likely));
+    let by_itself = ended(probe, "Always", &backs_off(3, "Error")).with_events(&events(&[(
+        2,
+        "Killing",
+        "Container app failed liveness probe, will be restarted",
+    )]));
+    assert_eq!(by_itself.said(13), [(Cause::Crashed, "exit code".to_owned())]);
 }
 
 #[test]
@@ -816,6 +828,12 @@ fn hooks_that_fail() {
     }
     let told = base(&backs_off(137, "Error")).with_events(&events(&[(12, "FailedPostStartHook", "PostStartHook failed")]));
     assert_eq!(told.said(14), [(Cause::HookFailed, "postStart".to_owned())], "the container did not crash by itself");
+    let throttled = base(&backs_off(137, "Error")).with_events(&events(&[(2, "FailedPostStartHook", "PostStartHook failed")])).only(14);
+    assert_eq!(
+        (pair(&throttled), throttled.confidence),
+        ((Cause::HookFailed, "postStart"), Confidence::Likely),
+        "the kubelet stops sending events"
+    );
     let earlier = base(&backs_off(1, "Error")).with_events(&events(&[(2, "FailedPostStartHook", "PostStartHook failed")]));
     assert_eq!(earlier.said(14), [(Cause::Crashed, "exit code".to_owned())], "that was an earlier start");
 }
@@ -1002,6 +1020,38 @@ fn what_a_pod_waits_for() {
         "{ node: node-1, containers: [{ name: app }], status: { phase: Running, conditions: [{ kind: Ready, status: Unknown, reason: NodeStatusUnknown, since: @10 }] } }",
     );
     assert_eq!(lost.waiting(70), "node node-1 has not reported since 1 min 0 s: what became of the pod is not known");
+}
+
+/// What is said is said again whenever somebody looks; only what has changed may be news.
+#[test]
+fn what_is_said_stays_the_same_as_time_goes_by() {
+    let unfit = format!(
+        "{{ {OWNER}, node_selector: [[disk, sdd]], containers: [{{ name: app, requests: [[memory, 9Ti]] }}], status: {{ phase: Pending,
+           conditions: [{{ kind: PodScheduled, status: 'False', reason: Unschedulable, message: '0/2 nodes are available: 1 Insufficient memory, 1 node(s) didn''t match Pod''s node affinity/selector.', since: @0 }}] }} }}"
+    );
+    let runs = "{ name: a, id: a1, state: { running: { since: @3 } } }";
+    let gate = "{ node: node-1, readiness_gates: [x/y], containers: [{ name: app }], status: { phase: Running, conditions: [{ kind: ContainersReady, status: 'True', since: @5 }] } }";
+    let slow = events(&[(
+        40,
+        "VolumePermissionChangeInProgress",
+        "Setting volume ownership for 8a0c/volumes/kubernetes.io~local-volume/pv-1, processed 5 files.",
+    )]);
+    let worlds = [
+        World::of(&unfit),
+        World::of("{ scheduler: mine, containers: [{ name: app }] }"),
+        World::of(gate),
+        init("{ name: a, kind: init, image: y }", runs),
+        creating("").with_events(&slow),
+        ended("", "Always", &backs_off(1, "Error")),
+        waits("x", "ErrImagePull", "x: not found"),
+        rejected("Evicted", "The node had condition: [DiskPressure]. ", ""),
+    ];
+    for world in worlds {
+        let without_last =
+            |seconds| world.account(seconds).findings.into_iter().map(|found| PodFinding { last: 0, ..found }).collect::<Vec<_>>();
+        assert!(!without_last(100).is_empty(), "{:?}", world.pod);
+        assert_eq!(without_last(100), without_last(4000));
+    }
 }
 
 #[test]

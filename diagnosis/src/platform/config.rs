@@ -64,7 +64,9 @@ fn say(pod: &Pod, spec: &Container, missing: Missing<'_>) -> Build {
             let build = found(Cause::ConfigMissing, layer::MISSING_OBJECT, (SubjectKind::Object, &object.word()), summary);
             let build = build.because(needed_by(&uses));
             match objects::proved_like(pod, object) {
-                Some(other) => correct(build, pod, spec, &renamed(&uses, object.kind, other, None), &format!("{} {other}", object.kind)),
+                Some(other) => {
+                    correct(build, pod, spec, renamed(&uses, object.kind, other, None).as_ref(), &format!("{} {other}", object.kind))
+                }
                 None => {
                     build.fix(format!("Create it: {}. The kubelet tries again by itself every few seconds.", objects::create(pod, object)))
                 }
@@ -76,7 +78,9 @@ fn say(pod: &Pod, spec: &Container, missing: Missing<'_>) -> Build {
             let build = found(Cause::ConfigMissing, layer::MISSING_KEY, (SubjectKind::Object, &thing), summary);
             let build = build.because(needed_by(&uses));
             match objects::proved_key(pod, object, key) {
-                Some(other) => correct(build, pod, spec, &renamed(&uses, object.kind, object.name, Some(other)), &format!("key {other}")),
+                Some(other) => {
+                    correct(build, pod, spec, renamed(&uses, object.kind, object.name, Some(other)).as_ref(), &format!("key {other}"))
+                }
                 None => build.fix(format!(
                     "Add the key: {}, or correct it in the manifest. The kubelet tries again by itself every few seconds.",
                     objects::add_key(pod, object, key)
@@ -105,7 +109,7 @@ fn renamed(uses: &[&EnvSource], kind: &str, name: &str, key: Option<&str>) -> Op
     Some(json!({ "env": uses.iter().map(one).collect::<Vec<_>>() }))
 }
 
-fn correct(build: Build, pod: &Pod, spec: &Container, env: &Option<Value>, other: &str) -> Build {
+fn correct(build: Build, pod: &Pod, spec: &Container, env: Option<&Value>, other: &str) -> Build {
     let build = build.because(format!("the pod also uses {other}, which exists and is spelt much the same"));
     let build = build.fix(format!("Correct the name in the environment of container {}: {other}.", spec.name));
     match env {

@@ -8,7 +8,7 @@ use super::{
     Account, PodFinding, Scene,
     build::{Build, container, found},
     message::quote,
-    scene::{Ended, container_of, ended, last, last_end, running_since, waits},
+    scene::{Ended, concerns, container_of, ended, last_end, running_since, waits},
 };
 use crate::{
     cause::Cause,
@@ -18,15 +18,17 @@ use crate::{
         spec::patch,
         words::{self, layer},
     },
-    verdict::{EvidenceKind, SubjectKind},
+    verdict::{Confidence, EvidenceKind, SubjectKind},
 };
 use serde_json::json;
 use std::time::Duration;
 
 const NEVER_RAN: [&str; 4] = ["StartError", "ContainerCannotRun", "ContainerStatusUnknown", "Unknown"];
 /// A container that runs again for so long is not in a loop of crashes.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_mins(1);
 
+/// How a container may end that the kubelet asks to end, or kills.
+const KILLED: [i32; 3] = [0, 137, 143];
 /// So long the events are waited for that may tell that the kubelet ended it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -41,8 +43,7 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
         if account.has_explained(&spec.name) || NEVER_RAN.contains(&end.reason) {
             continue;
         }
-        let by_kubelet =
-            spec.post_start.is_some() || (spec.liveness.is_some() || spec.startup.is_some()) && matches!(end.code, 0 | 137 | 143);
+        let by_kubelet = spec.post_start.is_some() || (spec.liveness.is_some() || spec.startup.is_some()) && KILLED.contains(&end.code);
         account.needs_events |= by_kubelet;
         if by_kubelet && scene.events.is_empty() && !account.is_due(scene.age(end.finished), PATIENCE) {
             continue;
@@ -60,8 +61,8 @@ fn relevant<'a>(scene: &Scene<'_>, status: &'a ContainerStatus) -> Option<Ended<
 fn judge(scene: &Scene<'_>, spec: &Container, status: &ContainerStatus, end: &Ended<'_>) -> Option<PodFinding> {
     let build = if end.reason == "OOMKilled" {
         out_of_memory(scene, spec)
-    } else if let Some(kill) = probe_kill(scene, spec, end) {
-        killed_by_probe(scene, spec, kill)
+    } else if let Some((kill, sure)) = probe_kill(scene, spec, end) {
+        killed_by_probe(scene, spec, kill).sure(sure)
     } else if end.code == 0 && end.signal == 0 {
         let serves =
             scene.pod.restart_policy == RestartPolicy::Always && spec.kind == ContainerKind::App || spec.kind == ContainerKind::Sidecar;
@@ -116,11 +117,12 @@ pub(super) fn quantity(bytes: u64) -> String {
 }
 
 /// `Container app failed liveness probe, will be restarted`.
-fn probe_kill<'a>(scene: &Scene<'a>, spec: &Container, end: &Ended<'_>) -> Option<&'a PodEvent> {
-    scene.events.iter().rev().find(|event| {
+fn probe_kill<'a>(scene: &Scene<'a>, spec: &Container, end: &Ended<'_>) -> Option<(&'a PodEvent, Confidence)> {
+    scene.events.iter().rev().find_map(|event| {
         let about = container_of(event).is_none_or(|name| name == spec.name);
         let probe = event.message.contains("failed liveness probe") || event.message.contains("failed startup probe");
-        event.reason == "Killing" && about && probe && last(event).saturating_add(1_000_000_000) >= end.started
+        let concerns = (event.reason == "Killing" && about && probe).then(|| concerns(event, end, &KILLED)).flatten()?;
+        Some((event, concerns))
     })
 }
 

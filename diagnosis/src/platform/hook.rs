@@ -8,7 +8,7 @@ use super::{
     Account, PodFinding, Scene,
     build::{Build, container, found},
     message::{core, quote, word},
-    scene::{container_of, last, last_end, running_since, waits},
+    scene::{concerns, container_of, last, last_end, running_since, waits},
 };
 use crate::{
     cause::Cause,
@@ -17,6 +17,9 @@ use crate::{
     verdict::{Confidence, Severity, SubjectKind},
 };
 use std::time::Duration;
+
+/// How a container ends that the kubelet kills: by SIGKILL or SIGTERM.
+const KILLED: [i32; 2] = [137, 143];
 
 /// Adds postStart hooks that failed.
 pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
@@ -28,9 +31,10 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
             continue;
         }
         account.needs_events = true;
-        let event = failed(scene, &spec.name, "FailedPostStartHook").filter(|event| is_of_this_start(event, status));
-        if says.is_some() || event.is_some() {
-            account.findings.push(post_start(scene, spec, says, event));
+        let event = failed(scene, &spec.name, "FailedPostStartHook").and_then(|event| Some((event, of_last_start(event, status)?)));
+        let sure = says.map(|_| Confidence::Certain).or(event.map(|(_, sure)| sure));
+        if let Some(sure) = sure {
+            account.findings.push(post_start(scene, spec, says, event.map(|(event, _)| event), sure));
         }
     }
 }
@@ -40,12 +44,12 @@ fn failed<'a>(scene: &Scene<'a>, container: &str, reason: &str) -> Option<&'a Po
     scene.events.iter().filter(about).max_by_key(|event| last(event))
 }
 
-/// Not of an earlier start. Times of the status and of events have whole seconds.
-fn is_of_this_start(event: &PodEvent, status: &ContainerStatus) -> bool {
-    last_end(status).is_none_or(|end| last(event).saturating_add(1_000_000_000) >= end.started)
+/// Whether the container ended for this failure of its hook.
+fn of_last_start(event: &PodEvent, status: &ContainerStatus) -> Option<Confidence> {
+    last_end(status).map_or(Some(Confidence::Certain), |end| concerns(event, &end, &KILLED))
 }
 
-fn post_start(scene: &Scene<'_>, spec: &Container, says: Option<&str>, event: Option<&PodEvent>) -> PodFinding {
+fn post_start(scene: &Scene<'_>, spec: &Container, says: Option<&str>, event: Option<&PodEvent>, sure: Confidence) -> PodFinding {
     let hook = spec.post_start.as_deref().unwrap_or("of the container");
     let said = says
         .filter(|text| !text.is_empty())
@@ -54,7 +58,8 @@ fn post_start(scene: &Scene<'_>, spec: &Container, says: Option<&str>, event: Op
     let summary = format!("the postStart hook ({hook}) of container {} {how}, and the kubelet killed the container for it", spec.name);
     let build = found(Cause::HookFailed, layer, (SubjectKind::Hook, "postStart"), summary)
         .of(&spec.name)
-        .because("the program itself had been started; how it ended then says nothing of it");
+        .because("the program itself had been started; how it ended then says nothing of it")
+        .sure(sure);
     let build = said.map(output).unwrap_or_default().into_iter().fold(build, Build::because);
     let build = match layer {
         layer::HOOK_COMMAND => build.fix("Use a command that the image has, by its path: a hook is not given to a shell."),

@@ -242,7 +242,16 @@ fn details(build: Build, scene: &Scene<'_>, image: &Image<'_>, kind: Kind, text:
         Kind::Unreachable if lower.contains("connection refused") => build.because("nothing listens at that address, seen from the node"),
         Kind::Tls if lower.contains("http response to https client") => build.because("the registry speaks plain HTTP, the node expects TLS"),
         Kind::Tls if lower.contains("unknown authority") => build.because("the node does not know who signed the registry's certificate"),
-        _ => build,
+        Kind::NeverPulled
+        | Kind::Name
+        | Kind::Signature
+        | Kind::RateLimit
+        | Kind::Platform
+        | Kind::Disk
+        | Kind::Tls
+        | Kind::Unreachable
+        | Kind::NotFound
+        | Kind::Other => build,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
 use std::time::Duration;
 
 /// So long an init container may run without being spoken of.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The init container or sidecar that the pod waits for.
 #[derive(Clone, Copy, Debug)]

@@ -122,7 +122,9 @@ pub fn explain(scene: &Scene<'_>) -> Account {
             gate::explain,
         ]
     };
-    rules.iter().for_each(|rule| rule(scene, &mut account));
+    for rule in rules {
+        rule(scene, &mut account);
+    }
     // Stable: what is said first weighs more among equals.
     account.findings.sort_by_key(|found| std::cmp::Reverse(found.finding.severity));
     account

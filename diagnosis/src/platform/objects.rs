@@ -144,7 +144,7 @@ pub(super) fn variables<'a>(container: &'a Container, object: Object<'_>, key: O
 pub(super) fn create(pod: &Pod, object: Object<'_>) -> String {
     let keys = keys_needed(pod, object);
     let keys = if keys.is_empty() { vec!["KEY"] } else { keys };
-    let literals = keys.iter().map(|key| format!(" --from-literal={key}=VALUE")).collect::<String>();
+    let literals = keys.iter().fold(String::new(), |all, key| all + " --from-literal=" + key + "=VALUE");
     let kind = if object.kind == "Secret" { "secret generic" } else { "configmap" };
     format!("`kubectl -n {} create {kind} {}{literals}`", pod.namespace, object.name)
 }

@@ -156,13 +156,13 @@ fn devices_or_features(pod: &Pod, reason: &str) -> Build {
 /// `pkg/kubelet/eviction/helpers.go`.
 fn evicted(pod: &Pod, message: &str) -> Build {
     if let Some(volume) = quoted(message, "EmptyDir volume ") {
-        return over_limit(pod, message, format!("volume \"{volume}\" (emptyDir)")).change(
+        return over_limit(pod, message, &format!("volume \"{volume}\" (emptyDir)")).change(
             pod,
             doubled_volume(pod, volume).unwrap_or_else(|| json!({ "volumes": [{ "name": volume, "emptyDir": { "sizeLimit": null } }] })),
         );
     }
     if let Some(container) = between(message, "Container ", " exceeded its local ephemeral storage limit") {
-        let build = over_limit(pod, message, format!("container {container}"));
+        let build = over_limit(pod, message, &format!("container {container}"));
         let spec = pod.container(container).and_then(|spec| Some((spec, spec.storage_limit?)));
         return match spec {
             Some((spec, limit)) => {
@@ -173,7 +173,7 @@ fn evicted(pod: &Pod, message: &str) -> Build {
         };
     }
     if message.contains("ephemeral local storage usage exceeds") {
-        return over_limit(pod, message, "the pod's containers together".to_owned());
+        return over_limit(pod, message, "the pod's containers together");
     }
     let resource = between(message, "low on resource: ", ".").unwrap_or("a resource");
     let condition = between(message, "had condition: [", "]");
@@ -189,7 +189,7 @@ fn evicted(pod: &Pod, message: &str) -> Build {
     ))
 }
 
-fn over_limit(pod: &Pod, message: &str, who: String) -> Build {
+fn over_limit(pod: &Pod, message: &str, who: &str) -> Build {
     let limit = quoted(message, "limit ")
         .or_else(|| between(message, "limit of containers ", "."))
         .map(|limit| format!(" of {limit}"))

@@ -1,7 +1,8 @@
 //! What the rules of this folder ask a [`Scene`]: ages, events by reason, how far the kubelet has come with the pod.
 
 use super::{Account, Scene};
-use crate::pod::{Container, ContainerKind, ContainerState, ContainerStatus, PodEvent};
+use crate::pod::{Container, ContainerKind, ContainerState, ContainerStatus, PodEvent, Volume, VolumeSource};
+use crate::verdict::Confidence;
 use std::time::Duration;
 
 /// Events that the kubelet makes only when volumes and sandbox are there (`pkg/kubelet/events/event.go`).
@@ -81,6 +82,11 @@ fn is_untouched(status: &ContainerStatus) -> bool {
     waits && status.id.is_empty()
 }
 
+/// The claim of a volume.
+pub(super) fn claim_of(volume: &Volume) -> Option<&str> {
+    if let VolumeSource::Claim { name, .. } = &volume.source { Some(name) } else { None }
+}
+
 /// When an event was last seen.
 pub(super) fn last(event: &PodEvent) -> u64 {
     event.last.max(event.first)
@@ -113,6 +119,18 @@ pub(super) struct Ended<'a> {
 /// How it ended, when it is over; while it waits or runs again, how it ended last.
 pub(super) fn last_end(status: &ContainerStatus) -> Option<Ended<'_>> {
     ended(&status.state).or_else(|| ended(status.last.as_ref()?))
+}
+
+/// Whether an event about a kill concerns this end of the container, and how sure that is.
+///
+/// Times of the status and of events have whole seconds. The kubelet's events about one pod are few after the first 25 (client-go,
+/// `EventSourceObjectSpamFilter`: one in five minutes), so that a later start may have none of its own: one that ended in
+/// the way that the kubelet ends containers then most likely ended for the same reason.
+pub(super) fn concerns(event: &PodEvent, end: &Ended<'_>, killed: &[i32]) -> Option<Confidence> {
+    if last(event).saturating_add(1_000_000_000) >= end.started {
+        return Some(Confidence::Certain);
+    }
+    killed.contains(&end.code).then_some(Confidence::Likely)
 }
 
 /// A state, if it is an end.

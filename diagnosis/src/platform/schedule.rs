@@ -7,12 +7,12 @@
 use super::{
     Account, PodFinding, Scene,
     build::{Build, found, moment},
-    scene::last,
+    scene::{claim_of, last},
     schedule_message::{Hindrance, Reason, Unfit, parse},
 };
 use crate::{
     cause::Cause,
-    pod::{Claim, Pod, PodEvent, VolumeSource},
+    pod::{Claim, Pod, PodEvent},
     rules::words::{self, layer},
     verdict::{Confidence, EvidenceKind, Severity, SubjectKind},
 };
@@ -25,7 +25,7 @@ const PROVISIONING: Duration = Duration::from_secs(30);
 /// No scheduler takes so long to say anything.
 const UNSEEN: Duration = Duration::from_secs(30);
 /// For how long an autoscaler's announcement excuses a pod.
-const SCALING: Duration = Duration::from_secs(15 * 60);
+const SCALING: Duration = Duration::from_mins(15);
 const AGAIN: Duration = Duration::from_secs(30);
 const SHOWN: usize = 5;
 
@@ -86,10 +86,7 @@ const fn lacks_class(claim: &Claim) -> bool {
 }
 
 fn claim_names(pod: &Pod) -> impl Iterator<Item = &str> {
-    pod.volumes.iter().filter_map(|volume| match &volume.source {
-        VolumeSource::Claim { name, .. } => Some(name.as_str()),
-        _ => None,
-    })
+    pod.volumes.iter().filter_map(claim_of)
 }
 
 fn scaling<'a>(scene: &Scene<'a>) -> Option<&'a PodEvent> {
@@ -217,7 +214,7 @@ fn details(build: Build, scene: &Scene<'_>, hindrance: Hindrance) -> Build {
             let labels = words::list(pod.node_selector.iter().map(|(key, value)| format!("{key}={value}")), SHOWN);
             build.because(format!("its nodeSelector asks for {labels}")).fact(
                 EvidenceKind::Spec,
-                scene.now,
+                pod.created,
                 format!("nodeSelector: {labels}"),
             )
         }

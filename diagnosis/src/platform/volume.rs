@@ -11,7 +11,7 @@ use super::{
     Account, PodFinding, Scene, config,
     message::{between, quoted, word},
     objects::Object,
-    scene::last,
+    scene::{claim_of, last},
     volume_words::say,
 };
 use crate::pod::{PodEvent, VolumeSource};
@@ -29,7 +29,7 @@ const FAILED: [&str; 7] = [
 /// Before that, nothing is said.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// A cache that is not filled after this time is a problem.
-const PASSES: Duration = Duration::from_secs(60);
+const PASSES: Duration = Duration::from_mins(1);
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// Why a volume is not there, from the most telling to the least.
@@ -148,10 +148,8 @@ fn in_spec<'a>(scene: &Scene<'a>, name: &'a str) -> &'a str {
         return name;
     }
     let bound = scene.claims.iter().find(|claim| claim.volume == name).map(|claim| claim.name.as_str());
-    let mut candidates = scene.pod.volumes.iter().filter(|volume| match &volume.source {
-        VolumeSource::Claim { name, .. } => bound.is_none_or(|bound| bound == name),
-        _ => false,
-    });
+    let mut candidates =
+        scene.pod.volumes.iter().filter(|volume| claim_of(volume).is_some_and(|claim| bound.is_none_or(|bound| bound == claim)));
     match (candidates.next(), candidates.next()) {
         (Some(only), None) => &only.name,
         _ => name,
@@ -159,10 +157,7 @@ fn in_spec<'a>(scene: &Scene<'a>, name: &'a str) -> &'a str {
 }
 
 fn claims<'a>(scene: &Scene<'a>) -> impl Iterator<Item = &'a str> {
-    scene.pod.volumes.iter().filter_map(|volume| match &volume.source {
-        VolumeSource::Claim { name, .. } => Some(name.as_str()),
-        _ => None,
-    })
+    scene.pod.volumes.iter().filter_map(claim_of)
 }
 
 /// Not known to be of another kind.

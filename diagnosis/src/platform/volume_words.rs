@@ -96,7 +96,16 @@ fn keyed<'a>(pod: &'a Pod, volume: &str, key: &str, secret: bool) -> Option<Obje
             | ProjectedSource::DownwardApi { .. }
             | ProjectedSource::Other(_) => None,
         }),
-        _ => None,
+        VolumeSource::ConfigMap { .. }
+        | VolumeSource::Secret { .. }
+        | VolumeSource::DownwardApi { .. }
+        | VolumeSource::EmptyDir { .. }
+        | VolumeSource::HostPath { .. }
+        | VolumeSource::Claim { .. }
+        | VolumeSource::Image { .. }
+        | VolumeSource::Csi { .. }
+        | VolumeSource::Other(_)
+        | VolumeSource::Unknown => None,
     }
 }
 
