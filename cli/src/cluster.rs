@@ -46,7 +46,7 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "D", default_value = "10s", value_parser = crate::args::timeout)]
     pub(crate) request_timeout: Duration,
     /// Namespace of the collector; by default it is looked for in all
-    #[arg(long, value_name = "NAMESPACE")]
+    #[arg(long, value_name = "NAMESPACE", env = "UNREADY_COLLECTOR_NAMESPACE")]
     pub(crate) collector_namespace: Option<String>,
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     cluster::account::WAITING,
     output,
+    plugin::is_plugin,
     render::{self, Style, markdown},
 };
 use clap::Args;
@@ -59,7 +60,8 @@ fn all(style: Style) -> String {
         if style.color { line.replacen(cause.code(), &markdown::bold(cause.code()), 1) } else { line }
     };
     let lines: Vec<String> = Cause::ALL.iter().map(line).collect();
-    format!("{}\n\nunready explain CAUSE tells more of one.\n", lines.join("\n"))
+    let name = if is_plugin() { "kubectl unready" } else { "unready" };
+    format!("{}\n\n`{name} explain CAUSE` tells more of one.\n", lines.join("\n"))
 }
 
 /// The first sentence under "Symptom".

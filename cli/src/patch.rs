@@ -55,6 +55,9 @@ enum Form {
     Command,
 }
 
+/// Verdicts without a patch that are told beside the patches of others.
+const SENTENCES: usize = 3;
+
 /// Prints the patches.
 pub(crate) async fn patch(args: PatchArgs) -> anyhow::Result<ExitCode> {
     let targets = target::parse(&args.names).unwrap_or_else(|error| crate::usage(&error));
@@ -80,7 +83,13 @@ pub(crate) async fn patch(args: PatchArgs) -> anyhow::Result<ExitCode> {
 
 fn print(verdicts: &[Verdict], has_collector: bool, form: Form) -> anyhow::Result<ExitCode> {
     let documents = merge::documents(verdicts)?;
-    verdicts.iter().filter(|verdict| is_without_patch(verdict)).for_each(|verdict| output::note(&print::otherwise(verdict)));
+    let unpatched: Vec<String> = verdicts.iter().filter(|verdict| is_without_patch(verdict)).map(print::otherwise).collect();
+    for sentence in unpatched.iter().take(if documents.is_empty() { usize::MAX } else { SENTENCES }) {
+        output::note(sentence);
+    }
+    if let Some(more) = unpatched.len().checked_sub(SENTENCES).filter(|more| *more > 0 && !documents.is_empty()) {
+        output::note(&format!("{more} more verdicts have no patch; `kubectl unready -o text` says what to do about them"));
+    }
     if documents.is_empty() {
         if !has_collector && !verdicts.is_empty() {
             return Err(anyhow!(

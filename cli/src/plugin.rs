@@ -9,6 +9,9 @@ use std::{ffi::OsString, path::Path, sync::OnceLock};
 
 /// By this name kubectl finds us.
 const PLUGIN: &str = "kubectl-unready";
+/// Without a subcommand it is `get`.
+const USAGE: &str =
+    "kubectl unready [NAME]... [OPTIONS]    (`kubectl unready get --help` tells of these)\n       kubectl unready <COMMAND>";
 /// Words that are no target, wherever no subcommand is.
 const OURS: [&str; 5] = ["help", "-h", "--help", "-V", "--version"];
 
@@ -21,7 +24,10 @@ pub(crate) fn is_plugin() -> bool {
 /// The definition under the name by which we were called.
 pub(crate) fn command(is_plugin: bool) -> clap::Command {
     let command = Cli::command();
-    if is_plugin { command.name(PLUGIN).bin_name("kubectl unready") } else { command }
+    if !is_plugin {
+        return command;
+    }
+    command.name(PLUGIN).bin_name("kubectl unready").about("Says which pods are not ready, why, and what to do.").override_usage(USAGE)
 }
 
 /// `kubectl unready` and `kubectl unready pod/x` mean `get`, `kubectl unready -n shop patch x` means `patch`.

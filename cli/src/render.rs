@@ -54,6 +54,8 @@ fn colors_wanted(no_color: Option<&std::ffi::OsStr>, term: Option<&std::ffi::OsS
     no_color.is_none_or(std::ffi::OsStr::is_empty) && term.is_none_or(|term| term != "dumb")
 }
 
+/// Fainter than the rest.
+pub(crate) const DIM: &str = "\u{1b}[2m";
 /// Ends a colour.
 pub(crate) const RESET: &str = "\u{1b}[0m";
 
@@ -97,6 +99,9 @@ pub(crate) fn workload(verdict: &Verdict) -> String {
     if !workload.pod.is_empty() {
         let parts = [&workload.namespace, &workload.pod, &workload.container];
         return parts.into_iter().filter(|part| !part.is_empty()).map(|part| printable(part)).collect::<Vec<_>>().join("/");
+    }
+    if workload.container.is_empty() && !workload.owner.is_empty() {
+        return printable(&[&workload.namespace, &workload.owner].map(String::as_str).join("/")).into_owned();
     }
     container(workload, verdict.start.as_ref().unwrap_or(&unknown))
 }
@@ -172,6 +177,8 @@ mod tests {
         let pod = Workload { namespace: "shop".into(), pod: "orders".into(), container: "app".into(), ..Workload::default() };
         assert_eq!(of(pod.clone()), "shop/orders/app");
         assert_eq!(of(Workload { container: String::new(), ..pod }), "shop/orders");
+        let owner = Workload { namespace: "shop".into(), owner: "ReplicaSet/orders".into(), ..Workload::default() };
+        assert_eq!(of(owner), "shop/ReplicaSet/orders");
         assert_eq!(of(Workload { container: "web".into(), runtime: "runc".into(), ..Workload::default() }), "web");
         assert_eq!(of(Workload { container: "ab".repeat(32), ..Workload::default() }), "abababababab");
         assert_eq!(

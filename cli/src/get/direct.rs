@@ -82,9 +82,9 @@ pub(super) async fn watch(args: &GetArgs, url: &CollectorUrl, targets: &[Target]
     };
     let mut feed = Feed::begin(client, args.filter(), args.limit, explain).await?;
     let mut show = show(args, targets);
-    let mut known = Fingerprints::default();
-    while let Some(change) = feed.next().await {
-        match change {
+    let mut known = Fingerprints::new(show.format().into());
+    loop {
+        match feed.next().await {
             Change::Snapshot { verdicts, truncated } => {
                 if truncated {
                     eprintln!("only the {} that were seen last are shown; see more with --limit, or fewer with -n or --cause", args.limit);
@@ -96,7 +96,6 @@ pub(super) async fn watch(args: &GetArgs, url: &CollectorUrl, targets: &[Target]
             Change::Verdict(_) => {}
         }
     }
-    Ok(false)
 }
 
 async fn client(url: &CollectorUrl, patience: Duration) -> anyhow::Result<VerdictsClient<Channel>> {

@@ -9,6 +9,7 @@
 //! The snapshot after an interruption holds what is known already; [`Fingerprints`] tells what is new, so that nothing is
 //! printed twice.
 
+use super::Format;
 use anyhow::anyhow;
 use backon::BackoffBuilder as _;
 use std::{collections::HashMap, future::Future, pin::Pin, time::Duration};
@@ -76,7 +77,7 @@ impl Feed {
     }
 
     /// The next change. It may be dropped while it waits: nothing is lost.
-    pub(super) async fn next(&mut self) -> Option<Change> {
+    pub(super) async fn next(&mut self) -> Change {
         loop {
             let Some(stream) = &mut self.stream else {
                 self.reconnect().await;
@@ -85,7 +86,7 @@ impl Feed {
             match stream.message().await {
                 Ok(Some(message)) => {
                     if let Some(change) = self.take(message) {
-                        return Some(change);
+                        return change;
                     }
                 }
                 Ok(None) => self.interrupted(None).await,
@@ -143,36 +144,69 @@ pub(super) fn note_stall(reason: &str) {
     }
 }
 
+/// How much of a verdict is shown: what is not seen is no news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Cause, subject and whether it is resolved: a row.
+    Row,
+    /// Layer, confidence and fix, too: a wide row.
+    Wide,
+    /// Everything but how often and when.
+    Full,
+}
+
+impl From<Format> for Detail {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Table | Format::Name => Self::Row,
+            Format::Wide => Self::Wide,
+            Format::Text | Format::Json | Format::Yaml => Self::Full,
+        }
+    }
+}
+
 /// What was said of each verdict last.
-#[derive(Debug, Default)]
-pub(super) struct Fingerprints(HashMap<String, u64>);
+#[derive(Debug)]
+pub(super) struct Fingerprints {
+    detail: Detail,
+    said: HashMap<String, u64>,
+}
 
 impl Fingerprints {
+    pub(super) fn new(detail: Detail) -> Self {
+        Self { detail, said: HashMap::new() }
+    }
+
     /// Whether a verdict says something that was not said; then it counts as said. That it was seen once more is no news. What
     /// is resolved is news for those who knew of it, or asked for all.
     pub(super) fn is_news(&mut self, verdict: &Verdict, all: bool) -> bool {
-        let print = fingerprint(verdict);
-        let known = self.0.get(&verdict.id);
+        let print = fingerprint(verdict, self.detail);
+        let known = self.said.get(&verdict.id);
         if known == Some(&print) || (known.is_none() && verdict.resolved_at.is_some() && !all) {
             return false;
         }
-        self.0.insert(verdict.id.clone(), print);
+        self.said.insert(verdict.id.clone(), print);
         true
     }
 
     /// Forgets a verdict.
     pub(super) fn forget(&mut self, id: &str) {
-        self.0.remove(id);
+        self.said.remove(id);
     }
 }
 
 /// Of what makes a difference to the reader: not how often and when.
-fn fingerprint(verdict: &Verdict) -> u64 {
+fn fingerprint(verdict: &Verdict, detail: Detail) -> u64 {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hasher = DefaultHasher::new();
     let Verdict { cause, layer, severity, confidence, subject, explanation, remedy, .. } = verdict;
-    (cause, layer, severity, confidence, subject, explanation, verdict.resolved_at.is_some()).hash(&mut hasher);
-    remedy.as_ref().map(|remedy| (&remedy.text, &remedy.also, remedy.patch.as_ref().map(|patch| &patch.body))).hash(&mut hasher);
+    (cause, subject, verdict.resolved_at.is_some()).hash(&mut hasher);
+    if detail != Detail::Row {
+        (layer, severity, confidence, remedy.as_ref().map(|remedy| &remedy.text)).hash(&mut hasher);
+    }
+    if detail == Detail::Full {
+        (explanation, remedy.as_ref().map(|remedy| (&remedy.also, remedy.patch.as_ref().map(|patch| &patch.body)))).hash(&mut hasher);
+    }
     hasher.finish()
 }
 
@@ -187,7 +221,7 @@ mod tests {
 
     #[test]
     fn nothing_is_said_twice() {
-        let mut known = Fingerprints::default();
+        let mut known = Fingerprints::new(Detail::Full);
         assert!(known.is_news(&verdict(), false));
         assert!(!known.is_news(&verdict(), false));
         let again = Verdict { count: 2, last_seen: Some(timestamp(9)), summary: "2 times".into(), ..verdict() };
@@ -200,14 +234,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_row_does_not_show_is_no_news() {
+        let surer = Verdict { confidence: "Certain".into(), explanation: vec!["because".into()], ..verdict() };
+        for (detail, is_news) in [(Detail::Row, false), (Detail::Wide, true), (Detail::Full, true)] {
+            let mut known = Fingerprints::new(detail);
+            assert!(known.is_news(&verdict(), false));
+            assert_eq!(known.is_news(&surer, false), is_news, "{detail:?}");
+        }
+    }
+
+    #[test]
     fn the_end_is_news_for_those_who_knew_the_beginning() {
         let resolved = || Verdict { resolved_at: Some(timestamp(9)), ..verdict() };
-        let mut known = Fingerprints::default();
+        let mut known = Fingerprints::new(Detail::Row);
         assert!(!known.is_news(&resolved(), false));
         assert!(known.is_news(&verdict(), false));
         assert!(known.is_news(&resolved(), false));
         assert!(!known.is_news(&resolved(), false));
-        assert!(Fingerprints::default().is_news(&resolved(), true));
+        assert!(Fingerprints::new(Detail::Row).is_news(&resolved(), true));
     }
 
     #[test]

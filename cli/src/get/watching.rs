@@ -39,6 +39,8 @@ mod board;
 const TICK: Duration = Duration::from_millis(500);
 /// After this time the first table is printed even if a source has not answered.
 const FIRST: Duration = Duration::from_secs(3);
+/// How often a collector is looked for where there was none.
+const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// News that wait for the printer.
 const QUEUE: usize = 1024;
 
@@ -56,7 +58,7 @@ pub(super) enum News {
     /// All verdicts that there are.
     Verdicts(Vec<Verdict>),
     /// What the API server tells of a pod.
-    Account { uid: String, verdicts: Vec<Verdict> },
+    Account { uid: String, asked: u64, verdicts: Vec<Verdict> },
 }
 
 /// Watches until it is interrupted; returns with an error only.
@@ -66,7 +68,7 @@ pub(super) async fn watch(args: &GetArgs, cluster: &Cluster, targets: &[Target])
     tokio::spawn(watch_pods(cluster.clone(), selection.queries.clone(), sender.clone()));
     tokio::spawn(watch_verdicts(cluster.clone(), args.all, sender.clone()));
     let mut show = Show::new(args.format(false), args.evidence, cluster.namespace.is_none());
-    let mut board = Board::new(selection.queries.len(), args.all);
+    let mut board = Board::new(selection.queries.len(), args.all, show.format().into());
     let begun = tokio::time::Instant::now();
     let mut tick = tokio::time::interval(TICK);
     let mut first = true;
@@ -103,9 +105,10 @@ fn print(args: &GetArgs, selection: &Selection, cluster: &Cluster, show: &mut Sh
 }
 
 async fn look(cluster: Cluster, pod: Pod, sender: mpsc::Sender<News>) {
+    let asked = account::now();
     let verdicts = account::account(&cluster, &pod).await;
     // The receiver goes away when the program ends.
-    let _ = sender.send(News::Account { uid: pod.api_uid, verdicts }).await;
+    let _ = sender.send(News::Account { uid: pod.api_uid, asked, verdicts }).await;
 }
 
 async fn watch_pods(cluster: Cluster, queries: Vec<Query>, sender: mpsc::Sender<News>) {
@@ -147,23 +150,41 @@ fn explain(error: &watcher::Error) -> String {
 
 /// The collector's verdicts, for as long as there is one; a cluster without is followed by its Events.
 async fn watch_verdicts(cluster: Cluster, all: bool, sender: mpsc::Sender<News>) {
-    match follow(&cluster, all).await {
-        Ok(mut feed) => {
-            while let Some(change) = feed.next().await {
-                let news = match change {
-                    Change::Snapshot { verdicts, .. } => News::Verdicts(verdicts),
-                    Change::Verdict(verdict) => News::Verdict(verdict),
-                };
-                if sender.send(news).await.is_err() {
-                    return;
-                }
-            }
-        }
+    let feed = match follow(&cluster, all).await {
+        Ok(feed) => feed,
         Err(reason) => {
             let verdicts = super::listing::from_events(&cluster, &reason).await;
-            if sender.send(News::Verdicts(verdicts)).await.is_ok() {
-                watch_events(&cluster, &sender).await;
+            if sender.send(News::Verdicts(verdicts)).await.is_err() {
+                return;
             }
+            tokio::select! {
+                () = watch_events(&cluster, &sender) => return,
+                feed = wait_for_collector(&cluster, all) => feed,
+            }
+        }
+    };
+    pass_on(feed, &sender).await;
+}
+
+/// A collector that was only starting, or is installed meanwhile.
+async fn wait_for_collector(cluster: &Cluster, all: bool) -> Feed {
+    loop {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        if let Ok(feed) = follow(cluster, all).await {
+            output::note("there is a collector now");
+            return feed;
+        }
+    }
+}
+
+async fn pass_on(mut feed: Feed, sender: &mpsc::Sender<News>) {
+    loop {
+        let news = match feed.next().await {
+            Change::Snapshot { verdicts, .. } => News::Verdicts(verdicts),
+            Change::Verdict(verdict) => News::Verdict(verdict),
+        };
+        if sender.send(news).await.is_err() {
+            return;
         }
     }
 }

@@ -8,7 +8,7 @@
 //!   sure  certain: seen, and its condition checked again; 0 events lost
 //! ```
 
-use super::{RESET, Style, printable, severity_color, workload};
+use super::{DIM, RESET, Style, printable, severity_color, workload};
 use std::fmt::Write as _;
 use unready_proto::v1::{Completeness, Evidence, Verdict};
 
@@ -132,8 +132,6 @@ fn sure(verdict: &Verdict) -> String {
 fn plural(count: u32, noun: &str, what: &str) -> String {
     format!("{count} {noun}{} {what}", if count == 1 { "" } else { "s" })
 }
-
-const DIM: &str = "\u{1b}[2m";
 
 #[cfg(test)]
 mod tests {

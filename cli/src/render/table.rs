@@ -4,7 +4,7 @@
 //! the sentence takes what the other columns leave, and is cut there; where they leave next to nothing it gets a line of
 //! its own. Into a pipe everything is written in full. In a watch the columns of the first table are kept.
 
-use super::{Style, container, printable, shorten, tint};
+use super::{DIM, RESET, Style, container, printable, shorten, tint};
 use std::{fmt::Write as _, time::Duration};
 use textwrap::core::display_width;
 use unready_proto::{
@@ -68,7 +68,7 @@ const COLUMNS: [Column; 14] = [
     Column { optional: true, ..column("RESOLVED", |row| ago(row.verdict.resolved_at.as_ref(), row.now)) },
     column("AGE", |row| ago(row.verdict.first_seen.as_ref(), row.now)),
     column("SEEN", |row| seen(row.verdict.count)),
-    Column { flexible: true, ..column("WHAT", |row| row.verdict.summary.clone()) },
+    Column { flexible: true, ..column("WHAT", what) },
     Column {
         optional: true,
         flexible: true,
@@ -86,6 +86,14 @@ fn pod(row: &Row<'_>) -> String {
 fn container_of(row: &Row<'_>) -> String {
     let is_of_a_container = !row.workload.container.is_empty() || (row.workload.pod.is_empty() && row.workload.owner.is_empty());
     if is_of_a_container { container(row.workload, row.start) } else { String::new() }
+}
+
+/// In a watch there is no column for it.
+fn what(row: &Row<'_>) -> String {
+    let resolved = if row.verdict.resolved_at.is_some() { "resolved: " } else { "" };
+    // The column CAUSE says it already.
+    let summary = &row.verdict.summary;
+    format!("{resolved}{}", summary.strip_prefix("waiting, nothing wrong so far: ").unwrap_or(summary))
 }
 
 /// `×14`; once is not worth a word.
@@ -162,7 +170,8 @@ impl Table {
             let cell = if column.flexible && self.look.style.width.is_some() { shorten(&cell, *width) } else { cell };
             if column.flexible && self.folded {
                 if cell != column.heading && !cell.is_empty() {
-                    let _ = writeln!(below, "{:GAP$}{cell}", "");
+                    let (begin, end) = if self.look.style.color { (DIM, RESET) } else { ("", "") };
+                    let _ = writeln!(below, "{:GAP$}{begin}{cell}{end}", "");
                 }
                 continue;
             }
@@ -300,7 +309,7 @@ shop       orders-7d9f  app        PermissionDenied  45s  ×14   open(\"/data/or
             "\
 CONTAINER  CAUSE        RESOLVED  AGE  SEEN  WHAT
 web        FileMissing            2d         open(\"/etc/key\", O_RDONLY) = ENOENT
-web        FileMissing  0s        2d         open(\"/etc/key\", O_RDONLY) = ENOENT
+web        FileMissing  0s        2d         resolved: open(\"/etc/key\", O_RDONLY) = ENOENT
 "
         );
     }

@@ -6,7 +6,7 @@
 use super::spans::{Span, Timeline};
 use crate::{
     cluster::account::WAITING,
-    render::{RESET, Style, printable, shorten, tint},
+    render::{DIM, RESET, Style, printable, shorten, tint},
 };
 use std::fmt::Write as _;
 use textwrap::core::display_width;
@@ -22,7 +22,6 @@ const LENGTH: usize = 8;
 const NAMES: usize = 30;
 const SECOND: u64 = 1_000_000_000;
 
-const DIM: &str = "\u{1b}[2m";
 const GREEN: &str = "\u{1b}[32m";
 const RED: &str = "\u{1b}[31m";
 

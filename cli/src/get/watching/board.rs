@@ -1,13 +1,14 @@
 //! What is known of pods and verdicts while we watch, and what of it is news. Pure: time is an argument.
 //!
 //! A pod that starts is not ready for a while, and nothing is wrong with that: what it waits for is told after [`PATIENCE`],
-//! and the API server's account is asked for after [`GRACE`], so that the agent, who sees more, speaks first.
+//! and the API server's account is asked for after [`GRACE`], so that the agent, who sees more, speaks first. A container that
+//! crashes again and again may make its pod ready for a moment each time: what was said is taken back after [`SETTLED`].
 
 use super::News;
 use crate::{
     cluster::account::{WAITING, not_ready_since},
     get::{
-        follow::Fingerprints,
+        follow::{Detail, Fingerprints},
         join::{current, is_about, owner},
     },
 };
@@ -22,6 +23,8 @@ use unready_proto::{time::timestamp, v1::Verdict};
 const GRACE: Duration = Duration::from_secs(2);
 /// How long a pod may wait before it is worth a line.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a pod has to be ready before it counts as mended, unless its verdict was resolved by who made it.
+const SETTLED: Duration = Duration::from_secs(10);
 /// A pod of which nothing is known is asked about again after this time.
 const AGAIN: Duration = Duration::from_secs(10);
 /// Verdicts that are kept for pods that are not known yet.
@@ -44,9 +47,12 @@ pub(super) struct Board {
 
 struct Known {
     pod: Pod,
-    /// The API server's account, and when it was asked for.
+    /// The API server's account.
     account: Vec<Verdict>,
+    /// When it was asked for last.
     asked: u64,
+    /// When the account was asked for that there is.
+    answered: u64,
 }
 
 fn nanos(duration: Duration) -> u64 {
@@ -54,11 +60,11 @@ fn nanos(duration: Duration) -> u64 {
 }
 
 impl Board {
-    pub(super) fn new(lists: usize, all: bool) -> Self {
+    pub(super) fn new(lists: usize, all: bool, detail: Detail) -> Self {
         Self {
             pods: BTreeMap::new(),
             verdicts: HashMap::new(),
-            printed: Fingerprints::default(),
+            printed: Fingerprints::new(detail),
             shown: HashMap::new(),
             first: true,
             all,
@@ -87,8 +93,9 @@ impl Board {
                     self.verdict(verdict);
                 }
             }
-            News::Account { uid, verdicts } => {
+            News::Account { uid, asked, verdicts } => {
                 if let Some(known) = self.pods.get_mut(&uid) {
+                    known.answered = asked;
                     known.account = verdicts;
                 }
             }
@@ -105,7 +112,7 @@ impl Board {
                 known.pod = pod;
             }
             None => {
-                self.pods.insert(pod.api_uid.clone(), Known { pod, account: Vec::new(), asked: 0 });
+                self.pods.insert(pod.api_uid.clone(), Known { pod, account: Vec::new(), asked: 0, answered: 0 });
             }
         }
     }
@@ -127,8 +134,10 @@ impl Board {
         let first = self.first && self.lists_missing == 0 && !self.verdicts_missing;
         let mut due = Vec::new();
         for known in self.pods.values_mut().filter(|known| !known.pod.is_well() && !told.contains(&known.pod.api_uid)) {
-            let waited = now.saturating_sub(not_ready_since(&known.pod));
-            if (first || waited >= nanos(GRACE)) && now.saturating_sub(known.asked) >= nanos(AGAIN) {
+            let since = not_ready_since(&known.pod);
+            let is_worth_a_line = now >= since + nanos(PATIENCE) && known.asked < since + nanos(PATIENCE);
+            let is_due = is_worth_a_line || now.saturating_sub(known.asked) >= nanos(AGAIN);
+            if (first || now >= since + nanos(GRACE)) && is_due {
                 known.asked = now;
                 due.push(known.pod.clone());
             }
@@ -139,7 +148,9 @@ impl Board {
     /// The rows to print.
     pub(super) fn news(&mut self, now: u64) -> Vec<Verdict> {
         let mut rows = Vec::new();
-        let uids: Vec<String> = self.pods.keys().cloned().collect();
+        let mut pods: Vec<&Pod> = self.pods.values().map(|known| &known.pod).collect();
+        pods.sort_by_key(|pod| (&pod.namespace, &pod.name));
+        let uids: Vec<String> = pods.into_iter().map(|pod| pod.api_uid.clone()).collect();
         for uid in uids {
             let said = self.said(&uid, now);
             self.print(&uid, said, now, &mut rows);
@@ -157,15 +168,30 @@ impl Board {
 
     /// What is to be said of a pod now.
     fn said(&self, uid: &str, now: u64) -> Vec<Verdict> {
-        let Some(known) = self.pods.get(uid).filter(|known| !known.pod.is_well()) else { return Vec::new() };
+        let Some(known) = self.pods.get(uid) else { return Vec::new() };
+        if known.pod.is_well() {
+            let settled = now >= known.pod.condition("Ready").map_or(0, |ready| ready.since) + nanos(SETTLED);
+            return if settled { Vec::new() } else { self.still_shown(uid) };
+        }
+        if known.pod.deleted.is_some() && !self.first {
+            // Its end is no news.
+            return self.still_shown(uid);
+        }
         let about = self.verdicts.values().filter(|verdict| is_about(verdict, &known.pod)).collect();
         let told = current(about, false);
         if !told.is_empty() {
             return told;
         }
-        let waited = now.saturating_sub(not_ready_since(&known.pod));
-        let is_worth_it = |verdict: &&Verdict| verdict.cause != WAITING || self.first || waited >= nanos(PATIENCE);
+        let long = known.answered >= not_ready_since(&known.pod) + nanos(PATIENCE);
+        let is_worth_it = |verdict: &&Verdict| verdict.cause != WAITING || self.first || long;
         known.account.iter().filter(is_worth_it).cloned().collect()
+    }
+
+    /// What was said and was not resolved by who said it.
+    fn still_shown(&self, uid: &str) -> Vec<Verdict> {
+        let lasts =
+            |shown: &&Verdict| shown.cause != WAITING && self.verdicts.get(&shown.id).is_none_or(|verdict| verdict.resolved_at.is_none());
+        self.shown.get(uid).into_iter().flatten().filter(lasts).cloned().collect()
     }
 
     /// What is new is printed; what was printed and is no longer said is printed as resolved.
@@ -173,7 +199,11 @@ impl Board {
         let before = self.shown.remove(uid).unwrap_or_default();
         for mut gone in before.into_iter().filter(|gone| !said.iter().any(|verdict| verdict.id == gone.id)) {
             // Another word for the same state takes its place without a line that takes it back.
-            if gone.cause != WAITING || said.is_empty() {
+            let is_ready = self.pods.get(uid).is_some_and(|known| known.pod.is_well());
+            if gone.cause == WAITING && is_ready {
+                "the pod is ready".clone_into(&mut gone.summary);
+            }
+            if gone.cause != WAITING || is_ready {
                 gone.resolved_at = self.verdicts.get(&gone.id).and_then(|verdict| verdict.resolved_at).or(Some(timestamp(now)));
                 if self.printed.is_news(&gone, true) {
                     rows.push(gone.clone());
@@ -202,7 +232,11 @@ mod tests {
     }
 
     fn the_pod(ready: &str) -> Pod {
-        let condition = Condition { kind: "Ready".into(), status: ready.into(), since: 100 * SECOND, ..Condition::default() };
+        pod_since(ready, 100)
+    }
+
+    fn pod_since(ready: &str, since: u64) -> Pod {
+        let condition = Condition { kind: "Ready".into(), status: ready.into(), since: since * SECOND, ..Condition::default() };
         Pod {
             uid: "u".into(),
             api_uid: "u".into(),
@@ -221,13 +255,17 @@ mod tests {
         }
     }
 
+    fn account(asked: u64, sentence: &str) -> News {
+        News::Account { uid: "u".into(), asked: asked * SECOND, verdicts: vec![waiting(&the_pod("False"), sentence.into())] }
+    }
+
     fn told(board: &mut Board, at: u64) -> Vec<String> {
         let word = |row: Verdict| format!("{}{}", row.cause, if row.resolved_at.is_some() { " resolved" } else { "" });
         board.news(at * SECOND).into_iter().map(word).collect()
     }
 
     fn begun(all: bool) -> Board {
-        let mut board = Board::new(1, all);
+        let mut board = Board::new(1, all, Detail::Row);
         board.take(News::PodsListed);
         board.take(News::Verdicts(vec![]));
         assert!(board.is_complete());
@@ -247,10 +285,27 @@ mod tests {
         board.take(pod("False"));
         assert!(told(&mut board, 102).is_empty(), "a collector that came back says the same");
         board.take(pod("True"));
-        assert_eq!(told(&mut board, 103), ["FileMissing resolved"]);
-        assert!(told(&mut board, 104).is_empty());
+        assert_eq!(told(&mut board, 110), ["FileMissing resolved"]);
+        assert!(told(&mut board, 111).is_empty());
         board.take(pod("False"));
-        assert_eq!(told(&mut board, 105), ["FileMissing"], "it is so again");
+        assert_eq!(told(&mut board, 112), ["FileMissing"], "it is so again");
+    }
+
+    #[test]
+    fn a_crash_loop_does_not_flap() {
+        let mut board = begun(false);
+        board.take(pod("False"));
+        board.take(News::Verdict(Box::new(verdict("Crashed"))));
+        assert_eq!(told(&mut board, 101), ["Crashed"]);
+        for start in 0..3 {
+            board.take(News::Pod(Box::new(pod_since("True", 110 + 10 * start))));
+            assert!(told(&mut board, 112 + 10 * start).is_empty());
+            board.take(News::Pod(Box::new(pod_since("False", 113 + 10 * start))));
+            assert!(told(&mut board, 114 + 10 * start).is_empty());
+        }
+        board.take(News::Pod(Box::new(pod_since("True", 150))));
+        board.take(News::Verdict(Box::new(Verdict { resolved_at: Some(timestamp(1)), ..verdict("Crashed") })));
+        assert_eq!(told(&mut board, 151), ["Crashed resolved"], "who made it knows better");
     }
 
     #[test]
@@ -260,7 +315,7 @@ mod tests {
         assert!(board.due(101 * SECOND).is_empty(), "the agent speaks first");
         assert_eq!(board.due(103 * SECOND).len(), 1);
         assert!(board.due(104 * SECOND).is_empty(), "asked already");
-        board.take(News::Account { uid: "u".into(), verdicts: vec![waiting(&the_pod("False"), "waits".into())] });
+        board.take(account(103, "waits"));
         assert!(told(&mut board, 105).is_empty());
         board.take(pod("True"));
         assert!(told(&mut board, 106).is_empty());
@@ -271,9 +326,13 @@ mod tests {
     fn a_long_wait_is_told_and_a_cause_takes_its_place() {
         let mut board = begun(false);
         board.take(pod("False"));
-        board.take(News::Account { uid: "u".into(), verdicts: vec![waiting(&the_pod("False"), "waits".into())] });
+        assert_eq!(board.due(103 * SECOND).len(), 1);
+        board.take(account(103, "waits"));
+        assert!(told(&mut board, 110).is_empty(), "it is old, and another is due");
+        assert_eq!(board.due(110 * SECOND).len(), 1);
+        board.take(account(110, "waits"));
         assert_eq!(told(&mut board, 111), [WAITING]);
-        board.take(News::Account { uid: "u".into(), verdicts: vec![waiting(&the_pod("False"), "waits longer".into())] });
+        board.take(account(111, "waits longer"));
         assert!(told(&mut board, 112).is_empty());
         board.take(News::Verdict(Box::new(verdict("Crashed"))));
         assert_eq!(told(&mut board, 113), ["Crashed"]);
@@ -282,14 +341,36 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_pod_is_no_news() {
+        let mut board = begun(false);
+        board.take(pod("False"));
+        board.take(News::Verdict(Box::new(verdict("Crashed"))));
+        assert_eq!(told(&mut board, 101), ["Crashed"]);
+        board.take(News::Pod(Box::new(Pod { deleted: Some(102 * SECOND), ..the_pod("False") })));
+        board.take(account(103, "is being ended"));
+        assert!(told(&mut board, 120).is_empty());
+    }
+
+    #[test]
+    fn a_long_wait_that_ends_well_is_told() {
+        let mut board = begun(false);
+        board.take(pod("False"));
+        board.take(account(111, "waits"));
+        assert_eq!(told(&mut board, 111), [WAITING]);
+        board.take(pod("True"));
+        let rows = board.news(112 * SECOND);
+        assert_eq!(rows.iter().map(|row| row.summary.as_str()).collect::<Vec<_>>(), ["the pod is ready"]);
+    }
+
+    #[test]
     fn the_first_table_has_an_answer_for_every_pod() {
-        let mut board = Board::new(1, false);
+        let mut board = Board::new(1, false, Detail::Row);
         board.take(pod("False"));
         board.take(News::PodsListed);
         board.take(News::Verdicts(vec![]));
         assert!(!board.is_complete(), "the account is missing");
         assert_eq!(board.due(100 * SECOND).len(), 1);
-        board.take(News::Account { uid: "u".into(), verdicts: vec![waiting(&the_pod("False"), "waits".into())] });
+        board.take(account(100, "waits"));
         assert!(board.is_complete());
         assert_eq!(told(&mut board, 100), [WAITING]);
     }
