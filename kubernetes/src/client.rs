@@ -3,6 +3,7 @@
 //! In this order: a file or context that was named; the files of `KUBECONFIG`; the pod's service account; `~/.kube/config`.
 //! Nothing is sent to the server here: whether it answers shows with the first request ([`crate::trouble`] has the words).
 
+use crate::trouble::innermost;
 use kube::{
     Client, Config,
     config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
@@ -34,12 +35,12 @@ pub enum ConnectError {
     #[error("no cluster is known: name one with --kubeconfig FILE or KUBECONFIG, or write ~/.kube/config")]
     NoCluster,
     /// A kubeconfig file cannot be used.
-    #[error("the kubeconfig {} cannot be used: {source}; check it with `kubectl config view`", path.display())]
+    #[error("the kubeconfig {} cannot be used: {reason}; check it with `kubectl config view`", path.display())]
     Kubeconfig {
         /// The file; of several, the first.
         path: PathBuf,
         /// Why.
-        source: KubeconfigError,
+        reason: String,
     },
     /// The context does not exist.
     #[error("there is no context {name:?} in the kubeconfig {}: `kubectl config get-contexts` lists them", path.display())]
@@ -54,24 +55,24 @@ pub enum ConnectError {
     NoCurrentContext(PathBuf),
     /// The pod's service account cannot be used.
     #[error("the pod's service account cannot be used: {0}; is automountServiceAccountToken false?")]
-    InCluster(#[from] InClusterError),
+    InCluster(String),
     /// The client cannot be built from the configuration.
     #[error("the client for the API server cannot be set up: {0}; check certificates and keys of the kubeconfig")]
-    Client(#[source] kube::Error),
+    Client(String),
 }
 
 /// A client for the cluster. Nothing is sent yet.
 pub async fn connect(access: &Access) -> Result<Client, ConnectError> {
     let mut config = configuration(access).await?;
     config.connect_timeout = Some(CONNECT);
-    Client::try_from(config).map_err(ConnectError::Client)
+    Client::try_from(config).map_err(|error| ConnectError::Client(innermost(&error)))
 }
 
 /// The configuration for the cluster, for those who need more than a client (its namespace, its server's address).
 pub async fn configuration(access: &Access) -> Result<Config, ConnectError> {
     match source(access) {
         Source::Files(paths) => from_files(&paths, access.context.as_deref()).await,
-        Source::Pod => Ok(Config::incluster()?),
+        Source::Pod => Config::incluster().map_err(|error: InClusterError| ConnectError::InCluster(error.to_string())),
         Source::None => Err(ConnectError::NoCluster),
     }
 }
@@ -121,7 +122,7 @@ fn read(paths: &[PathBuf]) -> Result<Kubeconfig, ConnectError> {
         return Err(ConnectError::NoCluster);
     }
     existing.into_iter().try_fold(Kubeconfig::default(), |merged, path| {
-        let wrong = |source| ConnectError::Kubeconfig { path: path.clone(), source };
+        let wrong = |error| unusable(&error, path.clone());
         merged.merge(Kubeconfig::read_from(path).map_err(wrong)?).map_err(wrong)
     })
 }
@@ -132,8 +133,14 @@ fn explain(error: KubeconfigError, path: PathBuf) -> ConnectError {
         KubeconfigError::CurrentContextNotSet => ConnectError::NoCurrentContext(path),
         KubeconfigError::LoadContext(name) if name.is_empty() => ConnectError::NoCurrentContext(path),
         KubeconfigError::LoadContext(name) => ConnectError::NoContext { name, path },
-        source => ConnectError::Kubeconfig { path, source },
+        error => unusable(&error, path),
     }
+}
+
+/// The library's own sentences name the path again.
+fn unusable(error: &KubeconfigError, path: PathBuf) -> ConnectError {
+    let reason = if let KubeconfigError::ReadConfig(reason, _) = error { reason.to_string() } else { error.to_string() };
+    ConnectError::Kubeconfig { path, reason }
 }
 
 #[cfg(test)]
@@ -179,7 +186,7 @@ mod tests {
         let good = [("good", CONFIG)];
         assert_eq!(error(&good, &["good"], None).await, Ok("shop".into()));
         assert_eq!(error(&good, &["absent", "good"], None).await, Ok("shop".into()), "a list may name absent files");
-        assert!(error(&good, &["absent"], None).await.unwrap_err().contains("kubeconfig absent cannot be used"));
+        assert!(error(&good, &["absent"], None).await.unwrap_err().contains("kubeconfig absent cannot be used: No such file"));
         let unknown = error(&good, &["good"], Some("b")).await.unwrap_err();
         assert!(unknown.contains("no context \"b\"") && unknown.contains("get-contexts"), "{unknown}");
         let currentless = CONFIG.replace("current-context: a\n", "");

@@ -67,7 +67,7 @@ pub fn clause(error: &Error) -> String {
 }
 
 /// The outer layers say "client error" and the like; what happened is the innermost one.
-fn innermost(error: &dyn std::error::Error) -> String {
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -1,14 +1,11 @@
 //! The watch of a node's pods, against a server that misbehaves.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod support;
-
+use crate::server::{self, Answer, Server, client, failure, pod, pods, status};
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
-use support::{Answer, Server, client, failure, pod, pods, status};
 use tokio::{sync::mpsc::Receiver, time::timeout};
 use unready_diagnosis::cluster::PodChange;
 use unready_kubernetes::watch::node_pods;
@@ -41,9 +38,9 @@ impl Cluster {
         Server::start(self.script())
     }
 
-    fn script(self: &Arc<Self>) -> Arc<support::Script> {
+    fn script(self: &Arc<Self>) -> Arc<server::Script> {
         let cluster = Arc::clone(self);
-        Arc::new(move |request: &support::Request| {
+        Arc::new(move |request: &server::Request| {
             if request.line.contains("/replicasets/") || request.line.contains("/deployments/") {
                 failure(403, "Forbidden")
             } else if request.line.contains("watch=true") {
@@ -158,14 +155,14 @@ async fn a_short_outage_is_not_worth_a_word() {
 
 #[tokio::test]
 async fn silence_is_an_outage_too() {
-    let server = Server::start(Arc::new(|_: &support::Request| Answer::Silence));
+    let server = Server::start(Arc::new(|_: &server::Request| Answer::Silence));
     let mut changes = node_pods(client(server.address()), "node-1");
     assert_eq!(next(&mut changes).await, PodChange::Unreachable);
 }
 
 #[tokio::test]
 async fn a_lack_of_rights_is_an_outage_too() {
-    let server = Server::start(Arc::new(|_: &support::Request| failure(403, "Forbidden")));
+    let server = Server::start(Arc::new(|_: &server::Request| failure(403, "Forbidden")));
     let mut changes = node_pods(client(server.address()), "node-1");
     assert_eq!(next(&mut changes).await, PodChange::Unreachable);
 }
