@@ -8,7 +8,7 @@ use super::{Place, Whose, place::become_it};
 use crate::{
     demo, image,
     progress::Progress,
-    project::{Project, root_is_missing},
+    project::{Project, host_triple, root_is_missing},
     setup::{self, Purpose},
     test::{Count, counted},
 };
@@ -85,7 +85,27 @@ fn check(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
     let mut demo = prepare(project, place, whose)?;
     demo.arg("--check");
     total += passed_and_failed(demo)?;
-    Ok(total)
+    Ok(total + deploy(project, place, whose)?)
+}
+
+/// The chart, its permissions and the dashboard: with the images that the demo has brought.
+fn deploy(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
+    let mut command = Command::new("cargo");
+    command.args(["test", "-p", "unready-tests", "--test", "deploy"]).current_dir(&project.root);
+    match whose {
+        Whose::Ours => {
+            ours(&mut command, place)?;
+            command.env("UNREADY_CLUSTER", place.kubeconfig()).env("UNREADY_CLUSTER_STATE", &place.state);
+        }
+        Whose::Yours(kubeconfig) => {
+            yours(&mut command, place, kubeconfig)?;
+            command.env("UNREADY_CLUSTER", kubeconfig);
+        }
+    }
+    command.env("UNREADY_BIN_DIR", project.release());
+    command.env("UNREADY_WORKLOADS_DIR", project.static_release(&host_triple(&project.sh)?));
+    let (count, ok) = counted(command, Count::of_cargo_line)?;
+    Ok(if ok || count.failed > 0 { count } else { Count { failed: 1, ..count } })
 }
 
 /// Runs something that ends with `N passed, N failed`.
@@ -111,18 +131,29 @@ fn prepare(project: &Project, place: &Place, whose: &Whose) -> Result<Command> {
 }
 
 fn with_ours(command: &mut Command, place: &Place) -> Result<()> {
+    command.arg("--kubeconfig").arg(place.kubeconfig()).arg("--state").arg(&place.state);
+    ours(command, place)
+}
+
+/// Our cluster's tools and kubeconfig.
+fn ours(command: &mut Command, place: &Place) -> Result<()> {
     finished(place.script("build").arg("helm"), "Helm could not be built")?;
     let state = &place.state;
-    command.arg("--kubeconfig").arg(place.kubeconfig()).arg("--state").arg(state);
     command.env("PATH", first_on_path(&[state.join("bin")])?).env("KUBECONFIG", place.kubeconfig());
     command.envs(REMEMBERED.iter().map(|(variable, folder)| (variable, state.join(folder))));
     Ok(())
 }
 
 fn with_yours(command: &mut Command, place: &Place, kubeconfig: &Path) -> Result<()> {
+    command.arg("--kubeconfig").arg(kubeconfig);
+    yours(command, place, kubeconfig)
+}
+
+/// The tools for your cluster.
+fn yours(command: &mut Command, place: &Place, kubeconfig: &Path) -> Result<()> {
     let tools = [place.program("kubectl")?, place.program("helm")?];
     let folders: Vec<PathBuf> = tools.iter().filter_map(|tool| tool.parent()).map(Path::to_owned).collect();
-    command.arg("--kubeconfig").arg(kubeconfig).env("PATH", first_on_path(&folders)?);
+    command.env("PATH", first_on_path(&folders)?).env("KUBECONFIG", kubeconfig);
     Ok(())
 }
 

@@ -19,6 +19,8 @@ use xshell::{Cmd, cmd};
 /// Debian's compiler; `rustc-web` is a newer one for the browser than its `rustc`.
 const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+/// Whose signatures are trusted.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// The library that belongs to `rustc-web`.
 const DEBIAN_STD: &str = "libstd-rust-web-dev";
 
@@ -171,7 +173,7 @@ fn fetch(project: &Project, platform: Platform, version: &str, cache: &Path, roo
 /// Debian's sources of this machine, for the other architecture.
 fn sources(project: &Project, architecture: &str) -> Result<String> {
     let sh = &project.sh;
-    let format = "$(SITE) $(RELEASE) $(COMPONENT) $(SIGNED_BY)";
+    let format = "$(SITE) $(RELEASE) $(COMPONENT)";
     let filters = ["Created-By: Packages", "Origin: Debian"];
     let targets =
         cmd!(sh, "apt-get indextargets --format {format}").args(filters).quiet().read().context("apt cannot list its package sources")?;
@@ -192,8 +194,7 @@ fn source_lines(targets: &str, architecture: &str) -> String {
 fn source_line(target: &str, architecture: &str) -> Option<String> {
     let mut words = target.split_whitespace();
     let (site, release, component) = (words.next()?, words.next()?, words.next()?);
-    let signed = words.next().map(|key| format!(" signed-by={key}")).unwrap_or_default();
-    Some(format!("deb [arch={architecture}{signed}] {site} {release} {component}\n"))
+    Some(format!("deb [arch={architecture} signed-by={KEYRING}] {site} {release} {component}\n"))
 }
 
 /// apt as a machine of the other architecture would call it, with nothing of this machine's state.
@@ -219,13 +220,15 @@ mod tests {
 
     #[test]
     fn the_machines_sources_are_taken_over_for_the_other_architecture() {
-        let targets = "http://mirror.example/debian bookworm main /usr/share/keyrings/key.gpg\n\
-                       http://mirror.example/debian bookworm main /usr/share/keyrings/key.gpg\n\
-                       mirror+file:/etc/apt/mirrors/security.list bookworm-security main \n";
+        let targets = "http://mirror.example/debian bookworm main\nhttp://mirror.example/debian bookworm main\n\
+                       mirror+file:/etc/apt/mirrors/security.list bookworm-security main\n";
+        let signed = format!("deb [arch=arm64 signed-by={KEYRING}]");
         assert_eq!(
             source_lines(targets, "arm64"),
-            "deb [arch=arm64 signed-by=/usr/share/keyrings/key.gpg] http://mirror.example/debian bookworm main\n\
-             deb [arch=arm64] mirror+file:/etc/apt/mirrors/security.list bookworm-security main\n"
+            format!(
+                "{signed} http://mirror.example/debian bookworm main\n\
+                 {signed} mirror+file:/etc/apt/mirrors/security.list bookworm-security main\n"
+            )
         );
         assert_eq!(source_lines("", "arm64"), "");
     }

@@ -12,6 +12,7 @@ mod apt;
 mod cross;
 mod ebpf;
 mod needs;
+mod prometheus;
 mod tools;
 
 use crate::{
@@ -67,6 +68,9 @@ pub(crate) fn ensure(project: &Project, purpose: Purpose) -> Result<()> {
     acted |= ebpf::ensure(project)?;
     if purpose >= Purpose::Demo {
         acted |= tools::mount_tracefs(project)?;
+    }
+    if purpose == Purpose::Cluster || purpose >= Purpose::Test {
+        acted |= prometheus::ensure(project)?;
     }
     if purpose >= Purpose::All {
         acted |= ebpf::ensure_clippy(project)?;
