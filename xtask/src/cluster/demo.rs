@@ -85,7 +85,8 @@ fn check(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
     let mut demo = prepare(project, place, whose)?;
     demo.arg("--check");
     total += passed_and_failed(demo)?;
-    Ok(total + deploy(project, place, whose)?)
+    total += deploy(project, place, whose)?;
+    Ok(total)
 }
 
 /// The chart, its permissions and the dashboard: with the images that the demo has brought.

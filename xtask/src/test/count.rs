@@ -13,7 +13,7 @@ pub(crate) struct Count {
 
 impl Count {
     /// `test result: ok. 12 passed; 0 failed; 0 ignored; …`, of libtest.
-    pub(super) fn of_cargo_line(line: &str) -> Option<Self> {
+    pub(crate) fn of_cargo_line(line: &str) -> Option<Self> {
         let (_, counts) = line.trim().strip_prefix("test result: ")?.split_once(". ")?;
         let mut fields = counts.split(';');
         let passed = number_before(fields.next()?, "passed")?;
