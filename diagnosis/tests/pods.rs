@@ -291,8 +291,31 @@ fn a_list_after_an_outage_tells_which_pods_went() {
     node.start(1, &DENIED);
     node.feed(Input::Pods(PodChange::Unreachable), START.after(Duration::from_secs(1)));
     assert_eq!(node.only().resolved_at, None);
-    node.feed(Input::Pods(PodChange::Reset(Vec::new())), START.after(Duration::from_secs(60)));
+    node.feed(Input::Pods(PodChange::Reset(Vec::new())), START.after(Duration::from_mins(1)));
     assert!(node.only().resolved_at.is_some());
+}
+
+#[test]
+fn a_failed_pod_is_history_once_its_owner_made_another() {
+    let rejected = |uid: &str, created: u64| {
+        let mut pod = Pod { uid: uid.into(), name: uid.into(), created, ..pod(creating(), |_| ()) };
+        pod.status.containers.clear();
+        (pod.status.phase, pod.status.reason) = ("Failed".into(), "SysctlForbidden".into());
+        pod.status.message = "Pod was rejected: forbidden sysctl: \"kernel.msgmax\" not allowlisted".into();
+        pod
+    };
+    let mut node = Node::new();
+    for (at, uid, created) in [("0ms", "a", 1), ("1s", "b", 2), ("2s", "c", 2)] {
+        node.tell(at, rejected(uid, created));
+    }
+    node.wait("10s");
+    let open: Vec<_> = node.verdicts.iter().filter(|verdict| verdict.resolved_at.is_none()).collect();
+    assert_eq!(open.iter().map(|verdict| verdict.workload.pod.as_str()).collect::<Vec<_>>(), ["c"], "{:#?}", node.verdicts);
+    assert_eq!(open[0].cause, Cause::PodRejected);
+    let mut node = Node::new();
+    node.tell("0ms", rejected("newer", 5));
+    node.tell("1s", rejected("older", 4));
+    assert_eq!(node.only().workload.pod, "newer", "in whatever order they are told");
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(crate) struct PodState {
     pub(super) asked_claims: Option<BootNanos>,
     pub(super) spoken: Vec<Said>,
     pub(super) deleted: Option<BootNanos>,
+    /// It failed for good, and its owner has made another since.
+    pub(super) replaced: bool,
     pub(super) scheduled: Option<BootNanos>,
 }
 
@@ -55,8 +57,24 @@ impl PodState {
             asked_claims: None,
             spoken: Vec::new(),
             deleted: None,
+            replaced: false,
             scheduled: None,
         }
+    }
+
+    /// Nothing that is said of it matters any more.
+    pub(super) const fn is_over(&self) -> bool {
+        self.deleted.is_some() || self.replaced
+    }
+
+    /// Whether `other` was made in place of this pod, which has failed for good. (Pods of a `StatefulSet` have their names.)
+    pub(super) fn is_replaced_by(&self, other: &Pod) -> bool {
+        let (Some(owner), Some(theirs)) = (&self.pod.owner, &other.owner) else { return false };
+        let key = |pod: &Pod| (pod.created, pod.uid.clone());
+        self.pod.status.phase == "Failed"
+            && owner.kind != "StatefulSet"
+            && (&owner.kind, &owner.name, &self.pod.namespace) == (&theirs.kind, &theirs.name, &other.namespace)
+            && key(&self.pod) < key(other)
     }
 
     pub(super) fn remember(&mut self, said: Said) {
@@ -98,7 +116,7 @@ impl PodState {
     }
 
     pub(super) fn account(&self, config: &Config, now: BootNanos) -> Account {
-        if self.deleted.is_some() {
+        if self.is_over() {
             return Account::default();
         }
         let scene =
@@ -110,7 +128,7 @@ impl PodState {
 impl PodState {
     /// Joins a container's verdict with what was said of its earlier starts; what no longer holds is resolved with it.
     pub(super) fn join(&mut self, mut verdict: Verdict, now: BootNanos) -> Vec<Verdict> {
-        if self.deleted.is_some() {
+        if self.is_over() {
             verdict.resolved_at = verdict.resolved_at.or(Some(now));
         }
         let mut all = self.overtaken_by(&verdict, now);
@@ -150,6 +168,7 @@ impl PodState {
         let mut all = self.resolve(now, |old| old.cgroup == NO_CGROUP && !ids.contains(&old.id));
         for verdict in fresh {
             let known = self.spoken.iter().find(|said| said.verdict.id == verdict.id);
+            let verdict = known.map_or_else(|| verdict.clone(), |said| at_its_best(&said.verdict, &verdict));
             if known.is_some_and(|said| !is_news(&said.verdict, &verdict)) {
                 continue;
             }
@@ -158,6 +177,14 @@ impl PodState {
         }
         all
     }
+}
+
+/// What was known better before stays said: an exit code that the status showed for some seconds only.
+fn at_its_best(old: &Verdict, new: &Verdict) -> Verdict {
+    if old.resolved_at.is_some() || old.confidence <= new.confidence {
+        return new.clone();
+    }
+    Verdict { last_seen: old.last_seen.max(new.last_seen), count: old.count.max(new.count), ..old.clone() }
 }
 
 /// Whether a verdict says more than it did. That it still holds is no news.

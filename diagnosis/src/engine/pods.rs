@@ -175,8 +175,23 @@ impl Engine {
             }
             None => return,
         }
+        self.settle_replaced(&uid, now);
         self.tell_containers(&uid, now);
         self.judge_pod(&uid, now);
+    }
+
+    /// A pod that has failed for good is history once its owner has made another: an evicted one, one that was rejected.
+    fn settle_replaced(&mut self, uid: &str, now: BootNanos) {
+        let Some(pod) = self.pods.by_uid.get(uid).map(|state| Arc::clone(&state.pod)).filter(|pod| pod.owner.is_some()) else { return };
+        let has_successor =
+            self.pods.by_uid.get(uid).is_some_and(|state| self.pods.by_uid.values().any(|other| state.is_replaced_by(&other.pod)));
+        for (other, state) in &mut self.pods.by_uid {
+            if (other == uid && has_successor) || state.is_replaced_by(&pod) {
+                state.replaced = true;
+                let over = state.resolve(now, |_| true);
+                self.outputs.extend(over.into_iter().map(|verdict| Output::Verdict(Box::new(verdict))));
+            }
+        }
     }
 
     fn delete_pod(&mut self, uid: &str, now: BootNanos) {
@@ -231,7 +246,7 @@ impl Engine {
 
     /// Says what the API server's account of a pod means, and takes back what it no longer means.
     pub(super) fn judge_pod(&mut self, uid: &str, now: BootNanos) {
-        let Some(state) = self.pods.by_uid.get_mut(uid).filter(|state| state.deleted.is_none()) else { return };
+        let Some(state) = self.pods.by_uid.get_mut(uid).filter(|state| !state.is_over()) else { return };
         let account = state.account(&self.config, now);
         let findings = in_their_place(&account.findings, state);
         let fresh: Vec<Verdict> = findings.iter().map(|finding| super::verdicts::of_pod(&state.pod, finding, self.config.clock)).collect();
