@@ -21,7 +21,7 @@ use unready_tests::{
     wait,
 };
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Panels that need a cluster, or a sysctl of the node.
 const NEEDS_MORE: &[&str] = &[
     "Pods not ready",

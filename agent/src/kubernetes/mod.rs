@@ -19,7 +19,11 @@ pub use flags::{KubernetesArgs, Switch};
 use crate::pipeline::Handle;
 use anyhow::Context as _;
 use std::{
-    sync::{Arc, mpsc as channel},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc as channel,
+    },
     thread,
     time::Duration,
 };
@@ -52,6 +56,8 @@ pub struct Cluster {
     places: Arc<Semaphore>,
     publisher: Option<Arc<Publisher>>,
     tasks: Vec<AbortHandle>,
+    /// That a question had no answer has been said.
+    unanswered: Arc<AtomicBool>,
     _stop: oneshot::Sender<()>,
 }
 
@@ -64,7 +70,15 @@ impl Cluster {
             let _inside = thread.enter();
             Arc::new(Publisher::spawn(client.clone(), node))
         });
-        Ok(Self { client, thread, places: Arc::new(Semaphore::new(AT_ONCE)), publisher, tasks: Vec::new(), _stop: stop })
+        Ok(Self {
+            client,
+            thread,
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            publisher,
+            tasks: Vec::new(),
+            unanswered: Arc::default(),
+            _stop: stop,
+        })
     }
 
     /// The client, for others who have a question.
@@ -94,12 +108,17 @@ impl Cluster {
 
     /// Finds the answer to a question, and gives it to the engine.
     pub fn answer(&mut self, handle: Handle, id: QuestionId, question: ClusterQuestion) {
-        let (client, places) = (self.client.clone(), Arc::clone(&self.places));
+        let (client, places, unanswered) = (self.client.clone(), Arc::clone(&self.places), Arc::clone(&self.unanswered));
         let task = self.thread.spawn(async move {
             let answer = match places.acquire().await {
                 Ok(_place) => ask::answer(&client, question).await,
                 Err(closed) => ClusterAnswer::Unknown { reason: closed.to_string() },
             };
+            if let ClusterAnswer::Unknown { reason } = &answer
+                && !unanswered.swap(true, Ordering::Relaxed)
+            {
+                tracing::warn!("verdicts may say less than they could, a question about the cluster has no answer: {reason}");
+            }
             handle.input(Input::ClusterAnswer { id, answer }).await;
         });
         self.tasks.retain(|task| !task.is_finished());

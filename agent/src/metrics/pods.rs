@@ -35,6 +35,9 @@ const NAMESPACES: usize = 64;
 /// Upper bounds, seconds.
 const BUCKETS: [f64; 13] = [1.0, 2.0, 3.0, 5.0, 8.0, 13.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0];
 
+/// Parts of a start, in their order.
+const PHASES: [&str; 5] = ["scheduling", "sandbox", "init", "containers", "readiness"];
+
 /// How a pod stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Standing {
@@ -103,13 +106,12 @@ impl Default for Table {
 
 impl Default for Pods {
     fn default() -> Self {
-        Self {
-            starts: histogram(),
-            phases: Family::new_with_constructor(histogram),
-            lists: Counter::default(),
-            reachable: Gauge::default(),
-            present: Present::default(),
+        let phases: Family<_, _, fn() -> Histogram> = Family::new_with_constructor(histogram);
+        // From the start, at zero: otherwise the first of each kind would be no increase for Prometheus.
+        for phase in PHASES {
+            drop(phases.get_or_create(&PhaseLabel { phase }));
         }
+        Self { starts: histogram(), phases, lists: Counter::default(), reachable: Gauge::default(), present: Present::default() }
     }
 }
 
@@ -154,7 +156,9 @@ impl Pods {
                 self.lists.inc();
                 table.pods.retain(|uid, _| pods.iter().any(|pod| pod.uid == *uid));
                 let is_news = std::mem::replace(&mut table.is_listed, true);
-                pods.iter().for_each(|pod| self.apply(&mut table, pod, is_news));
+                for pod in pods {
+                    self.apply(&mut table, pod, is_news);
+                }
             }
             PodChange::Unreachable => {}
         }
@@ -219,14 +223,14 @@ fn phases(pod: &Pod) -> Vec<(&'static str, f64)> {
     let has_init = pod.containers.iter().any(|container| matches!(container.kind, ContainerKind::Init | ContainerKind::Sidecar));
     let initialized = since(pod, "Initialized").filter(|_| has_init);
     let (running, ready) = (last_start(pod), since(pod, "Ready"));
-    let phases = [
-        ("scheduling", Some(pod.created), scheduled),
-        ("sandbox", scheduled, sandbox),
-        ("init", sandbox, initialized),
-        ("containers", sandbox.max(initialized), running),
-        ("readiness", running, ready),
+    let spans = [
+        (Some(pod.created), scheduled),
+        (scheduled, sandbox),
+        (sandbox, initialized),
+        (sandbox.max(initialized), running),
+        (running, ready),
     ];
-    phases.into_iter().filter_map(|(phase, from, to)| Some((phase, seconds(from?, to?)))).collect()
+    PHASES.into_iter().zip(spans).filter_map(|(phase, (from, to))| Some((phase, seconds(from?, to?)))).collect()
 }
 
 /// When the last of the app's containers began to run.

@@ -9,7 +9,7 @@ use std::fs;
 pub struct Query {
     /// Title of the panel.
     pub panel: String,
-    /// PromQL, without variables.
+    /// `PromQL`, without variables.
     pub expression: String,
 }
 

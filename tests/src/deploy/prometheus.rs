@@ -16,7 +16,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const SCRAPE_SECONDS: u32 = 1;
 
 /// Where `prometheus` and `promtool` are.
@@ -68,7 +68,7 @@ impl Prometheus {
 
     /// Waits until so many targets are up.
     fn wait_for(&self, targets: usize) -> Result<()> {
-        let up = || Ok(self.query("sum(up)").ok().filter(|rows| rows.first().is_some_and(|row| *row == as_f64(targets))).map(drop));
+        let up = || Ok((self.query("up == 1").is_ok_and(|rows| rows.len() == targets)).then_some(()));
         wait::until("Prometheus to scrape its targets", READY_WITHIN, up)
             .with_context(|| format!("its log:\n{}\nits targets: {:?}", self.daemon.log(), self.get("/api/v1/targets?state=active")))
     }
@@ -95,21 +95,17 @@ impl Prometheus {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a handful")]
-const fn as_f64(count: usize) -> f64 {
-    count as f64
-}
-
 fn configure(targets: &[Target]) -> String {
     let rules = super::folder().join("prometheus/rules.yaml");
-    let mut text = format!(
-        "global: {{scrape_interval: {SCRAPE_SECONDS}s, evaluation_interval: {SCRAPE_SECONDS}s}}\nrule_files: ['{}']\nscrape_configs:\n",
-        rules.display()
-    );
-    for Target { job, address } in targets {
-        text += &format!("- {{job_name: '{job}', honor_labels: true, static_configs: [{{targets: ['{address}']}}]}}\n");
-    }
-    text
+    let one = |Target { job, address }: &Target| {
+        format!("- {{job_name: '{job}', honor_labels: true, static_configs: [{{targets: ['{address}']}}]}}\n")
+    };
+    let scraped: Vec<String> = targets.iter().map(one).collect();
+    format!(
+        "global: {{scrape_interval: {SCRAPE_SECONDS}s, evaluation_interval: {SCRAPE_SECONDS}s}}\nrule_files: ['{}']\nscrape_configs:\n{}",
+        rules.display(),
+        scraped.concat()
+    )
 }
 
 /// A port that was free a moment ago: Prometheus cannot be told to choose one itself and say which.

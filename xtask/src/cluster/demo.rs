@@ -27,6 +27,10 @@ const PROGRAM: &str = "unready-cluster-demo";
 const REMEMBERED: &[(&str, &str)] =
     &[("KUBECACHEDIR", "kubectl"), ("HELM_CACHE_HOME", "helm/cache"), ("HELM_CONFIG_HOME", "helm/config"), ("HELM_DATA_HOME", "helm/data")];
 
+/// Packages and targets of the tests that need a cluster.
+const TESTS: &[&str] =
+    &["-p", "unready-kubernetes", "-p", "unready-collector", "-p", "unready-tests", "--test", "cluster", "--test", "deploy"];
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Passed on to the demo; `-- --help` lists what it takes
@@ -85,22 +89,24 @@ fn check(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
     let mut demo = prepare(project, place, whose)?;
     demo.arg("--check");
     total += passed_and_failed(demo)?;
-    total += deploy(project, place, whose)?;
+    total += crates(project, place, whose)?;
     Ok(total)
 }
 
-/// The chart, its permissions and the dashboard: with the images that the demo has brought.
-fn deploy(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
+/// The tests that need a cluster: of the crates, and of the chart, its permissions and the dashboard, with the images that the demo
+/// has brought.
+fn crates(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
     let mut command = Command::new("cargo");
-    command.args(["test", "-p", "unready-tests", "--test", "deploy"]).current_dir(&project.root);
+    command.args(["test", "--no-fail-fast"]).args(TESTS).current_dir(&project.root);
     match whose {
         Whose::Ours => {
             ours(&mut command, place)?;
-            command.env("UNREADY_CLUSTER", place.kubeconfig()).env("UNREADY_CLUSTER_STATE", &place.state);
+            command.env("UNREADY_CLUSTER", place.kubeconfig()).env("UNREADY_TEST_CLUSTER", place.kubeconfig());
+            command.env("UNREADY_CLUSTER_STATE", &place.state);
         }
         Whose::Yours(kubeconfig) => {
             yours(&mut command, place, kubeconfig)?;
-            command.env("UNREADY_CLUSTER", kubeconfig);
+            command.env("UNREADY_CLUSTER", kubeconfig).env("UNREADY_TEST_CLUSTER", kubeconfig);
         }
     }
     command.env("UNREADY_BIN_DIR", project.release());
