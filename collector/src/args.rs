@@ -118,10 +118,15 @@ impl Args {
     pub(crate) fn query_port(&self) -> Option<SocketAddr> {
         let shared = self.tls.is_none() && self.agents.is_empty() && self.listen.ip().is_loopback();
         match self.query {
-            Some(query) => (query != self.listen).then_some(query),
+            Some(query) => (!self.is_shared(query)).then_some(query),
             None if shared => None,
             None => QUERY.parse().ok(),
         }
+    }
+
+    /// It is the agents' port. (Port 0 is one of the system's choice, another each time.)
+    fn is_shared(&self, query: SocketAddr) -> bool {
+        query == self.listen && query.port() != 0
     }
 
     /// How to reach the API server.
@@ -154,7 +159,7 @@ impl Args {
                 "--query {query} would show verdicts in the clear to whoever connects: keep it on the loopback, where a port-forward reaches it, or add --plaintext when you trust the network"
             ));
         }
-        if self.tls.is_some() && self.query == Some(self.listen) {
+        if self.tls.is_some() && self.query.is_some_and(|query| self.is_shared(query)) {
             return Err("--query and --listen are the same, and with --tls queries need a port of their own: leave --query out".to_owned());
         }
         self.check_self_signed()

@@ -58,7 +58,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::default());
     let identity = identity(args)?;
     let (tls, publication) = encryption(args, client.as_ref(), &identity)?;
-    announce(args, &listener, query.as_ref(), tls.as_deref())?;
+    announce(args, &listener, (query.as_ref(), port.as_ref()), tls.as_deref())?;
 
     if let Some(publication) = &publication {
         // The port is open and nobody is answered yet: who connects now finds the authority published. Not for long, though.
@@ -150,12 +150,20 @@ fn endpoints(store: &Arc<Sqlite>, metrics: &Arc<Metrics>) -> Endpoints {
     }
 }
 
-fn announce(args: &Args, listener: &TcpListener, query: Option<&TcpListener>, tls: Option<&ServerTls>) -> anyhow::Result<()> {
+fn announce(
+    args: &Args,
+    listener: &TcpListener,
+    (query, metrics): (Option<&TcpListener>, Option<&TcpListener>),
+    tls: Option<&ServerTls>,
+) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     tracing::info!("listening on {scheme}://{address}, database {}", args.database.display());
     if let Some(query) = query {
         tracing::info!("answering queries on http://{}", query.local_addr()?);
+    }
+    if let Some(metrics) = metrics {
+        tracing::info!("metrics on http://{}/metrics", metrics.local_addr()?);
     }
     let knows_agents = !args.agents.is_empty() || tls.is_some_and(ServerTls::demands_certificate);
     if !address.ip().is_loopback() && !knows_agents {

@@ -8,13 +8,15 @@
 //!
 //! A slow or silent peer holds up nobody else. Dropping the [`Incoming`] closes the port.
 
-use crate::tls::{Kind, ServerTls, blame};
+use crate::{
+    news::News,
+    tls::{Kind, ServerTls, blame},
+};
 use std::{
-    collections::HashSet,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -39,8 +41,6 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 /// Connections handed on and not yet taken.
 const READY: usize = 16;
-/// Peers and reasons remembered, so that one that tries for ever is complained of once.
-const COMPLAINTS: usize = 256;
 
 /// A stream of connections.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Stream for Incoming {
 }
 
 async fn accept(listener: TcpListener, tls: Option<Arc<ServerTls>>, ready: mpsc::Sender<Connection>) {
-    let (places, complaints) = (Arc::new(Semaphore::new(HANDSHAKES)), Arc::new(Complaints::default()));
+    let (places, news) = (Arc::new(Semaphore::new(HANDSHAKES)), Arc::new(News::default()));
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -92,14 +92,14 @@ async fn accept(listener: TcpListener, tls: Option<Arc<ServerTls>>, ready: mpsc:
             }
             continue;
         };
-        let (config, ready, complaints) = (tls.config(), ready.clone(), Arc::clone(&complaints));
+        let (config, ready, news) = (tls.config(), ready.clone(), Arc::clone(&news));
         tokio::spawn(async move {
             match timeout(PATIENCE, TlsAcceptor::from(config).accept(stream).into_fallible()).await {
                 Ok(Ok(stream)) => {
                     let _ = ready.send(Connection::Tls(Box::new(stream))).await;
                 }
                 Ok(Err((error, stream))) => {
-                    complaints.tell(peer, &error);
+                    complain(&news, peer, &error);
                     part(stream).await;
                 }
                 Err(_) => tracing::debug!("{peer} connected and did not finish its TLS handshake within {} s", PATIENCE.as_secs()),
@@ -116,29 +116,24 @@ async fn part(mut stream: TcpStream) {
     let _ = timeout(FAREWELL, async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} }).await;
 }
 
-#[derive(Debug, Default)]
-struct Complaints(Mutex<HashSet<(IpAddr, String)>>);
-
-impl Complaints {
-    fn tell(&self, peer: SocketAddr, error: &io::Error) {
-        // A peer that connects and leaves is a probe of the port.
-        let Some(blame) = blame(error) else {
-            return tracing::debug!("the TLS handshake with {peer} ended: {error}");
-        };
-        let reason = match blame.kind {
-            Kind::NotTls => "speaks without TLS, and this port has it; write https:// there".to_owned(),
-            Kind::Untrusted => format!("{} (those of ca.crt here)", blame.what),
-            Kind::Anonymous => format!("{}, and must: ca.crt is there; give it one that ca.crt signed", blame.what),
-            Kind::Name | Kind::Date | Kind::WantsCertificate | Kind::Other => blame.what,
-            Kind::RefusesCertificate => format!("{} here; it must know the authority that signed tls.crt", blame.what),
-        };
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() >= COMPLAINTS {
-            told.clear();
+fn complain(news: &News, peer: SocketAddr, error: &io::Error) {
+    // A peer that connects and leaves is a probe of the port.
+    let Some(blame) = blame(error) else {
+        return tracing::debug!("the TLS handshake with {peer} ended: {error}");
+    };
+    let reason = match blame.kind {
+        Kind::NotTls => "speaks without TLS, and this port has it; write https:// there".to_owned(),
+        Kind::Untrusted => format!("{} (those of ca.crt here)", blame.what),
+        Kind::Anonymous => format!("{}, and must: ca.crt is there; give it one that ca.crt signed", blame.what),
+        Kind::Name | Kind::Date | Kind::WantsCertificate | Kind::Other => blame.what,
+        Kind::RefusesCertificate => {
+            "does not trust who signed our certificate; an agent that reads that from a ConfigMap looks again by itself, \
+             others must be given it (--collector-ca)"
+                .to_owned()
         }
-        if told.insert((peer.ip(), reason.clone())) {
-            tracing::warn!("{peer} is refused: it {reason}");
-        }
+    };
+    if news.is_new(Some(peer.ip()), &reason) {
+        tracing::warn!("no connection with {peer}: it {reason}");
     }
 }
 

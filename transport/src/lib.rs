@@ -3,6 +3,7 @@
 //! - [`tls`]: certificates from directories that change under us, and errors as sentences.
 //! - [`incoming`]: the server's side of a port, with or without TLS.
 //! - [`outgoing`]: the client's side.
+//! - [`news`]: complaints that are made once.
 //! - [`http`]: a port with `/metrics`, `/livez` and `/readyz`.
 //!
 //! TLS is 1.2 or 1.3 by rustls with ring. What it refuses: certificates that no named authority signed (there is no list of
@@ -11,5 +12,6 @@
 
 pub mod http;
 pub mod incoming;
+pub mod news;
 pub mod outgoing;
 pub mod tls;

@@ -112,7 +112,9 @@ pub enum SecurityError {
     #[error("{0} has TLS, and --plaintext asks for none: leave one of them out")]
     Contradiction(CollectorUrl),
     /// No cluster to ask.
-    #[error("--collector-ca names {0}, and there is no API server to read it from: give --kubeconfig, or name a file")]
+    #[error(
+        "--collector-ca names {0}, and there is no API server to read it from: give --kubeconfig (and not --kubernetes off), or name a file"
+    )]
     NoCluster(AuthoritySource),
 }
 

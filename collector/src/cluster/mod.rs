@@ -48,14 +48,13 @@ pub async fn run<S: Store>(
     shutdown: impl Future<Output = ()>,
 ) {
     let work = || watch(client.clone(), identity, Arc::clone(&store), Arc::clone(&metrics));
-    match lease {
-        Some(lease) => lease.lead(&metrics, work, shutdown).await,
-        None => {
-            tokio::select! {
-                () = work() => {}
-                () = shutdown => {}
-            }
-        }
+    if let Some(lease) = lease {
+        return lease.lead(&metrics, work, shutdown).await;
+    }
+    metrics.lease(true);
+    tokio::select! {
+        () = work() => {}
+        () = shutdown => {}
     }
 }
 

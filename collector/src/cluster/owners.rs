@@ -295,6 +295,7 @@ async fn events(client: &Client, key: &Key, uid: &str) -> Result<Vec<PodEvent>, 
 async fn follow(client: Client, reason: &'static str, news: mpsc::Sender<News>, metrics: Arc<Metrics>) {
     let config = watcher::Config::default().fields(&format!("reason={reason}")).page_size(100);
     let mut stream = pin!(watcher(Api::<Event>::all(client), config).default_backoff());
+    let mut trouble = String::new();
     while let Some(event) = stream.next().await {
         match event {
             Ok(watcher::Event::Apply(event) | watcher::Event::InitApply(event)) => {
@@ -304,12 +305,26 @@ async fn follow(client: Client, reason: &'static str, news: mpsc::Sender<News>, 
                     return;
                 }
             }
-            Ok(watcher::Event::Init | watcher::Event::InitDone | watcher::Event::Delete(_)) => {}
+            Ok(watcher::Event::InitDone) => trouble.clear(),
+            Ok(watcher::Event::Init | watcher::Event::Delete(_)) => {}
             Err(error) => {
                 metrics.watch_error(WatchKind::Events);
-                tracing::debug!("events {reason} cannot be followed at the moment: {error}");
+                let now = why(&error);
+                if trouble != now {
+                    tracing::warn!("events {reason} cannot be followed, owners that may make no pods are found late: {now}");
+                    trouble = now;
+                }
             }
         }
+    }
+}
+
+fn why(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
+            trouble::clause(error)
+        }
+        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => error.to_string(),
     }
 }
 
@@ -348,5 +363,46 @@ async fn list(client: Client, news: mpsc::Sender<News>, metrics: Arc<Metrics>) {
             return;
         }
         sleep(LIST).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_795_000_000_000_000_000;
+
+    fn event(reason: &str, seconds_ago: u64) -> PodEvent {
+        PodEvent { reason: reason.to_owned(), message: reason.to_owned(), last: NOW - seconds_ago * 1_000_000_000, ..PodEvent::default() }
+    }
+
+    fn reasons(seen: &Shortfall, events: Vec<PodEvent>) -> Vec<String> {
+        weighed(seen, events, NOW).into_iter().map(|event| event.reason).collect()
+    }
+
+    #[test]
+    fn an_old_event_proves_nothing_where_conditions_tell() {
+        let (set, failing) = (Shortfall::with_conditions(None), Shortfall::with_conditions(Some(event("ReplicaFailure", 3000))));
+        assert_eq!(reasons(&set, vec![event("FailedCreate", 60)]), Vec::<String>::new(), "its condition is gone");
+        assert_eq!(reasons(&set, vec![event("FailedCreate", 2)]), ["FailedCreate"], "its condition may be on the way");
+        assert_eq!(reasons(&failing, vec![event("FailedCreate", 60)]), ["FailedCreate"]);
+        assert_eq!(reasons(&failing, vec![]), ["ReplicaFailure"], "events are forgotten after an hour, the condition stays");
+    }
+
+    #[test]
+    fn without_conditions_recent_events_are_believed() {
+        let mut plain = Shortfall::with_conditions(None);
+        (plain.made, plain.has_conditions) = (NOW - 100_000_000_000, false);
+        assert_eq!(reasons(&plain, vec![event("FailedCreate", 200), event("ReplicaSetCreateError", 60)]), ["FailedCreate"]);
+        plain.made = 0;
+        assert_eq!(reasons(&plain, vec![event("FailedCreate", 3000)]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn counts_are_told_when_they_double() {
+        let say = |summary: &str, count| Verdict { summary: summary.to_owned(), count, ..Verdict::default() };
+        assert!(!is_news(&say("a", 4), &say("a", 7)));
+        assert!(is_news(&say("a", 4), &say("a", 8)));
+        assert!(is_news(&say("a", 4), &say("b", 4)));
     }
 }

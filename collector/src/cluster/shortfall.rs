@@ -131,6 +131,11 @@ impl Shortfall {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn with_conditions(condition: Option<PodEvent>) -> Self {
+        Self { condition, ..replica_set(&ReplicaSet::default()) }
+    }
+
     fn of<K: Resource<DynamicType = ()>>(
         object: &K,
         kind: Kind,
@@ -289,5 +294,77 @@ where
             Some(token) => page = page.continue_token(&token),
             None => return Ok(found),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn seen<K: serde::de::DeserializeOwned>(look: fn(&K) -> Shortfall, value: Value) -> Shortfall {
+        look(&serde_json::from_value(value).unwrap())
+    }
+
+    fn of_job(spec: &Value, status: &Value) -> (u32, u32) {
+        let mut spec = spec.clone();
+        spec["template"] = json!({});
+        let job = seen(job, json!({ "metadata": { "name": "j" }, "spec": spec, "status": status }));
+        (job.wanted, job.present)
+    }
+
+    #[test]
+    fn a_job_wants_what_is_left_to_do() {
+        assert_eq!(of_job(&json!({}), &json!({})), (1, 0));
+        assert_eq!(of_job(&json!({ "parallelism": 3, "completions": 5 }), &json!({ "succeeded": 3, "active": 1 })), (2, 1));
+        assert_eq!(of_job(&json!({ "parallelism": 3 }), &json!({ "succeeded": 1, "active": 1 })), (0, 1), "a queue that is empty");
+        assert_eq!(of_job(&json!({ "suspend": true }), &json!({})), (0, 0));
+        for condition in ["Complete", "Failed"] {
+            let ended = json!({ "conditions": [{ "type": condition, "status": "True" }] });
+            assert_eq!(of_job(&json!({ "completions": 1 }), &ended), (0, 0), "{condition}");
+        }
+    }
+
+    #[test]
+    fn a_replica_set_says_why_in_its_condition() {
+        let failure = json!([{ "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "no" }]);
+        let set = |conditions: &Value| {
+            let status = json!({ "replicas": 1, "conditions": conditions });
+            seen(replica_set, json!({ "metadata": { "name": "r" }, "spec": { "replicas": 2, "selector": {} }, "status": status }))
+        };
+        assert_eq!(set(&failure).condition.unwrap().message, "no");
+        let well = set(&json!([]));
+        assert!(well.condition.is_none() && well.has_conditions && well.is_short());
+    }
+
+    #[test]
+    fn the_top_of_the_chain_is_named_with_its_own_uid() {
+        let owner = json!([{ "apiVersion": "apps/v1", "kind": "Deployment", "name": "orders", "uid": "top", "controller": true }]);
+        let set = seen(
+            replica_set,
+            json!({ "metadata": { "name": "orders-1", "uid": "set", "namespace": "shop", "ownerReferences": owner }, "spec": { "selector": {} } }),
+        );
+        let key = Key { kind: Kind::ReplicaSet, namespace: "shop".into(), name: "orders-1".into() };
+        let top = Owner { api_version: "apps/v1".into(), kind: "Deployment".into(), name: "orders".into(), strategy: String::new() };
+        let regarding = set.regarding(&key, &top);
+        assert_eq!((regarding.uid.as_deref(), regarding.name.as_deref()), (Some("top"), Some("orders")));
+        assert_eq!(set.state(&key, top, Vec::new()).uid, "top");
+        let alone = Owner { kind: "ReplicaSet".into(), name: "orders-1".into(), ..Owner::default() };
+        assert_eq!(set.regarding(&key, &alone).uid.as_deref(), Some("set"));
+    }
+
+    #[test]
+    fn a_cron_job_got_over_what_is_older_than_its_last_job() {
+        let spec = json!({ "schedule": "* * * * *", "jobTemplate": { "spec": { "template": {} } } });
+        let cron = |spec: &Value| {
+            let status = json!({ "lastScheduleTime": "2026-11-24T12:00:00Z" });
+            seen(cron_job, json!({ "metadata": { "name": "c" }, "spec": spec, "status": status }))
+        };
+        assert_eq!(cron(&spec).made, 1_795_521_600_000_000_000);
+        assert!(cron(&spec).is_short());
+        let mut suspended = spec.clone();
+        suspended["suspend"] = json!(true);
+        assert!(!cron(&suspended).is_short());
     }
 }

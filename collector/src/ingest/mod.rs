@@ -41,6 +41,7 @@ use unready_proto::{
         ingest_server,
     },
 };
+use unready_transport::news::News;
 
 /// For the hello of a new stream.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -55,13 +56,14 @@ pub struct Ingest<S> {
     store: Arc<S>,
     agents: Agents,
     metrics: Arc<Metrics>,
+    news: News,
     stopping: watch::Receiver<bool>,
 }
 
 impl<S> Ingest<S> {
     /// Into this store, from these agents, until `stopping` becomes true.
     pub fn new(store: Arc<S>, agents: Agents, metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) -> Self {
-        Self { store, agents, metrics, stopping }
+        Self { store, agents, metrics, news: News::default(), stopping }
     }
 
     /// Takes the hello of somebody who may deliver.
@@ -82,8 +84,10 @@ impl<S> Ingest<S> {
             _ => Refusal::Protocol,
         };
         self.metrics.refused(reason);
-        let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
-        tracing::warn!(peer, "an agent's stream is refused: {}", status.message());
+        if self.news.is_new(peer.map(|peer| peer.ip()), status.message()) {
+            let peer = peer.map(|peer| peer.to_string()).unwrap_or_default();
+            tracing::warn!(peer, "an agent's stream is refused: {}", status.message());
+        }
     }
 }
 
@@ -94,6 +98,7 @@ impl<S: Store> ingest_server::Ingest for Ingest<S> {
     async fn stream(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::StreamStream>, Status> {
         let peer = request.remote_addr();
         let (hello, incoming) = self.admit(request).await.inspect_err(|status| self.refused(peer, status))?;
+        self.news.forget(peer.map(|peer| peer.ip()));
         tracing::info!(node = hello.node, version = hello.agent_version, "an agent delivers");
         let (outgoing, messages) = mpsc::channel(OUTGOING);
         let welcome = Welcome { protocol_version: PROTOCOL_VERSION, collector_version: env!("CARGO_PKG_VERSION").to_owned() };
