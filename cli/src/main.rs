@@ -102,9 +102,11 @@ fn sentence(error: &anyhow::Error) -> String {
     })
 }
 
-/// Our own log goes to stderr; warnings only, unless `UNREADY_LOG` says otherwise (e.g. `debug`).
+/// Our own log goes to stderr; warnings only, unless `UNREADY_LOG` says otherwise (e.g. `debug`). What the Kubernetes client
+/// fails at we say ourselves, once.
 fn start_log() {
-    let filter = EnvFilter::try_from_env("UNREADY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    const USUAL: &str = "warn,kube=off,kube_client=off,kube_runtime=off";
+    let filter = EnvFilter::try_from_env("UNREADY_LOG").unwrap_or_else(|_| EnvFilter::new(USUAL));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -14,6 +14,7 @@ use anyhow::anyhow;
 use backon::BackoffBuilder as _;
 use std::{collections::HashMap, future::Future, pin::Pin, time::Duration};
 use tonic::{Status, Streaming, transport::Channel};
+use unready_kubernetes::kube::runtime::utils::Backoff;
 use unready_proto::v1::{Filter, Verdict, WatchRequest, WatchResponse, verdicts_client::VerdictsClient, watch_response::Message};
 
 /// A sentence that takes a look at the peer.
@@ -40,6 +41,29 @@ pub(super) struct Feed {
     pauses: backon::ExponentialBackoff,
     /// The interruption was told.
     told: bool,
+}
+
+/// The same for what kube watches: its own pauses grow to half a minute.
+pub(super) struct Pauses(backon::ExponentialBackoff);
+
+impl Pauses {
+    pub(super) fn new() -> Self {
+        Self(pauses())
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        self.0.next()
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        self.0 = pauses();
+    }
 }
 
 /// From a restart that nobody notices to an outage.

@@ -6,7 +6,7 @@
 
 use super::{
     GetArgs,
-    follow::{Change, Feed},
+    follow::{Change, Feed, Pauses},
     show::Show,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 };
 use board::Board;
 use futures_util::{StreamExt as _, stream::select_all};
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 use tokio::sync::mpsc;
 use unready_diagnosis::pod::Pod;
 use unready_kubernetes::{
@@ -47,12 +47,14 @@ const QUEUE: usize = 1024;
 /// What the sources bring.
 #[derive(Debug)]
 pub(super) enum News {
-    /// A pod, new or changed.
-    Pod(Box<Pod>),
+    /// A pod, new or changed, of one of the queries.
+    Pod { query: usize, pod: Box<Pod> },
     /// A pod that is gone.
     Gone(Box<Pod>),
-    /// One of the pods' watches has sent all that there is.
-    PodsListed,
+    /// Uids of all pods of a query. What is not in it is gone: an interruption may have been too long for the API server's memory.
+    PodsListed { query: usize, uids: HashSet<String> },
+    /// The API server does not answer, or does again: its accounts are worth nothing meanwhile.
+    Away(bool),
     /// A verdict, new or changed.
     Verdict(Box<Verdict>),
     /// All verdicts that there are.
@@ -113,26 +115,38 @@ async fn look(cluster: Cluster, pod: Pod, sender: mpsc::Sender<News>) {
 
 async fn watch_pods(cluster: Cluster, queries: Vec<Query>, sender: mpsc::Sender<News>) {
     let owners = Owners::new(cluster.client.clone());
-    let streams = queries.into_iter().map(|query| {
+    let mut listed = vec![HashSet::new(); queries.len()];
+    let streams = queries.into_iter().enumerate().map(|(number, query)| {
         let config = watcher::Config { label_selector: query.labels, field_selector: query.fields, ..watcher::Config::default() };
-        watcher(cluster.scoped::<api::Pod>(), config).default_backoff().boxed()
+        watcher(cluster.scoped::<api::Pod>(), config).backoff(Pauses::new()).map(move |event| (number, event)).boxed()
     });
     let mut all = select_all(streams);
     let mut away = false;
-    while let Some(event) = all.next().await {
+    while let Some((query, event)) = all.next().await {
+        let was_away = std::mem::replace(&mut away, event.is_err());
+        if was_away != away && sender.send(News::Away(away)).await.is_err() {
+            return;
+        }
         let news = match event {
-            Ok(Event::Apply(pod) | Event::InitApply(pod)) => News::Pod(Box::new(pods::one(&owners, &pod).await)),
+            Ok(Event::Apply(pod)) => News::Pod { query, pod: Box::new(pods::one(&owners, &pod).await) },
+            Ok(Event::InitApply(pod)) => {
+                let pod = Box::new(pods::one(&owners, &pod).await);
+                listed[query].insert(pod.api_uid.clone());
+                News::Pod { query, pod }
+            }
             Ok(Event::Delete(pod)) => News::Gone(Box::new(pods::one(&owners, &pod).await)),
-            Ok(Event::InitDone) => News::PodsListed,
-            Ok(Event::Init) => continue,
+            Ok(Event::InitDone) => News::PodsListed { query, uids: std::mem::take(&mut listed[query]) },
+            Ok(Event::Init) => {
+                listed[query].clear();
+                continue;
+            }
             Err(error) => {
-                if !std::mem::replace(&mut away, true) {
+                if !was_away {
                     output::note(&format!("the pods cannot be watched at the moment, trying again: {}", explain(&error)));
                 }
                 continue;
             }
         };
-        away = false;
         if sender.send(news).await.is_err() {
             return;
         }
@@ -203,7 +217,7 @@ fn said(status: &tonic::Status) -> String {
 
 async fn watch_events(cluster: &Cluster, sender: &mpsc::Sender<News>) {
     let config = watcher::Config::default().fields(&told::selector());
-    let mut events = watcher(cluster.scoped::<ApiEvent>(), config).default_backoff().boxed();
+    let mut events = watcher(cluster.scoped::<ApiEvent>(), config).backoff(Pauses::new()).boxed();
     while let Some(event) = events.next().await {
         let Ok(Event::Apply(event) | Event::InitApply(event)) = event else { continue };
         let Some(verdict) = told::verdict(&event) else { continue };

@@ -54,6 +54,7 @@ const fn wide(heading: &'static str, value: fn(&Row<'_>) -> String) -> Column {
 
 const NAMESPACE: &str = "NAMESPACE";
 const CAUSE: &str = "CAUSE";
+const FIX: &str = "FIX";
 
 const COLUMNS: [Column; 14] = [
     Column { optional: true, ..column(NAMESPACE, |row| row.workload.namespace.clone()) },
@@ -72,7 +73,7 @@ const COLUMNS: [Column; 14] = [
     Column {
         optional: true,
         flexible: true,
-        ..wide("FIX", |row| row.verdict.remedy.as_ref().map(|remedy| remedy.text.clone()).unwrap_or_default())
+        ..wide(FIX, |row| row.verdict.remedy.as_ref().map(|remedy| remedy.text.clone()).unwrap_or_default())
     },
 ];
 
@@ -152,7 +153,7 @@ impl Table {
 
     fn heading(&self) -> String {
         let cells = self.columns.iter().map(|column| column.heading.to_owned()).collect();
-        self.line(cells, |_, text| text)
+        self.line(cells, true, |_, text| text)
     }
 
     /// One more row, aligned with those before.
@@ -160,16 +161,18 @@ impl Table {
         let row = Row::of(verdict, now);
         let cells = self.columns.iter().map(|column| printable(&(column.value)(&row)).into_owned()).collect();
         let severity = if verdict.resolved_at.is_some() { "" } else { verdict.severity.as_str() };
-        self.line(cells, |column, text| if column.heading == CAUSE { tint(&text, severity, self.look.style) } else { text })
+        self.line(cells, false, |column, text| if column.heading == CAUSE { tint(&text, severity, self.look.style) } else { text })
     }
 
     /// Cells flush left, no spaces at the ends of lines.
-    fn line(&self, cells: Vec<String>, paint: impl Fn(&Column, String) -> String) -> String {
+    fn line(&self, cells: Vec<String>, is_heading: bool, paint: impl Fn(&Column, String) -> String) -> String {
         let (mut line, mut below) = (String::new(), String::new());
         for ((column, width), cell) in self.columns.iter().zip(&self.widths).zip(cells) {
+            // Below one another the two are told apart by an arrow.
+            let cell = if self.folded && column.heading == FIX && !cell.is_empty() { format!("→ {cell}") } else { cell };
             let cell = if column.flexible && self.look.style.width.is_some() { shorten(&cell, *width) } else { cell };
             if column.flexible && self.folded {
-                if cell != column.heading && !cell.is_empty() {
+                if !is_heading && !cell.is_empty() {
                     let (begin, end) = if self.look.style.color { (DIM, RESET) } else { ("", "") };
                     let _ = writeln!(below, "{:GAP$}{begin}{cell}{end}", "");
                 }

@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const SETTLED: Duration = Duration::from_secs(10);
 /// A pod of which nothing is known is asked about again after this time.
 const AGAIN: Duration = Duration::from_secs(10);
-/// Verdicts that are kept for pods that are not known yet.
+/// Verdicts that are kept, those for pods that are not known yet included.
 const STRAYS: usize = 10_000;
 
 /// The state.
@@ -41,11 +41,16 @@ pub(super) struct Board {
     /// The first look: also what has begun just now is told.
     first: bool,
     all: bool,
-    lists_missing: usize,
+    /// Queries of which not all pods have been told yet.
+    lists_missing: HashSet<usize>,
+    /// The API server does not answer.
+    away: bool,
     verdicts_missing: bool,
 }
 
 struct Known {
+    /// Which one brought it.
+    query: usize,
     pod: Pod,
     /// The API server's account.
     account: Vec<Verdict>,
@@ -68,7 +73,8 @@ impl Board {
             shown: HashMap::new(),
             first: true,
             all,
-            lists_missing: lists,
+            lists_missing: (0..lists).collect(),
+            away: false,
             verdicts_missing: true,
         }
     }
@@ -76,16 +82,20 @@ impl Board {
     /// Every source has told what there was.
     pub(super) fn is_complete(&self) -> bool {
         let is_open = |known: &Known| !known.pod.is_well() && known.account.is_empty() && !self.has_verdict(&known.pod);
-        self.lists_missing == 0 && !self.verdicts_missing && !self.pods.values().any(is_open)
+        self.lists_missing.is_empty() && !self.verdicts_missing && !self.pods.values().any(is_open)
     }
 
     pub(super) fn take(&mut self, news: News) {
         match news {
-            News::Pod(pod) => self.pod(*pod),
+            News::Pod { query, pod } => self.pod(query, *pod),
+            News::Away(away) => self.away = away,
             News::Gone(pod) => {
                 self.pods.remove(&pod.api_uid);
             }
-            News::PodsListed => self.lists_missing = self.lists_missing.saturating_sub(1),
+            News::PodsListed { query, uids } => {
+                self.lists_missing.remove(&query);
+                self.pods.retain(|uid, known| known.query != query || uids.contains(uid));
+            }
             News::Verdict(verdict) => self.verdict(*verdict),
             News::Verdicts(all) => {
                 self.verdicts_missing = false;
@@ -102,7 +112,7 @@ impl Board {
         }
     }
 
-    fn pod(&mut self, pod: Pod) {
+    fn pod(&mut self, query: usize, pod: Pod) {
         match self.pods.get_mut(&pod.api_uid) {
             Some(known) => {
                 // Another state deserves another look, after its time.
@@ -112,12 +122,16 @@ impl Board {
                 known.pod = pod;
             }
             None => {
-                self.pods.insert(pod.api_uid.clone(), Known { pod, account: Vec::new(), asked: 0, answered: 0 });
+                self.pods.insert(pod.api_uid.clone(), Known { query, pod, account: Vec::new(), asked: 0, answered: 0 });
             }
         }
     }
 
     fn verdict(&mut self, verdict: Verdict) {
+        if self.verdicts.len() >= STRAYS {
+            let pods = &self.pods;
+            self.verdicts.retain(|_, known| owner(known).is_some() || pods.values().any(|pod| is_about(known, &pod.pod)));
+        }
         if self.verdicts.len() < STRAYS || self.verdicts.contains_key(&verdict.id) {
             self.verdicts.insert(verdict.id.clone(), verdict);
         }
@@ -129,9 +143,12 @@ impl Board {
 
     /// Pods whose account has to be asked for now.
     pub(super) fn due(&mut self, now: u64) -> Vec<Pod> {
+        if self.away {
+            return Vec::new();
+        }
         let told: HashSet<String> =
             self.pods.values().filter(|known| self.has_verdict(&known.pod)).map(|known| known.pod.api_uid.clone()).collect();
-        let first = self.first && self.lists_missing == 0 && !self.verdicts_missing;
+        let first = self.first && self.lists_missing.is_empty() && !self.verdicts_missing;
         let mut due = Vec::new();
         for known in self.pods.values_mut().filter(|known| !known.pod.is_well() && !told.contains(&known.pod.api_uid)) {
             let since = not_ready_since(&known.pod);
@@ -228,7 +245,15 @@ mod tests {
     const SECOND: u64 = 1_000_000_000;
 
     fn pod(ready: &str) -> News {
-        News::Pod(Box::new(the_pod(ready)))
+        changed(the_pod(ready))
+    }
+
+    fn changed(pod: Pod) -> News {
+        News::Pod { query: 0, pod: Box::new(pod) }
+    }
+
+    fn listed(uids: &[&str]) -> News {
+        News::PodsListed { query: 0, uids: uids.iter().map(|uid| (*uid).to_owned()).collect() }
     }
 
     fn the_pod(ready: &str) -> Pod {
@@ -266,7 +291,7 @@ mod tests {
 
     fn begun(all: bool) -> Board {
         let mut board = Board::new(1, all, Detail::Row);
-        board.take(News::PodsListed);
+        board.take(listed(&[]));
         board.take(News::Verdicts(vec![]));
         assert!(board.is_complete());
         assert!(told(&mut board, 100).is_empty());
@@ -298,12 +323,12 @@ mod tests {
         board.take(News::Verdict(Box::new(verdict("Crashed"))));
         assert_eq!(told(&mut board, 101), ["Crashed"]);
         for start in 0..3 {
-            board.take(News::Pod(Box::new(pod_since("True", 110 + 10 * start))));
+            board.take(changed(pod_since("True", 110 + 10 * start)));
             assert!(told(&mut board, 112 + 10 * start).is_empty());
-            board.take(News::Pod(Box::new(pod_since("False", 113 + 10 * start))));
+            board.take(changed(pod_since("False", 113 + 10 * start)));
             assert!(told(&mut board, 114 + 10 * start).is_empty());
         }
-        board.take(News::Pod(Box::new(pod_since("True", 150))));
+        board.take(changed(pod_since("True", 150)));
         board.take(News::Verdict(Box::new(Verdict { resolved_at: Some(timestamp(1)), ..verdict("Crashed") })));
         assert_eq!(told(&mut board, 151), ["Crashed resolved"], "who made it knows better");
     }
@@ -341,12 +366,40 @@ mod tests {
     }
 
     #[test]
+    fn a_pod_that_went_during_an_outage_is_gone() {
+        let mut board = begun(false);
+        board.take(pod("False"));
+        board.take(News::Verdict(Box::new(verdict("Crashed"))));
+        assert_eq!(told(&mut board, 101), ["Crashed"]);
+        board.take(News::Away(true));
+        assert!(board.due(200 * SECOND).is_empty() && told(&mut board, 200).is_empty());
+        board.take(News::Away(false));
+        board.take(listed(&["another"]));
+        assert_eq!(told(&mut board, 201), ["Crashed resolved"]);
+    }
+
+    #[test]
+    fn verdicts_of_pods_that_are_gone_make_room() {
+        let mut board = begun(false);
+        let of = |uid: usize| Verdict {
+            id: uid.to_string(),
+            workload: Some(Workload { pod_uid: format!("gone-{uid}"), ..Workload::default() }),
+            ..verdict("Crashed")
+        };
+        (0..=STRAYS).for_each(|uid| board.take(News::Verdict(Box::new(of(uid)))));
+        assert!(board.verdicts.len() <= STRAYS);
+        board.take(pod("False"));
+        board.take(News::Verdict(Box::new(verdict("FileMissing"))));
+        assert_eq!(told(&mut board, 101), ["FileMissing"]);
+    }
+
+    #[test]
     fn the_end_of_a_pod_is_no_news() {
         let mut board = begun(false);
         board.take(pod("False"));
         board.take(News::Verdict(Box::new(verdict("Crashed"))));
         assert_eq!(told(&mut board, 101), ["Crashed"]);
-        board.take(News::Pod(Box::new(Pod { deleted: Some(102 * SECOND), ..the_pod("False") })));
+        board.take(changed(Pod { deleted: Some(102 * SECOND), ..the_pod("False") }));
         board.take(account(103, "is being ended"));
         assert!(told(&mut board, 120).is_empty());
     }
@@ -366,7 +419,7 @@ mod tests {
     fn the_first_table_has_an_answer_for_every_pod() {
         let mut board = Board::new(1, false, Detail::Row);
         board.take(pod("False"));
-        board.take(News::PodsListed);
+        board.take(listed(&["u"]));
         board.take(News::Verdicts(vec![]));
         assert!(!board.is_complete(), "the account is missing");
         assert_eq!(board.due(100 * SECOND).len(), 1);
