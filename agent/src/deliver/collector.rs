@@ -11,7 +11,8 @@
 //!
 //! Nothing is forgotten before the collector acknowledges it, and it acknowledges after its commit. When the queue is
 //! full the oldest verdict that waits is dropped and counted, and the collector is told the count. There is no timer: a
-//! batch holds what happens to wait when the stream can take one.
+//! batch holds what happens to wait when the stream can take one. A collector that comes back may have moved without its
+//! database: it is told again what is still so, which the verdicts' ids make harmless.
 
 use super::{
     outbox::{Counts, Limits, Outbox},
@@ -121,6 +122,8 @@ struct Shared {
 struct State {
     outbox: Outbox,
     connected: bool,
+    /// A collector has welcomed us before.
+    welcomed: bool,
     /// Why the last connection failed or ended, until the next one is welcomed.
     trouble: Option<String>,
 }
@@ -143,7 +146,7 @@ impl Shared {
 
 /// Starts to deliver; call inside a tokio runtime.
 pub fn spawn(config: Config) -> Delivery {
-    let state = Mutex::new(State { outbox: Outbox::new(config.limits), connected: false, trouble: None });
+    let state = Mutex::new(State { outbox: Outbox::new(config.limits), connected: false, welcomed: false, trouble: None });
     let shared = Arc::new(Shared { state, more: Notify::new(), emptied: Notify::new(), hurry: Notify::new() });
     let task = tokio::spawn(run(config, Arc::clone(&shared)));
     Delivery { shared, task }
@@ -266,6 +269,9 @@ async fn session(config: &Config, shared: &Shared, report: &mut Report) -> Ended
     {
         let mut state = shared.state();
         (state.connected, state.trouble) = (true, None);
+        if std::mem::replace(&mut state.welcomed, true) {
+            state.outbox.tell_again();
+        }
     }
     report.delivering();
     match exchange(shared, report, &outgoing, &mut incoming).await {

@@ -6,6 +6,8 @@
 //!              └─ full: oldest dropped └─ connection lost: sent again, same number, same order
 //! ```
 //!
+//! What is acknowledged and still so is remembered, for a collector that has moved without its database: it is told again.
+//!
 //! Bounded by [`Limits`], some 2 KiB a verdict. A verdict that is offered again takes the place of its older self if that
 //! still waits: a failure that repeats while the collector is down needs one place. What is in flight is never dropped,
 //! because the collector may have it already.
@@ -33,6 +35,8 @@ impl Default for Limits {
     }
 }
 
+/// How many acknowledged verdicts are remembered, the latest ones: a node has some hundred containers.
+const TOLD_MAX: usize = 512;
 /// A batch stays far below the 4 MiB that gRPC servers take by default.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -54,6 +58,8 @@ pub(super) struct Outbox {
     limits: Limits,
     waiting: VecDeque<Verdict>,
     in_flight: VecDeque<VerdictBatch>,
+    /// Acknowledged, and not resolved, oldest first.
+    told: VecDeque<Verdict>,
     last_sequence: u64,
     counts: Counts,
 }
@@ -112,6 +118,31 @@ impl Outbox {
     pub(super) fn acknowledge(&mut self, sequence: u64) {
         while let Some(batch) = self.in_flight.pop_front_if(|batch| batch.sequence <= sequence) {
             self.counts.acknowledged += batch.verdicts.len() as u64;
+            batch.verdicts.into_iter().for_each(|verdict| self.remember(verdict));
+        }
+    }
+
+    fn remember(&mut self, verdict: Verdict) {
+        self.told.retain(|older| older.id != verdict.id);
+        if verdict.resolved_at.is_none() {
+            self.told.push_back(verdict);
+        }
+        if self.told.len() > TOLD_MAX {
+            self.told.pop_front();
+        }
+    }
+
+    /// What is still so waits again, as far as there is room, unless a newer word of it is on its way: for a new connection, at
+    /// whose other end may be a collector that knows nothing. To one that knows it all, it says nothing new.
+    pub(super) fn tell_again(&mut self) {
+        for verdict in std::mem::take(&mut self.told) {
+            let on_its_way =
+                self.in_flight.iter().flat_map(|batch| &batch.verdicts).chain(&self.waiting).any(|newer| newer.id == verdict.id);
+            if on_its_way || self.waiting.len() >= self.limits.waiting {
+                self.told.push_back(verdict);
+            } else {
+                self.offer(verdict);
+            }
         }
     }
 
@@ -218,6 +249,39 @@ mod tests {
         outbox.acknowledge(2);
         outbox.acknowledge(1);
         assert_eq!(outbox.unacknowledged().iter().map(|b| b.sequence).collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn what_is_still_so_is_told_again_and_nothing_else() {
+        let mut outbox = Outbox::new(Limits { waiting: 9, in_flight: 9, batch: 9 });
+        for id in ["lasting", "resolved", "newer"] {
+            outbox.offer(verdict(id, 1));
+        }
+        let batch = outbox.next_batch().expect("three wait");
+        outbox.acknowledge(batch.sequence);
+        outbox.offer(Verdict { resolved_at: Some(unready_proto::time::timestamp(1)), ..verdict("resolved", 1) });
+        let batch = outbox.next_batch().expect("one waits");
+        outbox.acknowledge(batch.sequence);
+        outbox.offer(verdict("newer", 2));
+        outbox.tell_again();
+        let again = outbox.next_batch().expect("two wait");
+        assert_eq!(ids(&again.verdicts), ["newer", "lasting"]);
+        assert_eq!(again.verdicts[0].count, 2);
+        outbox.tell_again();
+        assert_eq!(outbox.next_batch(), None, "all of it is on its way");
+    }
+
+    #[test]
+    fn what_is_remembered_has_a_limit() {
+        let mut outbox = Outbox::new(Limits { waiting: 2 * TOLD_MAX, in_flight: 2 * TOLD_MAX, batch: 64 });
+        for id in 0..=TOLD_MAX {
+            outbox.offer(verdict(&id.to_string(), 1));
+        }
+        while let Some(batch) = outbox.next_batch() {
+            outbox.acknowledge(batch.sequence);
+        }
+        outbox.tell_again();
+        assert_eq!(outbox.waiting_len(), TOLD_MAX);
     }
 
     #[test]
