@@ -14,7 +14,7 @@ use unready_tests::{
     binaries::Binaries,
     cluster::{
         checks::Checks,
-        kube::Kube,
+        kube::{Kube, RELEASE},
         scale::Measured,
         stage::{Play, Stage},
     },
@@ -40,6 +40,9 @@ struct Arguments {
     /// State of this machine's own cluster; without it the images must be there already
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Name of the chart's release and its namespace: another one, beside a release that is there already; "unready" is in it
+    #[arg(long, value_name = "NAME", default_value = RELEASE)]
+    release: String,
     /// Compare everything, a line a check, and end with `N passed, N failed`
     #[arg(long)]
     check: bool,
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
 fn demo(arguments: &Arguments, checks: &mut Checks) -> Result<()> {
     let binaries = Binaries::at(arguments.bin_dir.clone(), arguments.workloads_dir.clone());
     let kube = Kube::new(arguments.kubeconfig.clone(), arguments.state.clone(), &binaries.program("unready")?)?;
+    let kube = kube.with_release(arguments.release.clone());
     let play = Play { check: arguments.check, scale: arguments.check || arguments.measure.is_some(), keep: arguments.keep };
     let mut stage = Stage::new(kube, binaries, play)?;
     let played = stage.run(checks, &arguments.images);

@@ -45,7 +45,7 @@ impl Meter {
         if kube.state().is_none() {
             return Ok(None);
         }
-        let pod = kube.get(&["pod", "-n", release::NAMESPACE, &release::pod(kube, "agent")?])?;
+        let pod = kube.get(&["pod", "-n", kube.release(), &release::pod(kube, "agent")?])?;
         let pid = process_of(field(&pod, "/metadata/uid"), "unready-agent")?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);

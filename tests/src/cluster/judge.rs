@@ -137,11 +137,13 @@ fn event(checks: &mut Checks, workload: &Workload, verdict: &Said, snapshot: &Sn
     let about = if verdict.workload.pod.is_empty() { workload.owner() } else { format!("Pod/{}", verdict.workload.pod) };
     let on_it = snapshot.events.iter().filter(|event| event.namespace == workload.namespace && event.regarding == about);
     let of_cause: Vec<&Event> = on_it.filter(|event| event.reason == verdict.cause).collect();
-    // A summary that counts on may be a little further than the Event: the first words tell.
-    let beginning: String = verdict.summary.chars().take(24).collect();
+    // An Event may be one start behind: a process id in the sentence is then another one.
+    let words = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
     let problem = match of_cause.as_slice() {
         [one] if one.kind != "Warning" => format!("it is of type {}", one.kind),
-        [one] if !one.note.starts_with(&beginning) => format!("{:?} does not begin as {:?}", one.note, verdict.summary),
+        [one] if !words(&one.note).starts_with(&words(&verdict.summary)) => {
+            format!("{:?} does not begin as {:?}", one.note, verdict.summary)
+        }
         [_] => String::new(),
         [] => format!("none on {about}"),
         several => format!("{} on {about}", several.len()),

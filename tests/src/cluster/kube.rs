@@ -14,6 +14,8 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+/// What the README calls it.
+pub const RELEASE: &str = "unready";
 /// No question to the API server may take longer than this many seconds.
 const PATIENCE: &str = "--request-timeout=20s";
 
@@ -22,6 +24,8 @@ const PATIENCE: &str = "--request-timeout=20s";
 pub struct Kube {
     kubeconfig: PathBuf,
     state: Option<PathBuf>,
+    /// Of the chart, and its namespace.
+    release: String,
     /// Holds `kubectl-unready`, as a plugin is called.
     plugins: tempfile::TempDir,
 }
@@ -32,7 +36,7 @@ impl Kube {
         let plugins = tempfile::tempdir().context("cannot make a directory for kubectl's plugin")?;
         let unready = unready.canonicalize().with_context(|| format!("{} is not there", unready.display()))?;
         symlink(&unready, plugins.path().join("kubectl-unready")).context("cannot link kubectl's plugin")?;
-        Ok(Self { kubeconfig, state, plugins })
+        Ok(Self { kubeconfig, state, release: RELEASE.to_owned(), plugins })
     }
 
     /// This machine's own cluster.
@@ -40,11 +44,26 @@ impl Kube {
         self.state.as_deref()
     }
 
+    /// With another release of the chart than the usual one.
+    #[must_use]
+    pub fn with_release(self, release: String) -> Self {
+        Self { release, ..self }
+    }
+
+    /// Name of the chart's release, and of its namespace.
+    pub fn release(&self) -> &str {
+        &self.release
+    }
+
     /// A program that finds the cluster and the plugin.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Result<Command> {
         let path = env::var_os("PATH").unwrap_or_default();
         let path = env::join_paths(std::iter::once(self.plugins.path().to_owned()).chain(env::split_paths(&path)))?;
         let mut command = Command::new(program);
+        if self.release != RELEASE {
+            // There may be another collector beside ours.
+            command.env("UNREADY_COLLECTOR_NAMESPACE", &self.release);
+        }
         command.env("PATH", path).env("KUBECONFIG", &self.kubeconfig).env("NO_COLOR", "1").process_group(0).stdin(Stdio::null());
         Ok(command)
     }
@@ -103,7 +122,7 @@ impl Kube {
 
     /// A line as a user types it into a shell.
     pub fn shell(&self, line: &str) -> Result<String> {
-        finished(self.command("sh")?.args(["-o", "pipefail", "-c", line]), "sh", &[line])
+        finished(self.command("bash")?.args(["-o", "pipefail", "-c", line]), "bash -c", &[line])
     }
 
     /// The script of this machine's cluster.

@@ -44,11 +44,11 @@ impl Outages<'_> {
     pub fn run(&self, checks: &mut Checks) -> Result<()> {
         self.during(checks, "collector moved", 0, || {
             let pod = release::pod(self.kube, "collector")?;
-            self.kube.kubectl(&["-n", release::NAMESPACE, "delete", "pod", &pod, "--wait=false"]).map(drop)
+            self.kube.kubectl(&["-n", self.kube.release(), "delete", "pod", &pod, "--wait=false"]).map(drop)
         })?;
         self.during(checks, "agent restarted", 0, || {
             let pod = release::pod(self.kube, "agent")?;
-            self.kube.kubectl(&["-n", release::NAMESPACE, "delete", "pod", &pod]).map(drop)
+            self.kube.kubectl(&["-n", self.kube.release(), "delete", "pod", &pod]).map(drop)
         })?;
         if self.kube.state().is_none() {
             println!("a killed collector and an API server that is away are tried on this machine's own cluster only");
@@ -96,7 +96,7 @@ impl Outages<'_> {
 
     /// As a crash: the container's process ends, its pod and its volumes stay.
     fn kill(&self, component: &str) -> Result<()> {
-        let pod = self.kube.get(&["pod", "-n", release::NAMESPACE, &release::pod(self.kube, component)?])?;
+        let pod = self.kube.get(&["pod", "-n", self.kube.release(), &release::pod(self.kube, component)?])?;
         let id = super::kube::field(&pod, "/status/containerStatuses/0/containerID").trim_start_matches("containerd://").to_owned();
         self.kube.script(&["ctr", "-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", &id]).map(drop)
     }

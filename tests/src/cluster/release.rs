@@ -18,12 +18,6 @@ use std::{
     time::Duration,
 };
 
-/// Namespace and release.
-pub const NAMESPACE: &str = "unready";
-/// One agent a node.
-pub const AGENT: &str = "daemonset/unready-agent";
-/// The collector.
-pub const COLLECTOR: &str = "deployment/unready-collector";
 /// Where a collector is asked, inside of its pod.
 const QUERY_PORT: &str = ":50052";
 /// Until agent and collector are ready: a loaded machine takes its time for the first start.
@@ -84,7 +78,7 @@ pub fn install(kube: &Kube) -> Result<()> {
     fs::write(&values, values_for(kube.state()).to_string())?;
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/helm/unready");
     let (chart, values) = (chart.display().to_string(), values.display().to_string());
-    kube.helm(&["upgrade", "--install", NAMESPACE, &chart, "--namespace", NAMESPACE, "--create-namespace", "--values", &values])?;
+    kube.helm(&["upgrade", "--install", kube.release(), &chart, "--namespace", kube.release(), "--create-namespace", "--values", &values])?;
     ready(kube)
 }
 
@@ -106,9 +100,9 @@ fn values_for(state: Option<&Path>) -> Value {
 
 /// Waits until both are ready.
 pub fn ready(kube: &Kube) -> Result<()> {
-    for object in [COLLECTOR, AGENT] {
+    for object in [&format!("deployment/{}-collector", kube.release()), &format!("daemonset/{}-agent", kube.release())] {
         let waited = until(&format!("{object} to be ready"), READY_WITHIN, || {
-            Ok(kube.kubectl(&["-n", NAMESPACE, "rollout", "status", object, "--timeout=3s"]).ok())
+            Ok(kube.kubectl(&["-n", kube.release(), "rollout", "status", object, "--timeout=3s"]).ok())
         });
         waited.with_context(|| diagnosis(kube))?;
     }
@@ -118,8 +112,8 @@ pub fn ready(kube: &Kube) -> Result<()> {
 /// What went wrong, for people who did not keep the cluster.
 fn diagnosis(kube: &Kube) -> String {
     let ask = |arguments: &[&str]| kube.kubectl(arguments).unwrap_or_else(|error| format!("{error:#}"));
-    let pods = ask(&["-n", NAMESPACE, "get", "pods", "-o", "wide"]);
-    let events = ask(&["-n", NAMESPACE, "get", "events"]);
+    let pods = ask(&["-n", kube.release(), "get", "pods", "-o", "wide"]);
+    let events = ask(&["-n", kube.release(), "get", "events"]);
     format!("{pods}\n{events}\n{}", logs(kube))
 }
 
@@ -127,21 +121,21 @@ fn diagnosis(kube: &Kube) -> String {
 pub fn logs(kube: &Kube) -> String {
     let of = |component: &str| {
         let label = format!("app.kubernetes.io/component={component}");
-        kube.kubectl(&["-n", NAMESPACE, "logs", "-l", &label, "--tail=60", "--prefix"]).unwrap_or_else(|error| format!("{error:#}"))
+        kube.kubectl(&["-n", kube.release(), "logs", "-l", &label, "--tail=60", "--prefix"]).unwrap_or_else(|error| format!("{error:#}"))
     };
     format!("{}\n{}", of("agent"), of("collector"))
 }
 
 /// Takes everything away that was installed.
 pub fn remove(kube: &Kube) -> Result<()> {
-    kube.helm(&["uninstall", NAMESPACE, "--namespace", NAMESPACE, "--ignore-not-found"])?;
-    kube.kubectl(&["delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait=false"]).map(drop)
+    kube.helm(&["uninstall", kube.release(), "--namespace", kube.release(), "--ignore-not-found"])?;
+    kube.kubectl(&["delete", "namespace", kube.release(), "--ignore-not-found", "--wait=false"]).map(drop)
 }
 
 /// The pod of a component, by name.
 pub fn pod(kube: &Kube, component: &str) -> Result<String> {
     let label = format!("app.kubernetes.io/component={component}");
-    let pods = kube.list(&["pods", "-n", NAMESPACE, "-l", &label, "--field-selector=status.phase=Running"])?;
+    let pods = kube.list(&["pods", "-n", kube.release(), "-l", &label, "--field-selector=status.phase=Running"])?;
     let living = pods.iter().find(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
     Ok(field(living.with_context(|| format!("no {component} runs"))?, "/metadata/name").to_owned())
 }
@@ -149,11 +143,16 @@ pub fn pod(kube: &Kube, component: &str) -> Result<String> {
 /// All verdicts that the collector has, resolved ones too, without what `kubectl unready` adds of its own.
 pub fn collected(kube: &Kube, binaries: &Binaries) -> Result<Vec<Said>> {
     let mut command = kube.command("kubectl")?;
-    command.args(["-n", NAMESPACE, "port-forward", COLLECTOR, QUERY_PORT]).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .args(["-n", kube.release(), "port-forward", &format!("deployment/{}-collector", kube.release()), QUERY_PORT])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut forward = command.spawn().context("kubectl cannot be started")?;
     let answer = forward.stdout.take().context("kubectl has no stdout").and_then(|stdout| {
         let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
+        // Kept open: kubectl ends when it cannot print.
+        let mut reader = BufReader::new(stdout);
+        reader.read_line(&mut line)?;
         let Some(port) = line.split("127.0.0.1:").nth(1).and_then(|rest| rest.split(' ').next()) else { bail!("no port was forwarded") };
         let output = kube
             .command(binaries.program("unready")?)?

@@ -195,7 +195,7 @@ impl Stage {
         let workloads = self.delete_workloads();
         release::remove(&self.kube)?;
         workloads?;
-        self.gone(&[release::NAMESPACE, scale::NAMESPACE])
+        self.gone(&[self.kube.release(), scale::NAMESPACE])
     }
 
     /// The last words of agent and collector.
