@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
 use serde_json::{Value, json};
-use std::{env, process, time::Duration};
+use std::{env, process, thread, time::Duration};
 use tokio::{
     sync::mpsc::Receiver,
     time::{sleep, timeout},
@@ -55,10 +55,6 @@ impl Lab {
         Some(lab)
     }
 
-    async fn close(self) {
-        Api::<Namespace>::all(self.client).delete(&self.namespace, &DeleteParams::default()).await.unwrap();
-    }
-
     fn api(&self, version: &str, kind: &str) -> Api<DynamicObject> {
         let (group, version) = version.split_once('/').unwrap_or(("", version));
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
@@ -95,6 +91,22 @@ impl Lab {
             }
         };
         timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+    }
+}
+
+/// Also when the test fails: on a thread of its own, because a destructor cannot wait.
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let namespace = self.namespace.clone();
+        let delete = async move {
+            let client = client::connect(&Access::default()).await.unwrap();
+            Api::<Namespace>::all(client).delete(&namespace, &DeleteParams::default()).await.map(drop)
+        };
+        let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let deleted = thread::spawn(move || runtime().block_on(delete)).join();
+        if !thread::panicking() {
+            deleted.unwrap().unwrap();
+        }
     }
 }
 
@@ -136,7 +148,6 @@ async fn pods_of_the_node_are_followed() {
     assert_eq!((Some(&pod.uid), pod.name.as_str(), &pod.node), (created.metadata.uid.as_ref(), "short-lived", &lab.node));
     lab.api("v1", "Pod").delete("short-lived", &DeleteParams::default()).await.unwrap();
     heard(&mut changes, |change| (change == PodChange::Delete { uid: pod.uid.clone() }).then_some(())).await;
-    lab.close().await;
 }
 
 #[tokio::test]
@@ -153,7 +164,6 @@ async fn owners_are_followed_to_the_top() {
     let pod = heard(&mut changes, |change| applied(&lab.namespace, change)).await;
     let owner = pod.owner.unwrap();
     assert_eq!((owner.to_string().as_str(), owner.strategy.as_str()), ("Deployment/web", "Recreate"));
-    lab.close().await;
 }
 
 #[tokio::test]
@@ -174,7 +184,6 @@ async fn a_job_of_a_cron_job_is_the_cron_jobs() {
     .await;
     let pod = heard(&mut changes, |change| applied(&lab.namespace, change)).await;
     assert_eq!(pod.owner.unwrap().to_string(), "CronJob/nightly");
-    lab.close().await;
 }
 
 #[tokio::test]
@@ -197,7 +206,6 @@ async fn events_of_a_pod_and_of_no_other() {
     assert_eq!((failed.source.as_str(), failed.field.as_str(), failed.is_warning), ("kubelet", "spec.containers{app}", true));
     let other = ClusterQuestion::PodEvents { namespace: lab.namespace.clone(), pod: "absent-image".into(), uid: "another".into() };
     assert_eq!(ask::answer(&lab.client, other).await, ClusterAnswer::PodEvents(vec![]), "an earlier pod of this name is another one");
-    lab.close().await;
 }
 
 #[tokio::test]
@@ -217,7 +225,6 @@ async fn claims_and_what_stands_behind_them() {
     let claim = ask("data").await;
     assert!(claim.exists && !claim.class_exists && !claim.read_only);
     assert_eq!(claim.storage_class, "no-such-class");
-    lab.close().await;
 }
 
 #[tokio::test]
@@ -229,7 +236,6 @@ async fn what_is_forbidden_is_not_known_and_says_so() {
     let question = ClusterQuestion::Claim { namespace: lab.namespace.clone(), name: "data".into() };
     let ClusterAnswer::Unknown { reason } = ask::answer(&nobody, question).await else { panic!("it is allowed") };
     assert!(reason.contains("forbids") && reason.contains("persistentvolumeclaims"), "{reason}");
-    lab.close().await;
 }
 
 #[tokio::test]
@@ -279,7 +285,6 @@ async fn a_verdict_is_one_event_of_its_pod() {
     let all = ours().await;
     assert_eq!(all.len(), 1, "one series a verdict");
     assert_eq!((all[0].type_.as_deref(), all[0].message.as_deref()), (Some("Normal"), Some("Resolved: the image cannot be pulled.")));
-    lab.close().await;
 }
 
 #[tokio::test]
@@ -291,5 +296,4 @@ async fn a_pod_reads_as_the_server_writes_it() {
     assert_eq!((pod.grace_seconds, pod.service_account.as_str(), pod.scheduler.as_str()), (0, "default", "default-scheduler"));
     assert!(pod.volumes.iter().any(|volume| volume.name.starts_with("kube-api-access")), "the token that the server adds");
     assert!(pod.created > 0 && !pod.is_ready());
-    lab.close().await;
 }

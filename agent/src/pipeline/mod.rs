@@ -15,19 +15,21 @@
 
 mod attention;
 mod gauges;
+mod half;
 mod handle;
 mod kernel_counts;
 
 use crate::{
-    bpf::{Kernel, LoadError, LoadOptions, Observer, Reader},
+    bpf::{Kernel, LoadError, Observer},
     cgroupfs::CgroupRoot,
     clock,
-    investigate::Investigator,
     recording::{Header, Recorder, Summary},
 };
 use anyhow::Context as _;
 use attention::Attention;
 pub use gauges::{Gauges, QueueFill};
+use half::Half;
+pub use half::WITHOUT;
 use handle::Command;
 pub use handle::{Ebpf, Event, Handle, Options};
 use kernel_counts::KernelCounts;
@@ -71,41 +73,6 @@ pub struct Pipeline {
     dropped_events: Arc<AtomicU64>,
     gauges: Gauges,
 }
-
-/// What there is only with the kernel half.
-struct Half {
-    root: CgroupRoot,
-    kernel: Kernel,
-    reader: Reader,
-    investigator: Investigator,
-}
-
-impl Half {
-    /// Loads the programs and attaches level 0.
-    fn start(options: &Options) -> anyhow::Result<Self> {
-        let root = CgroupRoot::find()?;
-        let mut kernel = Kernel::load(&LoadOptions { debug_log: options.debug_log })?;
-        for sentence in kernel.degraded() {
-            tracing::warn!("{sentence}");
-        }
-        let reader = kernel.take_reader().context("open the ring buffer")?;
-        kernel.attach_lifecycle()?;
-        let investigator = Investigator::new(root.clone()).with_state_roots(options.state_roots.clone());
-        Ok(Self { root, kernel, reader, investigator })
-    }
-
-    /// As far as it is wanted and possible.
-    fn if_wanted(options: &Options) -> anyhow::Result<Option<Self>> {
-        match options.ebpf {
-            Ebpf::Required => Self::start(options).map(Some),
-            Ebpf::Refused => Ok(None),
-            Ebpf::IfPossible => Ok(Self::start(options).inspect_err(|error| tracing::warn!("{error:#}; {WITHOUT}")).ok()),
-        }
-    }
-}
-
-/// What follows from a refusal, for the log.
-pub const WITHOUT: &str = "the agent goes on without the kernel's evidence, with what the API server tells of this node's pods";
 
 impl Pipeline {
     /// Loads the programs, attaches level 0 (and level 1 for a local run), and learns which cgroups exist.
@@ -169,7 +136,7 @@ impl Pipeline {
             let wake = self.next_wake();
             tokio::select! {
                 biased;
-                ready = ready(&mut self.half) => {
+                ready = half::ready(&mut self.half) => {
                     ready.context("wait for the ring buffer")?;
                     self.drain_ring();
                 }
@@ -376,14 +343,6 @@ impl Pipeline {
                 tracing::warn!("{dropped} events were dropped: their receiver is too slow");
             }
         }
-    }
-}
-
-/// Something is in the ring; never, where there is none.
-async fn ready(half: &mut Option<Half>) -> std::io::Result<()> {
-    match half {
-        Some(half) => half.reader.ready().await,
-        None => std::future::pending().await,
     }
 }
 
