@@ -296,6 +296,16 @@ impl Pod {
         self.status.phase == "Succeeded"
     }
 
+    /// It has failed for good, and its owner has made this other one since: an evicted or rejected pod stays in the API for
+    /// long, and is history. (Pods of a `StatefulSet` are made again under their names.)
+    pub fn is_replaced_by(&self, other: &Self) -> bool {
+        let (Some(owner), Some(theirs)) = (&self.owner, &other.owner) else { return false };
+        self.status.phase == "Failed"
+            && owner.kind != "StatefulSet"
+            && (&owner.kind, &owner.name, &self.namespace) == (&theirs.kind, &theirs.name, &other.namespace)
+            && (self.created, &self.uid) < (other.created, &other.uid)
+    }
+
     /// Nothing is expected of it any more, or all that is expected is there.
     pub fn is_well(&self) -> bool {
         self.is_ready() || self.has_succeeded()

@@ -24,8 +24,27 @@ pub(crate) struct Which {
 /// The pods that need an answer, each with what is known of it.
 pub(crate) fn join(pods: Vec<Pod>, verdicts: &[Verdict], which: Which) -> Vec<PodAnswer> {
     let index = Index::of(verdicts);
+    let pods = if which.all || which.named { pods } else { without_replaced(pods) };
     let answers = pods.into_iter().map(|pod| PodAnswer { verdicts: current(index.about(&pod), which.all), pod });
     answers.filter(|answer| which.named || !answer.pod.is_well() || (which.all && !answer.verdicts.is_empty())).collect()
+}
+
+/// Pods that failed for good and were made again are history.
+fn without_replaced(pods: Vec<Pod>) -> Vec<Pod> {
+    let mut newest: HashMap<(String, String, String), Pod> = HashMap::new();
+    for pod in &pods {
+        let Some(owner) = &pod.owner else { continue };
+        let key = (pod.namespace.clone(), owner.kind.clone(), owner.name.clone());
+        let known = newest.entry(key).or_insert_with(|| pod.clone());
+        if (known.created, &known.uid) < (pod.created, &pod.uid) {
+            known.clone_from(pod);
+        }
+    }
+    let is_replaced = |pod: &Pod| {
+        let key = pod.owner.as_ref().map(|owner| (pod.namespace.clone(), owner.kind.clone(), owner.name.clone()));
+        key.and_then(|key| newest.get(&key)).is_some_and(|newer| pod.is_replaced_by(newer))
+    };
+    pods.into_iter().filter(|pod| !is_replaced(pod)).collect()
 }
 
 /// Verdicts by the pod that they are about.
@@ -201,6 +220,17 @@ mod tests {
         let all = join(pods.clone(), &verdicts, Which { all: true, named: false });
         assert_eq!(all.iter().map(|answer| answer.pod.uid.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
         assert_eq!(join(pods, &verdicts, Which { all: false, named: true }).len(), 4);
+    }
+
+    #[test]
+    fn an_evicted_pod_that_was_made_again_is_history() {
+        let owner = Owner { kind: "Deployment".into(), name: "orders".into(), ..Owner::default() };
+        let mut evicted = Pod { owner: Some(owner.clone()), created: 1, ..pod("a", "False") };
+        evicted.status.phase = "Failed".into();
+        let newer = Pod { owner: Some(owner), created: 2, ..pod("b", "True") };
+        assert!(join(vec![evicted.clone(), newer.clone()], &[], Which::default()).is_empty());
+        assert_eq!(join(vec![evicted.clone(), newer], &[], Which { named: true, ..Which::default() }).len(), 2);
+        assert_eq!(join(vec![evicted], &[], Which::default()).len(), 1, "nothing came in its place");
     }
 
     #[test]

@@ -67,16 +67,6 @@ impl PodState {
         self.deleted.is_some() || self.replaced
     }
 
-    /// Whether `other` was made in place of this pod, which has failed for good. (Pods of a `StatefulSet` have their names.)
-    pub(super) fn is_replaced_by(&self, other: &Pod) -> bool {
-        let (Some(owner), Some(theirs)) = (&self.pod.owner, &other.owner) else { return false };
-        let key = |pod: &Pod| (pod.created, pod.uid.clone());
-        self.pod.status.phase == "Failed"
-            && owner.kind != "StatefulSet"
-            && (&owner.kind, &owner.name, &self.pod.namespace) == (&theirs.kind, &theirs.name, &other.namespace)
-            && key(&self.pod) < key(other)
-    }
-
     pub(super) fn remember(&mut self, said: Said) {
         if let Some(known) = self.spoken.iter_mut().find(|known| known.verdict.id == said.verdict.id) {
             *known = said;

@@ -184,9 +184,9 @@ impl Engine {
     fn settle_replaced(&mut self, uid: &str, now: BootNanos) {
         let Some(pod) = self.pods.by_uid.get(uid).map(|state| Arc::clone(&state.pod)).filter(|pod| pod.owner.is_some()) else { return };
         let has_successor =
-            self.pods.by_uid.get(uid).is_some_and(|state| self.pods.by_uid.values().any(|other| state.is_replaced_by(&other.pod)));
+            self.pods.by_uid.get(uid).is_some_and(|state| self.pods.by_uid.values().any(|other| state.pod.is_replaced_by(&other.pod)));
         for (other, state) in &mut self.pods.by_uid {
-            if (other == uid && has_successor) || state.is_replaced_by(&pod) {
+            if (other == uid && has_successor) || state.pod.is_replaced_by(&pod) {
                 state.replaced = true;
                 let over = state.resolve(now, |_| true);
                 self.outputs.extend(over.into_iter().map(|verdict| Output::Verdict(Box::new(verdict))));

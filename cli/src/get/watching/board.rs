@@ -186,6 +186,9 @@ impl Board {
     /// What is to be said of a pod now.
     fn said(&self, uid: &str, now: u64) -> Vec<Verdict> {
         let Some(known) = self.pods.get(uid) else { return Vec::new() };
+        if known.pod.status.phase == "Failed" && self.pods.values().any(|other| known.pod.is_replaced_by(&other.pod)) {
+            return Vec::new();
+        }
         if known.pod.is_well() {
             let settled = now >= known.pod.condition("Ready").map_or(0, |ready| ready.since) + nanos(SETTLED);
             return if settled { Vec::new() } else { self.still_shown(uid) };
