@@ -43,7 +43,7 @@ fn format(project: &Project) -> Result<()> {
 
 fn clippy(project: &Project) -> Result<()> {
     let sh = &project.sh;
-    cmd!(sh, "cargo clippy --workspace --exclude unready-agent-ebpf --all-targets -- -D warnings")
+    cmd!(sh, "cargo clippy --workspace --exclude unready-agent-ebpf --all-targets --test cluster --test deploy -- -D warnings")
         .quiet()
         .run()
         .context("clippy has remarks")

@@ -31,7 +31,17 @@ use xshell::cmd;
 const PROGRESS: Progress = Progress::new("test");
 
 /// Packages whose tests need no root and no kernel of a certain kind.
-const HOST: &[&str] = &["unready-agent-common", "unready-diagnosis", "unready-proto", "unready-ebpf-build", "unready-image", "xtask"];
+const HOST: &[&str] = &[
+    "unready-agent-common",
+    "unready-diagnosis",
+    "unready-proto",
+    "unready-wire",
+    "unready-kubernetes",
+    "unready-transport",
+    "unready-ebpf-build",
+    "unready-image",
+    "xtask",
+];
 /// Packages whose tests load eBPF programs, start containers, or both.
 const KERNEL: &[&str] = &["unready-collector", "unready-agent", "unready", "unready-tests"];
 
