@@ -1,6 +1,6 @@
 //! The collector against a real API server: what has no node, the lease, the published authority, tokens.
 //!
-//! These tests make and remove namespaces, so they run only in a cluster that is named for it: `UNREADY_TEST_CLUSTER` is the path
+//! These tests make and remove namespaces, so they run only in a cluster that is named for it: `UNREADY_CLUSTER` is the path
 //! of its kubeconfig (`cargo xtask cluster kubeconfig` prints one). Without it they say so and do nothing.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -51,8 +51,8 @@ const DEADLINE: Duration = Duration::from_mins(1);
 
 /// How to reach the cluster for tests.
 fn access() -> Option<Access> {
-    let Some(kubeconfig) = env::var_os("UNREADY_TEST_CLUSTER") else {
-        eprintln!("not run: UNREADY_TEST_CLUSTER does not name the kubeconfig of a cluster for tests (`cargo xtask cluster up`)");
+    let Some(kubeconfig) = env::var_os("UNREADY_CLUSTER") else {
+        eprintln!("not run: UNREADY_CLUSTER does not name the kubeconfig of a cluster for tests (`cargo xtask cluster up`)");
         return None;
     };
     Some(Access { kubeconfig: Some(kubeconfig.into()), context: None })

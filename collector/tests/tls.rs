@@ -458,6 +458,6 @@ async fn a_restarted_collector_is_trusted_again() {
     delivery.offer(verdict("c"));
     eventually("c is delivered", async || delivery.stats().is_delivered().then_some(())).await;
     assert_eq!(asked.load(Ordering::SeqCst), 2, "and looked up once when it does not fit");
-    assert_eq!(collector.ids().await, ["c"]);
+    assert!(collector.ids().await.contains(&"c".to_owned()));
     collector.stop().await;
 }

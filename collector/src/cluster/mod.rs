@@ -13,6 +13,7 @@
 //!
 //! An API server that is away changes nothing of what was said. One collector at a time does this ([`lease`]).
 
+mod feeds;
 pub mod lease;
 mod ledger;
 mod owners;

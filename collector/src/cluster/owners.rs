@@ -11,19 +11,19 @@
 
 use super::{
     Clock, due,
+    feeds::{self, News},
     ledger::Ledger,
-    shortfall::{self, Key, Kind, Shortfall},
+    shortfall::{self, Key, Shortfall},
 };
 use crate::{
     metrics::{Metrics, WatchKind},
     store::{Store, StoreError},
 };
-use futures_util::StreamExt as _;
-use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 use unready_diagnosis::{
     engine::of_owner,
@@ -34,11 +34,7 @@ use unready_kubernetes::{
     convert,
     events::CONTROLLER,
     k8s_openapi::api::{core::v1::ObjectReference, events::v1::Event},
-    kube::{
-        Api, Client, Error,
-        api::ListParams,
-        runtime::{WatchStreamExt as _, watcher},
-    },
+    kube::{Api, Client, Error, api::ListParams},
     owner, trouble,
 };
 use unready_proto::{time::timestamp, v1::Verdict};
@@ -49,23 +45,17 @@ const TROUBLED: usize = 1000;
 const SOON: Duration = Duration::from_secs(3);
 /// Longest time between two looks, when nothing is known to be wrong with it.
 const SELDOM: Duration = Duration::from_secs(30);
-/// Between two lists of all owners.
-const LIST: Duration = Duration::from_mins(10);
 /// Events that are older than this prove nothing any more: controllers try again after at most 17 minutes (1000 s,
 /// `DefaultTypedControllerRateLimiter` of client-go).
 const OLD: Duration = Duration::from_mins(20);
 /// An event that is this fresh may be ahead of the condition that says the same.
 const FRESH: Duration = Duration::from_secs(10);
-/// Reasons of events by which controllers say that they may not make something.
-const REASONS: [&str; 2] = ["FailedCreate", "ReplicaSetCreateError"];
 /// Events of one owner that are read.
 const EVENTS: u32 = 100;
 /// Looks under way.
 const LOOKS: usize = 8;
 /// For one look.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Longest wait after a failed list.
-const RETRY: Duration = Duration::from_secs(30);
 
 pub(super) struct Owners {
     client: Client,
@@ -78,13 +68,6 @@ pub(super) struct Owners {
     looked: Option<(Key, Result<Look, String>)>,
     was_listed: bool,
     _feeds: JoinSet<()>,
-}
-
-enum News {
-    /// Something about this one.
-    Of(Key),
-    /// All have been listed once.
-    Listed,
 }
 
 struct Trouble {
@@ -104,12 +87,7 @@ type Look = Option<(Shortfall, Owner, Vec<PodEvent>)>;
 
 impl Owners {
     pub(super) fn new(client: Client, clock: Clock, metrics: Arc<Metrics>) -> Self {
-        let (sender, news) = mpsc::channel(64);
-        let mut feeds = JoinSet::new();
-        for reason in REASONS {
-            feeds.spawn(follow(client.clone(), reason, sender.clone(), Arc::clone(&metrics)));
-        }
-        feeds.spawn(list(client.clone(), sender, Arc::clone(&metrics)));
+        let (feeds, news) = feeds::start(&client, &metrics);
         let tops = owner::Owners::new(client.clone());
         Self {
             client,
@@ -289,81 +267,6 @@ async fn events(client: &Client, key: &Key, uid: &str) -> Result<Vec<PodEvent>, 
     let mut events: Vec<_> = list.items.iter().filter(concerns).map(convert::event).collect();
     events.sort_by_key(|event| event.last);
     Ok(events)
-}
-
-/// The objects of all events of a reason, for ever.
-async fn follow(client: Client, reason: &'static str, news: mpsc::Sender<News>, metrics: Arc<Metrics>) {
-    let config = watcher::Config::default().fields(&format!("reason={reason}")).page_size(100);
-    let mut stream = pin!(watcher(Api::<Event>::all(client), config).default_backoff());
-    let mut trouble = String::new();
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(watcher::Event::Apply(event) | watcher::Event::InitApply(event)) => {
-                if let Some(key) = key_of(&event)
-                    && news.send(News::Of(key)).await.is_err()
-                {
-                    return;
-                }
-            }
-            Ok(watcher::Event::InitDone) => trouble.clear(),
-            Ok(watcher::Event::Init | watcher::Event::Delete(_)) => {}
-            Err(error) => {
-                metrics.watch_error(WatchKind::Events);
-                let now = why(&error);
-                if trouble != now {
-                    tracing::warn!("events {reason} cannot be followed, owners that may make no pods are found late: {now}");
-                    trouble = now;
-                }
-            }
-        }
-    }
-}
-
-fn why(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
-            trouble::clause(error)
-        }
-        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => error.to_string(),
-    }
-}
-
-fn key_of(event: &Event) -> Option<Key> {
-    let about = event.regarding.as_ref()?;
-    Some(Key { kind: Kind::of(about.kind.as_deref()?)?, namespace: about.namespace.clone()?, name: about.name.clone()? })
-}
-
-/// All owners that are short of pods, at the start and now and then: an event may have been forgotten (after an hour).
-async fn list(client: Client, news: mpsc::Sender<News>, metrics: Arc<Metrics>) {
-    loop {
-        for kind in Kind::ALL {
-            let mut wait = Duration::from_secs(1);
-            let keys = loop {
-                match shortfall::list(&client, kind).await {
-                    Ok(keys) => break keys,
-                    Err(error) => {
-                        metrics.watch_error(WatchKind::Owners);
-                        tracing::debug!("objects of kind {} cannot be listed: {}", kind.name(), trouble::clause(&error));
-                        if trouble::kind(&error) == trouble::Kind::Forbidden {
-                            tracing::warn!("owners of kind {} that make no pods stay unseen: {}", kind.name(), trouble::clause(&error));
-                            break Vec::new();
-                        }
-                    }
-                }
-                sleep(wait).await;
-                wait = (wait * 2).min(RETRY);
-            };
-            for key in keys {
-                if news.send(News::Of(key)).await.is_err() {
-                    return;
-                }
-            }
-        }
-        if news.send(News::Listed).await.is_err() {
-            return;
-        }
-        sleep(LIST).await;
-    }
 }
 
 #[cfg(test)]
