@@ -33,9 +33,13 @@ pub fn repair(kube: &Kube, workload: &Workload, verdict: &Said) -> Result<Repair
     let begin = Instant::now();
     let mut repair = Repair::default();
     let mut also = commands(&verdict.remedy.also);
-    for _ in 0..ROUNDS {
-        let line = proposed(kube, workload)?;
-        run(kube, &mut repair, &line)?;
+    for round in 0..ROUNDS {
+        match proposed(kube, workload) {
+            Ok(line) => run(kube, &mut repair, &line)?,
+            // Nothing is wrong with it any more: it takes its time.
+            Err(_) if round > 0 => {}
+            Err(error) => return Err(error),
+        }
         for command in also.drain(..) {
             run(kube, &mut repair, &command)?;
             scale_up_again(kube, workload, &command, &mut repair)?;
