@@ -297,13 +297,24 @@ impl Pod {
     }
 
     /// It has failed for good, and its owner has made this other one since: an evicted or rejected pod stays in the API for
-    /// long, and is history. (Pods of a `StatefulSet` are made again under their names.)
+    /// long, and is history. Only of owners that replace what fails: a Job's pods are its attempts, a `StatefulSet`'s are made
+    /// again under their names, and siblings are no successors.
     pub fn is_replaced_by(&self, other: &Self) -> bool {
         let (Some(owner), Some(theirs)) = (&self.owner, &other.owner) else { return false };
         self.status.phase == "Failed"
-            && owner.kind != "StatefulSet"
+            && matches!(owner.kind.as_str(), "Deployment" | "ReplicaSet" | "DaemonSet" | "ReplicationController")
             && (&owner.kind, &owner.name, &self.namespace) == (&theirs.kind, &theirs.name, &other.namespace)
             && (self.created, &self.uid) < (other.created, &other.uid)
+            && other.created.saturating_add(1_000_000_000) >= self.failed_at()
+    }
+
+    /// When it failed, as far as the status tells; the API server's times have whole seconds.
+    fn failed_at(&self) -> u64 {
+        let ends = self.status.containers.iter().filter_map(|status| match status.state {
+            ContainerState::Terminated { finished, .. } => Some(finished),
+            ContainerState::Waiting { .. } | ContainerState::Running { .. } => None,
+        });
+        ends.max().unwrap_or(self.created)
     }
 
     /// Nothing is expected of it any more, or all that is expected is there.

@@ -17,9 +17,9 @@ use unready_diagnosis::{
     cause::Cause,
     cluster::PodChange,
     engine::Config,
-    pod::{Container, ContainerKind, ContainerState, ContainerStatus, Owner, Pod, Probe, RestartPolicy},
-    question::{Answer, Question},
-    record::Record,
+    pod::{Condition, Container, ContainerKind, ContainerState, ContainerStatus, Owner, Pod, Probe, RestartPolicy},
+    question::{Answer, Question, QuestionId, Stop, Walk},
+    record::{Errno, Record},
     units::{BootNanos, CgroupId},
     verdict::Verdict,
 };
@@ -32,6 +32,9 @@ struct Node {
     readers: BTreeMap<u32, Reader>,
     verdicts: Vec<Verdict>,
     attention: BTreeMap<CgroupId, bool>,
+    /// Questions about files that are to appear stay open.
+    slow_files: bool,
+    open: Vec<QuestionId>,
     /// What the runtime wrote down; `None`: nothing.
     who: Option<PodAnnotations>,
     now: BootNanos,
@@ -45,6 +48,8 @@ impl Node {
             readers: BTreeMap::new(),
             verdicts: Vec::new(),
             attention: BTreeMap::new(),
+            slow_files: false,
+            open: Vec::new(),
             who: Some(who),
             now: START,
         }
@@ -64,6 +69,7 @@ impl Node {
                     Some(known) => *known = *verdict,
                     None => self.verdicts.push(*verdict),
                 },
+                Output::Ask(id, Question::WalkPath { .. }) if self.slow_files => self.open.push(id),
                 Output::Ask(id, question) => {
                     let answer = match (&question, &self.who) {
                         (Question::Identify { .. }, Some(who)) => Answer::Identity(who.clone()),
@@ -269,6 +275,108 @@ fn a_probed_server_that_listens_for_a_while_and_fails_is_explained() {
     node.start(1, &lines);
     node.wait("6s");
     assert_eq!(node.only().cause, Cause::PermissionDenied);
+}
+
+fn ready(pod: &mut Pod) {
+    pod.status.conditions.push(Condition { kind: "Ready".into(), status: "True".into(), ..Condition::default() });
+}
+
+#[test]
+fn an_old_word_on_readiness_does_not_take_back_a_crash() {
+    let mut node = Node::new();
+    let serving = || pod(running(1, 0, true), |pod| (probed(pod), ready(pod)).1);
+    node.tell("0ms", pod(creating(), probed));
+    node.start(1, &["1ms enter", "10ms exec /app", "20ms listen 0.0.0.0:8080"]);
+    node.tell("2s", serving());
+    node.step(1, "60s exit 1");
+    node.tell("60050ms", serving());
+    node.wait("62s");
+    assert_eq!((node.only().cause, node.only().resolved_at), (Cause::Crashed, None));
+}
+
+#[test]
+fn a_worker_without_a_probe_got_over_it_when_its_pod_has_been_ready_for_a_while() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &DENIED);
+    node.start(2, &["10s enter", "10100ms exec /app"]);
+    node.tell("11s", pod(running(2, 1, true), ready));
+    node.wait("20s");
+    assert_eq!(node.only().resolved_at, None, "each start of a crash loop is ready for a moment");
+    node.wait("45s");
+    assert!(node.only().resolved_at.is_some());
+    assert_eq!(node.attention.get(&cgroup(2)), Some(&false));
+}
+
+#[test]
+fn a_job_that_succeeded_at_last_is_well() {
+    let mut node = Node::new();
+    let job = |pod: &mut Pod| pod.restart_policy = RestartPolicy::OnFailure;
+    node.tell("0ms", pod(creating(), job));
+    node.start(1, &DENIED);
+    node.start(2, &["10s enter", "10100ms exec /app", "11s exit 0"]);
+    node.wait("12s");
+    assert!(node.only().resolved_at.is_some());
+}
+
+#[test]
+fn a_late_word_on_an_old_start_changes_nothing_that_a_later_one_said() {
+    let mut node = Node::new();
+    node.slow_files = true;
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &["100ms enter", "110ms exec /app", "120ms fails open /etc/app.yaml O_RDONLY = ENOENT", "121ms exit 1"]);
+    node.start(2, &["1s enter", "1010ms exec /app", "1020ms fails open /data/x O_RDWR = EACCES", "1021ms exit 1"]);
+    node.wait("2s");
+    let late: Vec<_> = std::mem::take(&mut node.open);
+    assert!(!late.is_empty(), "the file was waited for");
+    for id in late {
+        let stopped = Some(Stop { path: "/etc/app.yaml".into(), errno: Errno::ENOENT, alike: Vec::new() });
+        let walk = Walk { resolved: Some("/etc/app.yaml".into()), stopped, ..Walk::default() };
+        node.feed(Input::Answer { id, answer: Answer::Walk(walk) }, START.after(Duration::from_secs(4)));
+    }
+    node.wait("5s");
+    let state: Vec<_> = node.verdicts.iter().map(|verdict| (verdict.cause, verdict.resolved_at.is_some())).collect();
+    assert_eq!(state, [(Cause::FileMissing, true), (Cause::PermissionDenied, false)]);
+}
+
+#[test]
+fn siblings_are_no_successors() {
+    let failed = |uid: &str, kind: &str| {
+        let owner = Some(Owner { kind: kind.into(), name: "x".into(), ..Owner::default() });
+        let end = ContainerState::Terminated {
+            code: 1,
+            signal: 0,
+            reason: "Error".into(),
+            message: String::new(),
+            started: 1,
+            finished: 60_000_000_000,
+        };
+        let status = ContainerStatus { name: "app".into(), state: end, ..ContainerStatus::default() };
+        let mut pod = Pod { uid: uid.into(), owner, created: 1, ..pod(status, |_| ()) };
+        pod.status.phase = "Failed".into();
+        pod
+    };
+    let newer = |seconds: u64, kind: &str| Pod { created: seconds * 1_000_000_000, ..failed("z", kind) };
+    assert!(failed("a", "Deployment").is_replaced_by(&newer(61, "Deployment")));
+    assert!(!failed("a", "Deployment").is_replaced_by(&newer(30, "Deployment")), "it was there before");
+    for kind in ["Job", "Node", "StatefulSet", "Workflow"] {
+        assert!(!failed("a", kind).is_replaced_by(&newer(61, kind)), "{kind}");
+    }
+}
+
+#[test]
+fn what_keeps_a_container_from_starting_again_is_told_in_place_of_the_old_story() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &DENIED);
+    node.wait("1s");
+    let state = ContainerState::Waiting { reason: "ImagePullBackOff".into(), message: "Back-off pulling image \"orders:1\"".into() };
+    let last = ContainerState::Terminated { code: 1, signal: 0, reason: "Error".into(), message: String::new(), started: 1, finished: 2 };
+    let status = ContainerStatus { name: "app".into(), last_id: id(1), state, last: Some(last), restarts: 1, ..ContainerStatus::default() };
+    node.tell("60s", pod(status, |_| ()));
+    node.wait("70s");
+    let state: Vec<_> = node.verdicts.iter().map(|verdict| (verdict.cause, verdict.resolved_at.is_some())).collect();
+    assert_eq!(state, [(Cause::PermissionDenied, true), (Cause::ImagePull, false)], "{:#?}", node.verdicts);
 }
 
 #[test]

@@ -29,6 +29,8 @@ pub(crate) struct Questions {
     asked: Vec<Asked>,
     /// Questions refused because the container had asked enough.
     pub(crate) refused: u32,
+    /// Those, so that each counts once.
+    turned_away: Vec<Question>,
 }
 
 impl Questions {
@@ -40,7 +42,8 @@ impl Questions {
             }
         } else if self.asked.len() < limit {
             self.asked.push(Asked { question, id: None, answer: None, wanted_by: vec![wanted_by] });
-        } else {
+        } else if self.turned_away.len() < limit && !self.turned_away.contains(&question) {
+            self.turned_away.push(question);
             self.refused += 1;
         }
     }
@@ -98,7 +101,7 @@ impl Questions {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.asked.len()
+        self.asked.len() + self.turned_away.len()
     }
 }
 

@@ -253,6 +253,7 @@ impl Container {
         if self.main == Some(task.process) {
             self.end = Some((now, status));
             self.phase = Phase::Ended;
+            self.note_good_end();
             self.consider(Trigger::Exit, now);
         } else if self.main.is_none() && self.phase == Phase::Created && !status.is_success() {
             self.end = Some((now, status));

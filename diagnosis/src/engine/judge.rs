@@ -13,7 +13,7 @@ use crate::{
     record::ExitStatus,
     rules::{self, Context, Finding, Symptom, weight},
     units::BootNanos,
-    verdict::SubjectKind,
+    verdict::{SubjectKind, Verdict},
 };
 
 /// How many candidates are examined: beyond the best few, the evidence is too thin to tell them apart.
@@ -197,7 +197,8 @@ fn say_more(container: &mut Container, config: &Config) {
         let before = &container.spoken[index].verdict;
         verdict.resolved_at = before.resolved_at;
         verdict.id.clone_from(&before.id); // the same finding, said better: it replaces what was said
-        if verdict != *before {
+        // What could not be found out is no news by itself.
+        if (Verdict { completeness: before.completeness, ..verdict.clone() }) != *before {
             container.outputs.push(Output::Verdict(Box::new(verdict.clone())));
             container.spoken[index].verdict = verdict;
         }

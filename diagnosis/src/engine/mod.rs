@@ -145,6 +145,11 @@ impl Engine {
             + self.containers.values().map(Container::footprint).sum::<usize>()
     }
 
+    /// Changes of pods that were ignored, because there were more pods than [`Config::pods`].
+    pub const fn refused_pods(&self) -> u64 {
+        self.pods.refused
+    }
+
     /// Whether no judgement about this container is due. (An answer that takes its time may still come.)
     pub fn is_settled(&self, cgroup: CgroupId) -> bool {
         self.containers.get(&cgroup).is_none_or(|container| container.pending.is_none())

@@ -86,8 +86,9 @@ impl Container {
         let Some(status) = pod.status_of(&known.name) else { return };
         // A start that the kubelet has not reported yet follows the one that it knows.
         workload.restarts = if status.has_id(&id) || status.id.is_empty() { status.restarts_before(&id) } else { status.restarts + 1 };
-        if status.id != id {
-            return;
+        self.note_good_end();
+        if status.id != id || self.phase == Phase::Ended {
+            return; // an older word on readiness says nothing about an end that we have seen
         }
         let done = container.kind == ContainerKind::Init && matches!(status.state, ContainerState::Terminated { code: 0, .. });
         let runs = matches!(status.state, ContainerState::Running { .. });
@@ -96,6 +97,12 @@ impl Container {
         } else if self.place.existing && runs && !status.is_ready && self.phase == Phase::Settled && !self.place.revived {
             self.revive(now);
         }
+    }
+
+    /// A container that may end, and did so well, got over what its earlier starts failed of.
+    pub(crate) fn note_good_end(&mut self) {
+        let ended_well = self.end.is_some_and(|(_, status)| status.is_success());
+        self.place.got_well |= ended_well && self.spec().is_some_and(|spec| !spec.must_stay());
     }
 
     /// It ran before us, and is not ready.

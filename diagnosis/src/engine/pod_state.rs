@@ -14,6 +14,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 const OFTEN: Duration = Duration::from_secs(2);
 /// Longest such time.
 pub(super) const SELDOM: Duration = Duration::from_secs(30);
+/// How long a pod must have been ready for what was said of it to be over, and for its containers to be left alone.
+const WELL: Duration = Duration::from_secs(30);
 /// Verdicts remembered a pod.
 const SPOKEN: usize = 32;
 
@@ -31,6 +33,10 @@ pub(crate) struct PodState {
     /// It failed for good, and its owner has made another since.
     pub(super) replaced: bool,
     pub(super) scheduled: Option<BootNanos>,
+    /// Since when it has been ready without a break.
+    well_since: Option<BootNanos>,
+    /// When the API server last told of it.
+    pub(super) told: BootNanos,
 }
 
 /// A verdict that was given about a pod or one of its containers.
@@ -59,6 +65,8 @@ impl PodState {
             deleted: None,
             replaced: false,
             scheduled: None,
+            well_since: None,
+            told: BootNanos(0),
         }
     }
 
@@ -96,13 +104,32 @@ impl PodState {
         if container.is_empty() {
             return Vec::new();
         }
-        self.resolve(now, |old| old.id != *id && old.cgroup != cgroup && old.workload.container == *container)
+        let last = verdict.last_seen;
+        self.resolve(now, |old| old.id != *id && old.cgroup != cgroup && old.workload.container == *container && old.last_seen <= last)
     }
 
-    /// Containers of which the kernel's evidence has told the reason.
-    fn explained(&self) -> BTreeSet<&str> {
+    /// Containers of which the kernel's evidence has told the reason, unless that is an old story by now.
+    fn explained(&self, findings: &[PodFinding]) -> BTreeSet<&str> {
         let open = self.spoken.iter().filter(|said| !said.is_platform() && said.verdict.resolved_at.is_none());
-        open.map(|said| said.verdict.workload.container.as_str()).collect()
+        let is_current = |verdict: &&Verdict| !self.is_old_story(verdict, findings);
+        open.map(|said| &said.verdict).filter(is_current).map(|verdict| verdict.workload.container.as_str()).collect()
+    }
+
+    /// What a container failed of is over when something since keeps it from being started at all.
+    pub(super) fn settle_old_stories(&mut self, findings: &[PodFinding], now: BootNanos) -> Vec<Verdict> {
+        let open = self.spoken.iter().map(|said| &said.verdict).filter(|verdict| verdict.cgroup != NO_CGROUP);
+        let old: Vec<String> = open.filter(|verdict| self.is_old_story(verdict, findings)).map(|verdict| verdict.id.clone()).collect();
+        self.resolve(now, |verdict| old.contains(&verdict.id))
+    }
+
+    /// Whether the pod, told well after this verdict, waits for what keeps the container from being started at all.
+    fn is_old_story(&self, verdict: &Verdict, findings: &[PodFinding]) -> bool {
+        const KUBELET_TELLS_WITHIN: Duration = Duration::from_secs(5);
+        let prevents = |found: &PodFinding| {
+            matches!(found.finding.cause, Cause::ImagePull | Cause::ConfigMissing)
+                && found.container.as_deref() == Some(verdict.workload.container.as_str())
+        };
+        self.told > verdict.last_seen.after(KUBELET_TELLS_WITHIN) && findings.iter().any(prevents)
     }
 
     pub(super) fn account(&self, config: &Config, now: BootNanos) -> Account {
@@ -121,7 +148,14 @@ impl PodState {
         if self.is_over() {
             verdict.resolved_at = verdict.resolved_at.or(Some(now));
         }
-        let mut all = self.overtaken_by(&verdict, now);
+        if let Some(said) = self.spoken.iter().find(|said| said.verdict.id == verdict.id) {
+            if said.verdict.cgroup != verdict.cgroup && verdict.last_seen < said.verdict.last_seen {
+                return Vec::new(); // a late word on an earlier start of what a later one has said again
+            }
+            let over = said.verdict.resolved_at.filter(|at| verdict.last_seen <= *at);
+            verdict.resolved_at = verdict.resolved_at.or(over); // more is known of it, and it is as over as before
+        }
+        let mut all = if verdict.resolved_at.is_none() { self.overtaken_by(&verdict, now) } else { Vec::new() };
         let before = match self.spoken.iter().find(|said| said.verdict.id == verdict.id) {
             Some(said) if said.verdict.cgroup == verdict.cgroup => said.before,
             Some(said) => Some((said.verdict.first_seen, said.verdict.count)),
@@ -134,6 +168,26 @@ impl PodState {
         self.remember(Said { verdict: verdict.clone(), before });
         all.push(verdict);
         all
+    }
+
+    /// Since when the pod has been ready for so long that its containers can be left alone; and when to look again.
+    pub(super) fn settle_when_well(&mut self, now: BootNanos) -> (bool, Option<BootNanos>) {
+        if !self.pod.is_well() {
+            self.well_since = None;
+            return (false, None);
+        }
+        let since = *self.well_since.get_or_insert(now);
+        let is_settled = self.pod.has_succeeded() || now.since(since) >= WELL;
+        let open = self.spoken.iter().map(|said| &said.verdict).filter(|verdict| verdict.resolved_at.is_none());
+        let next = open.map(|verdict| verdict.last_seen).chain((!is_settled).then_some(since)).map(|at| at.after(WELL));
+        (is_settled, next.min())
+    }
+
+    /// What was said of a pod that is well is over when it ended well, or has been ready since for a while: without a readiness
+    /// probe, a container that fails again and again is ready for a moment each time.
+    pub(super) fn over_when_well(&mut self, now: BootNanos) -> Vec<Verdict> {
+        let has_succeeded = self.pod.has_succeeded();
+        self.resolve(now, |verdict| has_succeeded || now.since(verdict.last_seen) >= WELL)
     }
 
     /// Whether to ask for the events now, and when to look again for that purpose.
@@ -186,7 +240,7 @@ fn is_news(old: &Verdict, new: &Verdict) -> bool {
 /// Findings about containers that the kernel's evidence has explained better are left out; who waits for such a container is
 /// told its reason.
 pub(super) fn in_their_place(findings: &[PodFinding], state: &PodState) -> Vec<PodFinding> {
-    let explained = state.explained();
+    let explained = state.explained(findings);
     let mut all = Vec::new();
     for found in findings {
         let container = found.container.as_deref();

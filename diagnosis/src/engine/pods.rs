@@ -39,6 +39,8 @@ pub(crate) struct Pods {
     by_uid: BTreeMap<String, PodState>,
     questions: BTreeMap<QuestionId, (String, ClusterQuestion)>,
     timers: BTreeSet<(BootNanos, String)>,
+    /// Changes of pods that were not kept: there were too many.
+    pub(crate) refused: u64,
     /// Anything was ever heard of pods: this node is one of a cluster.
     pub(crate) in_cluster: bool,
 }
@@ -170,10 +172,17 @@ impl Engine {
                 state.pod = Arc::new(pod);
                 state.deleted = None;
             }
+            None if pod.has_succeeded() => return, // it is well, and nothing was said of it
             None if !is_full => {
                 self.pods.by_uid.insert(uid.clone(), PodState::new(pod));
             }
-            None => return,
+            None => {
+                self.pods.refused = self.pods.refused.saturating_add(1);
+                return;
+            }
+        }
+        if let Some(state) = self.pods.by_uid.get_mut(&uid) {
+            state.told = now;
         }
         self.settle_replaced(&uid, now);
         self.tell_containers(&uid, now);
@@ -244,11 +253,22 @@ impl Engine {
         self.pods.timers.insert((at, uid.to_owned()));
     }
 
+    /// The containers of a pod that has been ready for long are left alone.
+    fn settle_containers(&mut self, uid: &str, now: BootNanos) {
+        let theirs = self.containers.iter().filter(|(_, container)| container.place.pod_uid == uid && container.is_starting());
+        for cgroup in theirs.map(|(cgroup, _)| *cgroup).collect::<Vec<_>>() {
+            self.with(cgroup, now, super::container::Container::became_ready);
+        }
+    }
+
     /// Says what the API server's account of a pod means, and takes back what it no longer means.
     pub(super) fn judge_pod(&mut self, uid: &str, now: BootNanos) {
         let Some(state) = self.pods.by_uid.get_mut(uid).filter(|state| !state.is_over()) else { return };
         let account = state.account(&self.config, now);
+        let (is_settled, settle_at) = state.settle_when_well(now);
+        let mut over = if is_settled { state.over_when_well(now) } else { Vec::new() };
         let findings = in_their_place(&account.findings, state);
+        over.extend(state.settle_old_stories(&account.findings, now));
         let fresh: Vec<Verdict> = findings.iter().map(|finding| super::verdicts::of_pod(&state.pod, finding, self.config.clock)).collect();
         let said = state.say(fresh, now);
         let look_again = account.look_again.map(|after| now.after(after));
@@ -261,10 +281,13 @@ impl Engine {
             };
             self.ask_cluster(uid, question);
         }
-        self.outputs.extend(said.into_iter().map(|verdict| Output::Verdict(Box::new(verdict))));
+        self.outputs.extend(over.into_iter().chain(said).map(|verdict| Output::Verdict(Box::new(verdict))));
         self.ask_claims(uid, account.needs_claims, now);
-        if let Some(due) = look_again.into_iter().chain(next_events).min() {
+        if let Some(due) = look_again.into_iter().chain(next_events).chain(settle_at).min() {
             self.schedule_pod(uid, due.max(now.after(super::TICK)));
+        }
+        if is_settled {
+            self.settle_containers(uid, now);
         }
     }
 }
