@@ -40,6 +40,7 @@ struct World {
     events: Vec<PodEvent>,
     claims: Vec<Claim>,
     kernel: bool,
+    unseen: Vec<String>,
 }
 
 impl World {
@@ -55,7 +56,7 @@ impl World {
         fill(&mut pod.namespace, "shop");
         fill(&mut pod.status.phase, "Pending");
         pod.created = CREATED;
-        Self { pod, events: Vec::new(), claims: Vec::new(), kernel: false }
+        Self { pod, events: Vec::new(), claims: Vec::new(), kernel: false, unseen: Vec::new() }
     }
 
     fn with_events(mut self, events: &str) -> Self {
@@ -73,6 +74,13 @@ impl World {
         self
     }
 
+    /// There is a kernel's evidence, but not of this container.
+    fn but_unseen(mut self, name: &str) -> Self {
+        self.kernel = true;
+        self.unseen.push(name.to_owned());
+        self
+    }
+
     const fn scene(&self, seconds: u64) -> Scene<'_> {
         Scene {
             pod: &self.pod,
@@ -80,6 +88,7 @@ impl World {
             claims: self.claims.as_slice(),
             now: CREATED + seconds * SECOND,
             kernel: self.kernel,
+            unseen: self.unseen.as_slice(),
         }
     }
 
@@ -766,6 +775,16 @@ fn ends_without_a_kernel() {
     assert_eq!(ended("", "OnFailure", &backs_off(0, "Completed")).said(20), [], "a task may end");
     let settled = format!("restarts: 1, state: {{ running: {{ since: @13 }} }}, last: {}", terminated(1, "Error"));
     assert_eq!(ended("", "Always", &settled).said(200), [], "old news");
+}
+
+#[test]
+fn what_the_kernels_evidence_does_not_cover_is_judged_from_the_status() {
+    let crash = || ended("", "Always", &backs_off(2, "Error"));
+    let found = crash().but_unseen("app").only(20);
+    assert_eq!((pair(&found), found.confidence), ((Cause::Crashed, "exit code"), Confidence::Likely));
+    assert_eq!(crash().but_unseen("proxy").said(20), [], "another container was not seen");
+    assert_eq!(crash().only(20).confidence, Confidence::Certain, "without a kernel it is all that there is");
+    assert_eq!(ended("", "OnFailure", &backs_off(0, "Completed")).but_unseen("app").said(20), [], "a task may end");
 }
 
 #[test]

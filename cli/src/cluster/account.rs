@@ -66,7 +66,7 @@ async fn claim(cluster: &Cluster, pod: &Pod, name: &str) -> Option<Claim> {
 }
 
 fn scene<'a>(pod: &'a Pod, events: &'a [PodEvent], claims: &'a [Claim], now: u64) -> Scene<'a> {
-    Scene { pod, events, claims, now, kernel: false }
+    Scene { pod, events, claims, now, kernel: false, unseen: &[] }
 }
 
 /// Findings as verdicts, or the one that says that nothing is wrong so far.

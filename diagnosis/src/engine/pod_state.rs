@@ -136,8 +136,14 @@ impl PodState {
         if self.is_over() {
             return Account::default();
         }
-        let scene =
-            Scene { pod: &self.pod, events: &self.events, claims: &self.claims, now: config.clock.wall_nanos(now), kernel: config.kernel };
+        let scene = Scene {
+            pod: &self.pod,
+            events: &self.events,
+            claims: &self.claims,
+            now: config.clock.wall_nanos(now),
+            kernel: config.kernel,
+            unseen: &[],
+        };
         platform::explain(&scene)
     }
 }

@@ -1,4 +1,5 @@
-//! Containers that ended, as far as the API server tells: for nodes without the kernel's evidence, which says more.
+//! Containers that ended, as far as the API server tells: for nodes without the kernel's evidence, which says more, and for containers
+//! that it missed ([`Scene::unseen`]).
 //!
 //! `OOMKilled`, an exit code, and exit 0 again and again. What the status calls `StartError` never ran ([`super::refused`]); what it calls
 //! `ContainerStatusUnknown` or `Unknown` was lost with the node's reboot, and is no failure of the container. A container that the
@@ -32,13 +33,13 @@ const KILLED: [i32; 3] = [0, 137, 143];
 /// So long the events are waited for that may tell that the kubelet ended it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Adds how containers ended. Only without the kernel's evidence.
+/// Adds how containers ended. Only where the kernel's evidence does not tell.
 pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     // A pod that the kubelet rejected or evicted takes its containers with it.
-    if scene.kernel || account.findings.iter().any(|found| found.finding.cause == Cause::PodRejected) {
+    if account.findings.iter().any(|found| found.finding.cause == Cause::PodRejected) {
         return;
     }
-    for (spec, status) in scene.containers().filter(|(spec, _)| spec.kind != ContainerKind::Ephemeral) {
+    for (spec, status) in scene.containers().filter(|(spec, _)| spec.kind != ContainerKind::Ephemeral && speaks_of(scene, spec)) {
         let Some(end) = relevant(scene, status) else { continue };
         if account.has_explained(&spec.name) || NEVER_RAN.contains(&end.reason) {
             continue;
@@ -50,6 +51,11 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
         }
         account.findings.extend(judge(scene, spec, status, &end));
     }
+}
+
+/// The kernel's evidence knows more of the containers that it covers.
+fn speaks_of(scene: &Scene<'_>, spec: &Container) -> bool {
+    !scene.kernel || scene.unseen.contains(&spec.name)
 }
 
 /// The end that matters: the container is over, backs off, or was started again just now.
@@ -87,7 +93,13 @@ fn judge(scene: &Scene<'_>, spec: &Container, status: &ContainerStatus, end: &En
         .status(end.finished, &fact)
         .since(end.finished)
         .count(u64::from(status.restarts) + u64::from(ended(&status.state).is_some()));
-    Some(build.then(scene.now))
+    let mut found = build.then(scene.now);
+    if scene.kernel {
+        // Something may have been seen since that bears on it.
+        found.confidence = found.confidence.min(Confidence::Likely);
+        found.finding.proved = false;
+    }
+    Some(found)
 }
 
 fn out_of_memory(scene: &Scene<'_>, spec: &Container) -> Build {

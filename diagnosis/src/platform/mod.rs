@@ -64,6 +64,9 @@ pub struct Scene<'a> {
     pub now: u64,
     /// The kernel's evidence is at hand: how a container ended is then judged from that, not from here.
     pub kernel: bool,
+    /// With the kernel's evidence: the containers whose present or last end that evidence does not cover (they ended before the
+    /// agent came, or were not seen), by name. These are judged from here after all, and less surely.
+    pub unseen: &'a [String],
 }
 
 /// A finding about a pod.
