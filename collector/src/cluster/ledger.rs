@@ -38,6 +38,20 @@ impl<S: Store> Ledger<S> {
         }
     }
 
+    /// What agents said of pods and is open.
+    pub(super) async fn open_of_nodes(&self) -> Vec<Verdict> {
+        let of_node = |verdict: &Verdict| verdict.workload.as_ref().is_some_and(|workload| !workload.node.is_empty());
+        match self.store.list(Selection::Latest(Filter::default()), LOOKED_THROUGH).await {
+            Ok(page) => page.verdicts.into_iter().filter(|verdict| verdict.resolved_at.is_none() && of_node(verdict)).collect(),
+            Err(_) => Vec::new(), // it is said elsewhere that the store cannot be read
+        }
+    }
+
+    /// They are over, and whoever said them does not say so.
+    pub(super) async fn take_back(&mut self, over: Vec<Verdict>, now: u64) -> Result<(), StoreError> {
+        self.resolve(over, now).await
+    }
+
     /// Says a verdict; `regarding` is the object of its Event, without one it is the pod.
     pub(super) async fn say(&mut self, verdict: Verdict, regarding: Option<ObjectReference>) -> Result<(), StoreError> {
         self.leftovers.remove(&verdict.id);

@@ -4,16 +4,19 @@
 //!   pods without a node ──────────────► engine (without kernel) ─┐
 //!   events FailedCreate … ─► owners ──► platform::owner ─────────┼─► ledger ─► store, Events
 //!   list of owners, now and then ─►┘                             │
-//!   what was said before and is not said again ──────────────────┘ (resolved)
+//!   what was said before and is not said again ──────────────────┤ (resolved)
+//!   what an agent said and no agent takes back ──────────────────┘
 //! ```
 //!
 //! The judgement is the same as on a node: pods go through the engine, which asks for their events and claims as it does there.
 //! A pod that gets a node disappears from the watch, and with it what was said of it; from then on it is that node's agent's.
-//! Pods on nodes without a living agent are not looked at: the API server says of them what `kubectl` shows.
+//! Pods on nodes without a living agent are not judged: the API server says of them what `kubectl` shows. What their agent said
+//! is taken back when they are ready or gone ([`forgotten`]).
 //!
 //! An API server that is away changes nothing of what was said. One collector at a time does this ([`lease`]).
 
 mod feeds;
+mod forgotten;
 pub mod lease;
 mod ledger;
 mod owners;
@@ -21,6 +24,7 @@ mod pods;
 mod shortfall;
 
 use crate::{metrics::Metrics, store::Store};
+use forgotten::Forgotten;
 use lease::Lease;
 use ledger::Ledger;
 use owners::Owners;
@@ -66,6 +70,7 @@ async fn watch<S: Store>(client: Client, identity: &str, store: Arc<S>, metrics:
     let mut ledger = Ledger::new(store, publisher, Arc::clone(&metrics));
     ledger.inherit().await;
     let mut pods = Pods::new(client.clone(), clock);
+    let mut forgotten = Forgotten::new(client.clone());
     let mut owners = Owners::new(client, clock, Arc::clone(&metrics));
     let mut settled = None;
     loop {
@@ -76,6 +81,7 @@ async fn watch<S: Store>(client: Client, identity: &str, store: Arc<S>, metrics:
         let kept = tokio::select! {
             () = pods.next() => pods.tell(&mut ledger).await,
             () = owners.next() => owners.tell(&mut ledger).await,
+            () = forgotten.due() => forgotten.tell(&mut ledger, clock.wall()).await,
             () = due(settled), if ledger.has_leftovers() => ledger.resolve_leftovers(clock.wall()).await,
         };
         if kept.is_err() {
