@@ -77,7 +77,7 @@ fn demo(arguments: &Arguments, checks: &mut Checks) -> Result<()> {
     let play = Play { check: arguments.check, scale: arguments.check || arguments.measure.is_some(), keep: arguments.keep };
     let mut stage = Stage::new(kube, binaries, play)?;
     let played = stage.run(checks, &arguments.images);
-    if arguments.logs || played.is_err() {
+    if arguments.logs || played.is_err() && !interrupt::requested() {
         eprintln!("{}", stage.logs());
     }
     if let Some(measured) = played? {

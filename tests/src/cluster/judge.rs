@@ -136,11 +136,11 @@ fn once(checks: &mut Checks, workload: &Workload, snapshot: &Snapshot) {
 fn event(checks: &mut Checks, workload: &Workload, verdict: &Said, snapshot: &Snapshot) {
     let about = if verdict.workload.pod.is_empty() { workload.owner() } else { format!("Pod/{}", verdict.workload.pod) };
     let on_it = snapshot.events.iter().filter(|event| event.namespace == workload.namespace && event.regarding == about);
-    let of_cause: Vec<&Event> = on_it.filter(|event| event.reason == verdict.cause).collect();
+    // What an earlier start was said to fail of, and no longer does, stays as an Event of type Normal.
+    let of_cause: Vec<&Event> = on_it.filter(|event| event.reason == verdict.cause && event.kind == "Warning").collect();
     // An Event may be one start behind: a process id in the sentence is then another one.
     let words = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
     let problem = match of_cause.as_slice() {
-        [one] if one.kind != "Warning" => format!("it is of type {}", one.kind),
         [one] if !words(&one.note).starts_with(&words(&verdict.summary)) => {
             format!("{:?} does not begin as {:?}", one.note, verdict.summary)
         }
@@ -148,7 +148,7 @@ fn event(checks: &mut Checks, workload: &Workload, verdict: &Said, snapshot: &Sn
         [] => format!("none on {about}"),
         several => format!("{} on {about}", several.len()),
     };
-    checks.check(&workload.name, &format!("one Event {} on {about}", verdict.cause), problem);
+    checks.check(&workload.name, &format!("one Event of type Warning, {}, on {about}", verdict.cause), problem);
 }
 
 fn proposed(checks: &mut Checks, workload: &Workload, expected: &Expected, verdict: &Said) {

@@ -87,7 +87,7 @@ pub fn check(checks: &mut Checks, kube: &Kube, binaries: &Binaries, workloads: &
     judge(checks, &faulty, &snapshot);
     let (event, watch) = times(&arrived, &faulty);
     let measured = Measured { ready, event, watch, cost };
-    promises(checks, &measured);
+    promises(checks, &measured, binaries.are_debug());
     Ok(measured)
 }
 
@@ -161,7 +161,7 @@ fn times(arrived: &Arrivals, faulty: &[Workload]) -> (Sample, Sample) {
     (Sample::new(events), Sample::new(watch))
 }
 
-fn promises(checks: &mut Checks, measured: &Measured) {
+fn promises(checks: &mut Checks, measured: &Measured, is_debug: bool) {
     let mut within = |what: &str, sample: &Sample, (_, asserted): (Duration, Duration)| {
         let problem = if sample.len() < TIMED.len() {
             format!("{} of {} were timed", sample.len(), TIMED.len())
@@ -178,7 +178,8 @@ fn promises(checks: &mut Checks, measured: &Measured) {
             "the agent's processor time at its peak",
             unless(cost.peak_cores <= CORES.1, || format!("{:.2} cores", cost.peak_cores)),
         );
-        checks.check("scale", "the agent's memory", unless(cost.resident <= RESIDENT.1, || mib(cost.resident)));
+        // The code alone of a debug build takes what the whole agent may.
+        checks.check("scale", "the agent's memory", unless(is_debug || cost.resident <= RESIDENT.1, || mib(cost.resident)));
     }
 }
 
