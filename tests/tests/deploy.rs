@@ -148,6 +148,7 @@ fn what_is_taken_away_is_missed_and_said() {
     let Some((kube, _alone)) = cluster() else { return };
     let release = Release::install(&kube).unwrap();
     sick(&kube);
+    unmounted(&kube);
     // At the very first start the agent may be earlier than the collector, and says so.
     release.restart("agent").unwrap();
     release.says("agent", "delivering verdicts").unwrap();
@@ -166,30 +167,46 @@ fn what_is_taken_away_is_missed_and_said() {
 }
 
 fn take_away(kube: &Kube, release: &Release<'_>, loss: &Loss, component: &str, words: &str) -> anyhow::Result<()> {
-    let daemonset = format!("daemonset/{RELEASE}-agent");
+    // Values and patches make new pods by themselves; the next value takes the place of the last one.
     let _back = match loss {
         Value(change) => release.set(&[change]).map(|()| None)?,
-        Patch(patch) => kube.kubectl(&["-n", RELEASE, "patch", &daemonset, "--type=strategic", "-p", patch]).map(|_| None)?,
-        Right(role, resource, verb) => Some(Without::right(kube, role, resource, verb)?),
+        Patch(patch) => {
+            release.set(&[])?;
+            host_pids(kube, patch).map(|()| None)?
+        }
+        Right(role, resource, verb) => {
+            let back = Without::right(kube, role, resource, verb)?;
+            release.restart(component)?;
+            Some(back)
+        }
     };
-    release.restart(component)?;
     release.says(component, words)?;
     // Whatever is missing, the agent does what it can.
     if component == "agent" {
         release.ready("daemonset", "agent")?;
     }
-    match loss {
-        Value(_) => release.set(&[]),
-        Patch(_) => {
-            kube.kubectl(&["-n", RELEASE, "patch", &daemonset, "-p", r#"{"spec":{"template":{"spec":{"hostPID":true}}}}"#]).map(|_| ())
-        }
-        Right(..) => Ok(()),
+    if matches!(loss, Patch(_)) {
+        host_pids(kube, r#"{"spec":{"template":{"spec":{"hostPID":true}}}}"#)?;
+        release.ready("daemonset", "agent")?;
     }
+    Ok(())
 }
 
-/// A pod that has something to be said of: it is denied a file, and a readiness probe that fails.
+fn host_pids(kube: &Kube, patch: &str) -> anyhow::Result<()> {
+    kube.kubectl(&["-n", RELEASE, "patch", &format!("daemonset/{RELEASE}-agent"), "-p", patch]).map(drop)
+}
+
+/// A pod that is denied a file, of which something is said at each start.
 fn sick(kube: &Kube) {
     deployment(kube, "sick", &["sh", "-c", "echo x >/data/x && exec sleep 1000"], 1);
+}
+
+/// A pod without its volume: only the kubelet's events tell why.
+fn unmounted(kube: &Kube) {
+    let container = json!({ "name": "app", "image": "unready.test/busybox:1", "volumeMounts": [{ "name": "none", "mountPath": "/none" }] });
+    let spec = json!({ "containers": [container], "volumes": [{ "name": "none", "configMap": { "name": "no-such" } }] });
+    kube.apply([&json!({ "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "unmounted", "namespace": RELEASE }, "spec": spec })])
+        .unwrap();
 }
 
 fn deployment(kube: &Kube, name: &str, command: &[&str], replicas: u32) {

@@ -101,12 +101,11 @@ fn crates(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
     match whose {
         Whose::Ours => {
             ours(&mut command, place)?;
-            command.env("UNREADY_CLUSTER", place.kubeconfig()).env("UNREADY_TEST_CLUSTER", place.kubeconfig());
-            command.env("UNREADY_CLUSTER_STATE", &place.state);
+            command.env("UNREADY_CLUSTER", place.kubeconfig()).env("UNREADY_CLUSTER_STATE", &place.state);
         }
         Whose::Yours(kubeconfig) => {
             yours(&mut command, place, kubeconfig)?;
-            command.env("UNREADY_CLUSTER", kubeconfig).env("UNREADY_TEST_CLUSTER", kubeconfig);
+            command.env("UNREADY_CLUSTER", kubeconfig);
         }
     }
     command.env("UNREADY_BIN_DIR", project.release());
