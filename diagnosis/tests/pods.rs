@@ -340,6 +340,29 @@ fn a_late_word_on_an_old_start_changes_nothing_that_a_later_one_said() {
 }
 
 #[test]
+fn a_job_that_failed_before_we_came_has_an_answer() {
+    let failed = |id: String| {
+        let end =
+            ContainerState::Terminated { code: 3, signal: 0, reason: "Error".into(), message: String::new(), started: 1, finished: 2 };
+        let status = ContainerStatus { name: "app".into(), id, state: end, ..ContainerStatus::default() };
+        pod(status, |pod| {
+            pod.status.phase = "Failed".into();
+            pod.restart_policy = RestartPolicy::Never;
+        })
+    };
+    let mut node = Node::new();
+    node.tell("0ms", failed(id(7)));
+    node.wait("10s");
+    assert_eq!((node.only().cause, node.only().workload.container.as_str()), (Cause::Crashed, "app"));
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |pod| pod.restart_policy = RestartPolicy::Never));
+    node.start(1, &DENIED);
+    node.tell("1s", failed(id(1)));
+    node.wait("10s");
+    assert_eq!(node.only().cause, Cause::PermissionDenied, "an end that was seen is told once");
+}
+
+#[test]
 fn siblings_are_no_successors() {
     let failed = |uid: &str, kind: &str| {
         let owner = Some(Owner { kind: kind.into(), name: "x".into(), ..Owner::default() });

@@ -264,6 +264,7 @@ impl Engine {
             self.outputs.push_back(Output::Ask(question_id, question));
         }
         let (outputs, uid) = (std::mem::take(&mut container.outputs), container.place.pod_uid.clone());
+        let ended = (container.phase == container::Phase::Ended).then(|| container.workload.container_id.clone());
         let well = std::mem::take(&mut container.place.got_well).then(|| container.workload.container.clone());
         let wants_claims = container.place.spec.is_some() && (container.pending.is_some() || !container.spoken.is_empty());
         if container.is_forgotten() {
@@ -276,6 +277,9 @@ impl Engine {
         if uid.is_empty() {
             self.outputs.extend(outputs);
         } else {
+            if let Some(id) = ended {
+                self.pods.note_end(&uid, id);
+            }
             self.speak_for_pod(&uid, outputs, well, now);
             if wants_claims {
                 self.want_claims(&uid, now);

@@ -4,11 +4,15 @@ use super::{Config, pods::NO_CGROUP};
 use crate::{
     cause::Cause,
     platform::{self, Account, PodFinding, Scene},
-    pod::{Claim, Pod, PodEvent, VolumeSource},
+    pod::{Claim, ContainerState, ContainerStatus, Pod, PodEvent, VolumeSource},
     units::BootNanos,
     verdict::Verdict,
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 /// Shortest time between two questions for a pod's events; it doubles up to [`SELDOM`].
 const OFTEN: Duration = Duration::from_secs(2);
@@ -18,6 +22,8 @@ pub(super) const SELDOM: Duration = Duration::from_secs(30);
 const WELL: Duration = Duration::from_secs(30);
 /// Verdicts remembered a pod.
 const SPOKEN: usize = 32;
+/// Ends of containers remembered a pod.
+const SEEN: usize = 64;
 
 /// One pod.
 #[derive(Debug)]
@@ -35,6 +41,8 @@ pub(crate) struct PodState {
     pub(super) scheduled: Option<BootNanos>,
     /// Since when it has been ready without a break.
     well_since: Option<BootNanos>,
+    /// Runtime ids of containers whose end the kernel's evidence has told.
+    seen: VecDeque<String>,
     /// When the API server last told of it.
     pub(super) told: BootNanos,
 }
@@ -66,6 +74,7 @@ impl PodState {
             replaced: false,
             scheduled: None,
             well_since: None,
+            seen: VecDeque::new(),
             told: BootNanos(0),
         }
     }
@@ -132,17 +141,38 @@ impl PodState {
         self.told > verdict.last_seen.after(KUBELET_TELLS_WITHIN) && findings.iter().any(prevents)
     }
 
+    /// The kernel's evidence has told how this start of a container ended.
+    pub(super) fn note_end(&mut self, container_id: String) {
+        if !self.seen.contains(&container_id) {
+            if self.seen.len() == SEEN {
+                self.seen.pop_front();
+            }
+            self.seen.push_back(container_id);
+        }
+    }
+
+    /// Containers of a pod that has failed for good whose end was missed: it was before the agent came, or beyond its bounds. Of
+    /// those that are started again, the next start will tell more.
+    fn unseen(&self) -> Vec<String> {
+        let has_failed = self.pod.status.phase == "Failed";
+        let missed =
+            |status: &&ContainerStatus| matches!(status.state, ContainerState::Terminated { .. }) && !self.seen.contains(&status.id);
+        let missed = self.pod.status.containers.iter().filter(|_| has_failed).filter(missed);
+        missed.map(|status| status.name.clone()).collect()
+    }
+
     pub(super) fn account(&self, config: &Config, now: BootNanos) -> Account {
         if self.is_over() {
             return Account::default();
         }
+        let unseen = self.unseen();
         let scene = Scene {
             pod: &self.pod,
             events: &self.events,
             claims: &self.claims,
             now: config.clock.wall_nanos(now),
             kernel: config.kernel,
-            unseen: &[],
+            unseen: &unseen,
         };
         platform::explain(&scene)
     }

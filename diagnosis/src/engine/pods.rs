@@ -70,6 +70,13 @@ impl Pods {
         state.join(verdict, now)
     }
 
+    /// A container of the pod has ended, and the kernel's evidence tells how.
+    pub(crate) fn note_end(&mut self, uid: &str, container_id: String) {
+        if let Some(state) = self.by_uid.get_mut(uid) {
+            state.note_end(container_id);
+        }
+    }
+
     /// The container got over it: everything said of it is over.
     pub(crate) fn got_well(&mut self, uid: &str, container: &str, now: BootNanos) -> Vec<Verdict> {
         let Some(state) = self.by_uid.get_mut(uid) else { return Vec::new() };
