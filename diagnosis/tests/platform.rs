@@ -932,6 +932,25 @@ fn a_sidecar_counts_until_it_has_started() {
     assert_eq!(init(sidecar, &state(true)).said(70), []);
 }
 
+#[test]
+fn a_sidecar_that_crashes_later_holds_nobody() {
+    let crashed = "restarts: 2, state: { waiting: { reason: CrashLoopBackOff, message: x } },
+        last: { terminated: { code: 1, signal: 0, reason: Error, message: '', started: @3, finished: @4 } }";
+    let world = |initialized: &str, app: &str| {
+        World::of(&format!(
+            "{{ node: node-1, {OWNER}, containers: [{{ name: proxy, kind: sidecar, image: y }}, {{ name: app, image: x }}], status: {{ phase: Running,
+               conditions: [{SCHEDULED}, {{ kind: Initialized, status: '{initialized}' }}],
+               containers: [{{ name: proxy, id: p1, {crashed} }}, {{ name: app, {app} }}] }} }}"
+        ))
+        .with_kernel()
+        .said(9)
+    };
+    let (waits, runs) = ("state: { waiting: { reason: PodInitializing, message: '' } }", "id: a, state: { running: { since: @2 } }");
+    assert_eq!(world("False", waits), [(Cause::InitSequence, "sidecar".to_owned())]);
+    assert_eq!(world("True", waits), []);
+    assert_eq!(world("False", runs), []);
+}
+
 fn owner(kind: &str, message: &str) -> OwnerState {
     let message = message.replace('\'', "''");
     parse(&format!(

@@ -33,7 +33,7 @@ pub(super) struct Holder<'a> {
 /// Finds it: the first that is not done.
 pub(super) fn holder<'a>(scene: &Scene<'a>) -> Option<Holder<'a>> {
     let all: Vec<_> = scene.containers().filter(|(spec, _)| matches!(spec.kind, ContainerKind::Init | ContainerKind::Sidecar)).collect();
-    let index = all.iter().position(|(spec, status)| !is_done(spec, status))?;
+    let index = all.iter().position(|(spec, status)| !is_done(spec, status) && !is_passed(scene, spec))?;
     let (spec, status) = *all.get(index)?;
     Some(Holder { spec, status, number: index + 1, of: all.len() })
 }
@@ -43,6 +43,17 @@ fn is_done(spec: &Container, status: &ContainerStatus) -> bool {
         ContainerKind::Sidecar => status.is_started,
         ContainerKind::Init | ContainerKind::App | ContainerKind::Ephemeral => ended(&status.state).is_some_and(|end| end.code == 0),
     }
+}
+
+/// The pod has gone on after a sidecar: once it has started, its later ends hold nobody (KEP-753).
+fn is_passed(scene: &Scene<'_>, sidecar: &Container) -> bool {
+    let initialized = || scene.pod.condition("Initialized").is_some_and(|condition| condition.status == "True");
+    let mut later = scene.containers().skip_while(|(spec, _)| spec.name != sidecar.name).skip(1);
+    sidecar.kind == ContainerKind::Sidecar && (initialized() || later.any(|(spec, status)| has_started(spec, status)))
+}
+
+fn has_started(spec: &Container, status: &ContainerStatus) -> bool {
+    spec.kind != ContainerKind::Ephemeral && (running_since(status).is_some() || last_end(status).is_some())
 }
 
 /// Adds the init container that holds the pod.

@@ -15,6 +15,7 @@ use crate::{
     permission::{Attempt, Capability, Denial, EXEC, Layer, Purpose, WRITE, bits},
     pod::{Container, ContainerKind, KeyPath, VolumeSource},
     question::FileKind,
+    record::{Call, Errno},
     rules::{Context, Failure, Finding, Spec},
     verdict::{Evidence, EvidenceKind},
 };
@@ -31,8 +32,8 @@ pub(super) enum Change {
     Group(u32),
     /// `runAsUser`.
     RunAs(u32),
-    /// A mode of the volume's files that lets everybody in the pod read.
-    Readable,
+    /// A mode of the volume's files that lets more of the pod read.
+    Readable(u32),
     /// `runAsUser` of the init container that fills the volume.
     InitAs {
         /// Its name.
@@ -56,6 +57,8 @@ struct Case<'a> {
     who: Who,
     /// Owner of the refusing component, in the pod's numbers.
     owner: u32,
+    /// The directory that was to be made, and is not there.
+    made: Option<&'a str>,
 }
 
 /// Adds what the manifest says, and puts a change of it in the place of the general remedy where one helps.
@@ -64,7 +67,9 @@ pub(in crate::rules) fn explain(finding: &mut Finding, failure: &Failure, contex
     let walk = attempt.walk;
     let who = Who::of(failure, Some(walk));
     let owner = crate::permission::Rights::new(failure.call.call, &failure.call.creds, walk).uid_inside(denial.at.uid).unwrap_or(u32::MAX);
-    let case = Case { place: locate(&spec, &denial.at.path), spec, denial, who, owner };
+    let made = walk.stopped.as_ref().filter(|stop| failure.call.call == Call::Mkdir && stop.errno == Errno::ENOENT);
+    let made = made.map(|stop| stop.path.as_str());
+    let case = Case { place: locate(&spec, &denial.at.path), spec, denial, who, owner, made };
     let said = reasons(&case, context);
     finding.evidence.extend(said.iter().map(|text| Evidence { at: failure.last, kind: EvidenceKind::Spec, text: text.clone() }));
     finding.explanation.extend(said);
@@ -174,11 +179,12 @@ fn fs_group(case: &Case<'_>) -> Option<Change> {
     }
 }
 
-/// A group that has the right already. Root's is not given away where the volume can have a group of its own.
+/// A group that has the right already. Root's is never given away, and what a group of the node may there is not for a patch
+/// to decide.
 fn join_group(case: &Case<'_>, gid: u32) -> Option<Change> {
     let given = case.spec.pod.security.supplemental_groups.contains(&gid) || case.spec.pod.security.fs_group == Some(gid);
-    let better = gid == 0 && fs_group(case).is_some();
-    (!given && !better).then_some(Change::Group(gid))
+    let of_node = case.place.as_ref().is_some_and(|place| place.on_node().is_some());
+    (!given && !of_node && gid != 0).then_some(Change::Group(gid))
 }
 
 /// The one init container that filled the volume as another user.
@@ -198,21 +204,43 @@ fn as_init(case: &Case<'_>) -> Option<Change> {
     }
 }
 
-/// Files that only the kubelet writes. An fsGroup would change every claim of the pod too: then their mode is the smaller step.
+/// Files that only the kubelet writes. An fsGroup would change every claim of the pod too: then their mode is the smaller step,
+/// but not for a Secret, which not everybody in the pod should read.
 fn readable(case: &Case<'_>) -> Vec<Change> {
-    let has_claims =
-        case.spec.pod.volumes.iter().any(|volume| matches!(volume.source, VolumeSource::Claim { .. } | VolumeSource::Csi { .. }));
     let group = fs_group(case);
-    let mode = case.place.as_ref().and_then(with_mode).map(|_| Change::Readable);
-    if has_claims { mode.into_iter().chain(group).collect() } else { group.into_iter().chain(mode).collect() }
+    let mode = case.place.as_ref().and_then(|place| with_mode(place).map(|_| Change::Readable(readable_mode(place))));
+    let mode_first = patch::has_claims(case.spec.pod) && !case.place.as_ref().is_some_and(Located::is_secret);
+    if mode_first { mode.into_iter().chain(group).collect() } else { group.into_iter().chain(mode).collect() }
 }
 
-/// Something is to be made in a directory of the image that belongs to root.
+/// Keys are for owner and group alone.
+const fn readable_mode(place: &Located<'_>) -> u32 {
+    if place.is_secret() { 0o440 } else { 0o444 }
+}
+
+/// `fsGroup`; beside a claim with a policy that spares it a walk through all its files at each start, if only the kubelet's files need
+/// the group.
+fn fs_group_fields(case: &Case<'_>, gid: u32) -> Value {
+    let pod = case.spec.pod;
+    let spares = case.place.as_ref().is_some_and(Located::is_kubelet_written)
+        && patch::has_claims(pod)
+        && pod.security.fs_group_change_policy.is_empty();
+    let policy = if spares { json!({ "fsGroupChangePolicy": "OnRootMismatch" }) } else { json!({}) };
+    let mut fields = json!({ "fsGroup": gid });
+    patch::join(&mut fields, policy);
+    json!({ "securityContext": fields })
+}
+
+/// Something is to be made in a directory of the image that belongs to root: an emptyDir goes there if it hides nothing, otherwise
+/// where a directory was to be made.
 fn empty_dir(case: &Case<'_>, context: &Context<'_>) -> Option<Change> {
-    let denial = case.denial;
-    let makes = matches!(denial.purpose, Purpose::Create | Purpose::Remove) && denial.missing & WRITE != 0;
-    let directory = &denial.at.path;
-    (makes && written::may_be_covered(directory, context)).then(|| Change::EmptyDir(directory.clone()))
+    let made = case.made.filter(|directory| written::may_be_made(directory));
+    let directory = [Some(case.denial.at.path.as_str()).filter(|at| written::may_be_covered(at, context)), made];
+    makes(case.denial).then(|| directory.into_iter().flatten().next())?.map(|directory| Change::EmptyDir(directory.to_owned()))
+}
+
+const fn makes(denial: &Denial) -> bool {
+    matches!(denial.purpose, Purpose::Create | Purpose::Remove) && denial.missing & WRITE != 0
 }
 
 fn propose(finding: &mut Finding, case: &Case<'_>, helps: &Change) {
@@ -225,7 +253,7 @@ fn propose(finding: &mut Finding, case: &Case<'_>, helps: &Change) {
             finding.remedy.also.extend(patch::fs_group_caveats(pod, case.spec.claims));
             (
                 format!("Set spec.securityContext.fsGroup: {gid}: the kubelet then gives {volume} to that group, {rights}."),
-                json!({ "securityContext": { "fsGroup": gid } }),
+                fs_group_fields(case, *gid),
             )
         }
         Change::Reapply(gid) => (
@@ -242,11 +270,12 @@ fn propose(finding: &mut Finding, case: &Case<'_>, helps: &Change) {
             )
         }
         Change::RunAs(uid) => (format!("Run the container as the owner of {at}: securityContext.runAsUser: {uid}."), run_as(case, *uid)),
-        Change::Readable => {
+        Change::Readable(mode) => {
             let (words, fragment) = case.place.as_ref().and_then(with_mode).unwrap_or_default();
+            let who = if *mode == 0o440 { "the group of its files" } else { "everybody in the container" };
             (
                 format!(
-                    "Set {words} on {volume}: everybody in the container may then read it. (An fsGroup would do, and would change the other volumes of the pod too.)"
+                    "Set {words} on {volume}: {who} may then read it. (An fsGroup would do, and would change the other volumes of the pod too.)"
                 ),
                 fragment,
             )
@@ -259,7 +288,7 @@ fn propose(finding: &mut Finding, case: &Case<'_>, helps: &Change) {
         ),
         Change::EmptyDir(directory) => (
             format!(
-                "Mount an emptyDir at {directory} (or a PersistentVolumeClaim, if the data must last): the image's own directory belongs to uid {}.",
+                "Mount an emptyDir at {directory} (or a PersistentVolumeClaim, if the data must last): {at} of the image belongs to uid {}.",
                 case.owner
             ),
             written::empty_dirs(&case.spec, std::slice::from_ref(directory)),
@@ -298,9 +327,9 @@ pub(super) fn add_capabilities(container: &Container, names: &[&str]) -> Value {
     of_container(container, json!({ "securityContext": { "capabilities": lists } }))
 }
 
-/// The mode that lets everybody read, where it is said now: at the item or at the volume. Tokens have a mode of their own.
+/// The mode that lets more of the pod read, where it is said now: at the item or at the volume. Tokens have a mode of their own.
 fn with_mode(place: &Located<'_>) -> Option<(String, Value)> {
-    const ALL_READ: u32 = 0o444;
+    let mode = readable_mode(place);
     let wanted = place.in_volume();
     let name = &place.volume.name;
     let (field, items) = match &place.volume.source {
@@ -318,16 +347,20 @@ fn with_mode(place: &Located<'_>) -> Option<(String, Value)> {
     };
     let own = items.iter().any(|item| item.path == wanted && item.mode.is_some());
     if !own {
-        return Some(("defaultMode: 0444".to_owned(), json!({ "volumes": [{ "name": name, field: { "defaultMode": ALL_READ } }] })));
+        return Some((format!("defaultMode: {mode:04o}"), json!({ "volumes": [{ "name": name, field: { "defaultMode": mode } }] })));
     }
-    let mode = |item: &KeyPath| if item.path == wanted { Some(ALL_READ) } else { item.mode };
-    let items: Vec<Value> = items.iter().map(|item| super::item(item, mode(item))).collect();
-    Some((format!("mode: 0444 for the item {wanted}"), json!({ "volumes": [{ "name": name, field: { "items": items } }] })))
+    let mode_of = |item: &KeyPath| if item.path == wanted { Some(mode) } else { item.mode };
+    let items: Vec<Value> = items.iter().map(|item| super::item(item, mode_of(item))).collect();
+    Some((format!("mode: {mode:04o} for the item {wanted}"), json!({ "volumes": [{ "name": name, field: { "items": items } }] })))
 }
 
 /// No change of the manifest helps: where the volume is a directory of the node, it is named as the node knows it.
 fn by_hand(finding: &mut Finding, case: &Case<'_>) {
     let Case { denial, who, spec, .. } = case;
+    if let Some(text) = written::in_words(denial, case.place.as_ref(), makes(denial)) {
+        finding.remedy.text = text;
+        return;
+    }
     let by_mode = matches!(denial.layer, Layer::ModeBits(_) | Layer::SupplementaryGroup { .. });
     let Some(place) = case.place.as_ref().filter(|place| place.reach() == Reach::Nothing && by_mode) else { return };
     let searches = denial.missing == EXEC && denial.at.kind == FileKind::Directory;

@@ -148,7 +148,9 @@ fn nothing_reaches_into_a_host_path() {
     assert!(found.remedy.text.contains("On node node-7, `chown 1000:1000 /srv/orders`"), "{}", found.remedy.text);
     assert!(found.explanation.iter().any(|text| text.contains("hostPath /srv/orders")), "{:?}", found.explanation);
     assert_eq!(patched(&claimed(&yaml, data(999, 999, 0o755)))["securityContext"]["runAsUser"], 999);
-    assert_eq!(patched(&claimed(&yaml, data(0, 50, 0o775)))["securityContext"]["supplementalGroups"], json!([50]));
+    let found = claimed(&yaml, data(0, 50, 0o775));
+    assert_eq!(found.remedy.patch, None, "what group 50 may on the node is not for a patch to decide");
+    assert!(found.remedy.text.contains("supplementalGroups: [50]"), "{}", found.remedy.text);
 
     let group = yaml.replace("run_as_user: 1000", "run_as_user: 1000, fs_group: 1000");
     let found = claimed(&group, data(0, 0, 0o755));
@@ -214,16 +216,56 @@ fn a_secret_is_given_to_the_pods_group() {
 }
 
 #[test]
-fn beside_a_claim_only_the_mode_of_the_secret_changes() {
+fn a_secret_is_never_given_to_everybody_also_beside_a_claim() {
     let yaml = SECRET.replace("volumes: [", "volumes: [{ name: data, source: { claim: { name: data, read_only: false } } }, ");
-    assert_eq!(patched(&secret(&yaml)), json!({ "volumes": [{ "name": "tls", "secret": { "defaultMode": 0o444 } }] }));
+    let sparing = json!({ "securityContext": { "fsGroup": 1000, "fsGroupChangePolicy": "OnRootMismatch" } });
+    assert_eq!(patched(&secret(&yaml)), sparing, "the claim is not walked through at each start");
     let items = "items: [{ key: tls.key, path: tls.key, mode: 256 }, { key: tls.crt, path: tls.crt }]";
-    assert_eq!(
-        patched(&secret(&yaml.replace("items: []", items))),
-        json!({ "volumes": [{ "name": "tls", "secret": { "items": [
-            { "key": "tls.key", "path": "tls.key", "mode": 0o444 }, { "key": "tls.crt", "path": "tls.crt" },
-        ] } }] })
-    );
+    assert_eq!(patched(&secret(&yaml.replace("items: []", items))), sparing);
+}
+
+#[test]
+fn beside_a_claim_only_the_mode_of_a_config_map_changes() {
+    let yaml = SECRET.replace("volumes: [", "volumes: [{ name: data, source: { claim: { name: data, read_only: false } } }, ");
+    let yaml = yaml.replace("secret: {", "config-map: {");
+    assert_eq!(patched(&secret(&yaml)), json!({ "volumes": [{ "name": "tls", "configMap": { "defaultMode": 0o444 } }] }));
+}
+
+#[test]
+fn a_group_of_the_node_is_not_given_by_a_patch_and_roots_by_nothing() {
+    let yaml = "
+volumes: [{ name: sock, source: { host-path: { path: /run/docker.sock, kind: Socket } } }]
+containers: [{ name: app, mounts: [{ volume: sock, path: /run/docker.sock }] }]
+";
+    let refused = |gid| {
+        let socket = Component { kind: FileKind::Socket, ..file("/run/docker.sock", 0, gid, 0o660) };
+        let place = walk([dir("/run", 0, 0, 0o755), on(&mounted("/run/docker.sock", "tmpfs"), socket)]);
+        tell(&World::of(pod(yaml)).walked("/run/docker.sock", place), Call::Open, "/run/docker.sock", 2, creds(1000, 1000))
+    };
+    for (gid, words) in [(998, "supplementalGroups: [998]"), (0, "a group of its own")] {
+        let found = refused(gid);
+        assert_eq!(found.remedy.patch, None, "{}", found.remedy.text);
+        assert!(found.remedy.text.contains("root on the node") && found.remedy.text.contains(words), "{}", found.remedy.text);
+    }
+    let roots = "containers: [{ name: app, security: { run_as_user: 1000 } }]";
+    let place = walk([dir("/opt", 0, 0, 0o755), file("/opt/key", 0, 0, 0o640)]);
+    let world = World::of(pod(roots)).walked("/opt/key", place);
+    assert_eq!(tell(&world, Call::Open, "/opt/key", O_RDONLY, creds(1000, 1000)).remedy.patch, None);
+}
+
+#[test]
+fn an_empty_dir_stands_where_a_directory_was_to_be_made() {
+    let yaml = "containers: [{ name: app, security: { run_as_user: 1000 } }]";
+    let tell = |call, target: &str| {
+        let place = missing(target, target, [dir("/usr/src/app", 0, 0, 0o755)]);
+        let world = World::of(pod(yaml)).running(&["node", "server.js"], None).walked(target, place);
+        tell(&world, call, target, O_RDWR_CREAT, creds(1000, 1000))
+    };
+    let mounts = patched(&tell(Call::Mkdir, "/usr/src/app/.next"))["containers"][0]["volumeMounts"].clone();
+    assert_eq!(mounts, json!([{ "name": "usr-src-app--next", "mountPath": "/usr/src/app/.next" }]));
+    let file = tell(Call::Open, "/usr/src/app/app.db");
+    assert_eq!(file.remedy.patch, None, "the application would be hidden");
+    assert!(file.remedy.text.contains("would hide what the image has there"), "{}", file.remedy.text);
 }
 
 #[test]
@@ -245,6 +287,8 @@ fn a_directory_of_the_image_is_covered_only_when_that_hides_nothing() {
         ("/etc/server", &["/usr/bin/server"][..]),
         ("/var/lib", &["/usr/bin/server"]),
         ("/srv/app", &["/usr/bin/node", "/srv/app/main.js"]),
+        ("/srv/app", &["node", "main.js"]),
+        ("/data", &["/usr/bin/server"]),
     ] {
         assert_eq!(tell(directory, args).remedy.patch, None, "{directory}");
     }

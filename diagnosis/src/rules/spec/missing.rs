@@ -29,7 +29,7 @@ pub(in crate::rules) fn absent(finding: &mut Finding, failure: &Failure, context
     let before = finding.explanation.len();
     match locate(&spec, name) {
         Some(place) => on_volume(finding, &spec, &place, stop),
-        None if makes(failure) && finding.layer == layer::MISSING_DIRECTORY => directory_to_write(finding, context, &spec, name),
+        None if makes(failure) && finding.layer == layer::MISSING_DIRECTORY => directory_to_write(finding, &spec, name),
         None => on_none(finding, &spec, name),
     }
     let said = finding.explanation[before..].iter().map(|text| Evidence { at, kind: EvidenceKind::Spec, text: text.clone() });
@@ -276,10 +276,10 @@ fn makes(failure: &Failure) -> bool {
 }
 
 /// Something is to be made in a directory that the image does not have.
-fn directory_to_write(finding: &mut Finding, context: &Context<'_>, spec: &Spec<'_>, name: &str) {
+fn directory_to_write(finding: &mut Finding, spec: &Spec<'_>, name: &str) {
     let directory = parent_path(name).to_owned();
     finding.explanation.push(format!("no volume of the pod is mounted at {directory}: the path belongs to the image"));
-    if written::may_be_covered(&directory, context) {
+    if written::may_be_made(&directory) {
         let text = format!(
             "Mount an emptyDir at {directory} (or a PersistentVolumeClaim, if the data must last), or make the directory in the image."
         );

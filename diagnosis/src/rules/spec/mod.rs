@@ -9,6 +9,7 @@ pub(in crate::rules) mod alike;
 mod chain;
 pub(in crate::rules) mod command;
 pub(in crate::rules) mod denied;
+mod injected;
 pub(in crate::rules) mod limits;
 pub(in crate::rules) mod missing;
 pub mod patch;
@@ -30,8 +31,11 @@ fn change(finding: &mut Finding, spec: &Spec<'_>, text: String, fragment: Value)
     finding.remedy.text = text;
     let is_empty = fragment.as_object().is_none_or(serde_json::Map::is_empty);
     if !is_empty {
+        match injected::sentence(&fragment) {
+            Some(sentence) => finding.remedy.text = format!("{} {sentence}", finding.remedy.text),
+            None => finding.remedy.also.extend(patch::caveats(spec.pod)),
+        }
         finding.remedy.patch = patch::strategic(spec.pod, fragment);
-        finding.remedy.also.extend(patch::caveats(spec.pod));
     }
 }
 

@@ -9,6 +9,7 @@
 //! `containerPort`) need only what changes. All other lists (`command`, `capabilities.add`, `supplementalGroups`, `items`)
 //! are replaced, so that a fragment must hold them whole. Source: the `patchStrategy` tags of `k8s.io/api/core/v1/types.go`.
 
+use super::injected;
 use crate::{
     pod::{Claim, Container, ContainerKind, Owner, Pod, VolumeSource},
     verdict::{Patch, PatchKind},
@@ -60,6 +61,9 @@ fn target(pod: &Pod) -> Option<(&Owner, &'static [&'static str])> {
 /// A strategic merge patch of the owner that merges this fragment into the pod's spec:
 /// `{"securityContext": {"fsGroup": 1000}}`. `None`: no patch can be given, and [`caveats`] says why.
 pub fn strategic(pod: &Pod, spec: Value) -> Option<Patch> {
+    if injected::sentence(&spec).is_some() {
+        return None; // merged into the template it would be a new container or volume, of this field alone
+    }
     let (owner, path) = target(pod)?;
     let spec = path[1..].iter().rev().fold(spec, |inner, name| json!({ *name: inner }));
     Some(whole(pod, owner, &spec))
@@ -226,6 +230,11 @@ pub fn fs_group_caveats(pod: &Pod, claims: &[Claim]) -> Vec<String> {
             claim.name
         )
     }]
+}
+
+/// The pod has volumes in which an fsGroup changes every file.
+pub(super) fn has_claims(pod: &Pod) -> bool {
+    pod.volumes.iter().any(|volume| matches!(volume.source, VolumeSource::Claim { .. } | VolumeSource::Csi { .. }))
 }
 
 /// Names of the claims that the pod uses.

@@ -93,6 +93,11 @@ impl Located<'_> {
         below(&unlinked(path), &unlinked(&self.mount.path)).is_some()
     }
 
+    /// Its files are a Secret's.
+    pub(in crate::rules) const fn is_secret(&self) -> bool {
+        matches!(self.volume.source, VolumeSource::Secret { .. })
+    }
+
     /// Only the kubelet writes it.
     pub(in crate::rules) const fn is_kubelet_written(&self) -> bool {
         matches!(

@@ -6,7 +6,7 @@ use super::{
     change,
     patch::{join, of_container},
     place::{Located, locate},
-    written::{self, may_be_covered},
+    written::{self, may_be_covered, may_be_made},
 };
 use crate::{
     permission::{open_flags::CREAT, place::parent_path},
@@ -46,7 +46,13 @@ fn on_root(finding: &mut Finding, failure: &Failure, context: &Context<'_>, spec
         return; // the manifest does not ask for it: a failing disk, or a policy of the runtime
     }
     say(finding, failure, format!("the container sets readOnlyRootFilesystem: true, and no volume is mounted at {}", parent_path(name)));
-    let Some(directory) = directory_for(failure, context, name, walk) else { return };
+    let Some(directory) = directory_for(failure, context, name, walk) else {
+        finding.remedy.text = format!(
+            "Let the program write {name} to a directory of its own, by its configuration, and mount an emptyDir there; readOnlyRootFilesystem stays. An emptyDir at {} would hide what the image has there.",
+            parent_path(name)
+        );
+        return;
+    };
     let mut directories = vec![directory];
     for other in others(failure, context) {
         if !directories.contains(&other) && locate(spec, &other).is_none() {
@@ -69,8 +75,9 @@ fn directory_for(failure: &Failure, context: &Context<'_>, name: &str, walk: Opt
     }
     let existing = walk.and_then(|walk| walk.components.iter().rev().find(|c| c.kind == FileKind::Directory)).map(|c| c.path.as_str());
     let parent = existing.filter(|_| !is_there).unwrap_or_else(|| parent_path(name));
-    let made = (failure.call.call == Call::Mkdir).then_some(name);
-    [Some(parent), made].into_iter().flatten().find(|directory| may_be_covered(directory, context)).map(str::to_owned)
+    // mkdir of a directory that is there fails with EEXIST, also on a read-only file system (`filename_create` of fs/namei.c).
+    let made = (failure.call.call == Call::Mkdir && !is_there).then_some(name).filter(|made| may_be_made(made));
+    Some(parent).filter(|parent| may_be_covered(parent, context)).or(made).map(str::to_owned)
 }
 
 /// Directories in which the program was refused to make something else: one patch for all.

@@ -38,8 +38,8 @@ fn apply(change: &Change, creds: &mut Creds, walk: &mut Walk, place: Option<&Loc
         Change::Reapply(gid) => give_group(walk, place, outside(&walk.gid_map, *gid)),
         Change::Group(gid) => creds.groups.push(outside(&walk.gid_map, *gid)),
         Change::RunAs(uid) => become_user(creds, outside(&walk.uid_map, *uid)),
-        Change::Readable => on_volume(walk, place, |component| {
-            component.mode |= if component.kind == FileKind::File { 0o444 } else { 0 };
+        Change::Readable(mode) => on_volume(walk, place, |component| {
+            component.mode |= if component.kind == FileKind::File { *mode } else { 0 };
         }),
         Change::InitAs { uid, was, .. } => {
             let (uid, was) = (outside(&walk.uid_map, *uid), outside(&walk.uid_map, *was));
@@ -94,7 +94,9 @@ fn below_volume(walk: &mut Walk, place: Option<&Located<'_>>, mut change: impl F
 
 /// A new emptyDir (root's, 0777) at a directory: what the image has there is hidden.
 fn cover(walk: &mut Walk, directory: &str) {
-    let Some(at) = walk.components.iter().position(|component| component.path == directory) else { return };
+    let Some(at) = walk.components.iter().position(|component| component.path == directory) else {
+        return make(walk, directory);
+    };
     let hidden = walk.components.get(at + 1).map(|component| component.path.clone());
     walk.components.truncate(at + 1);
     if let Some(root) = walk.components.last_mut() {
@@ -104,4 +106,14 @@ fn cover(walk: &mut Walk, directory: &str) {
     if let Some(path) = hidden {
         walk.stopped = Some(Stop { path, errno: Errno::ENOENT, alike: Vec::new() });
     }
+}
+
+/// A new emptyDir where nothing is: the runtime makes the directory, and what the program makes, it makes in there.
+fn make(walk: &mut Walk, directory: &str) {
+    let Some(parent) = walk.components.last().cloned().filter(|_| walk.stopped.as_ref().is_some_and(|stop| stop.path == directory)) else {
+        return;
+    };
+    let acl = Vec::new();
+    walk.components.push(Component { path: directory.to_owned(), uid: 0, gid: 0, mode: 0o777, acl, ..parent });
+    walk.stopped = Some(Stop { path: format!("{directory}/x"), errno: Errno::ENOENT, alike: Vec::new() });
 }

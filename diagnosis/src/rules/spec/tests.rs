@@ -1,12 +1,12 @@
 //! What the manifest adds to refusals without a path, to missing files, mounts, limits and commands.
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
-use super::denied::tests::pod;
+use super::{change, denied::tests::pod, patch};
 use crate::{
     question::{Answer, ExecFormat, FileKind, Listener, Memory, Mount, Question, RuntimeSpec, Usage},
     record::{Call, Creds, ExitStatus, Target},
     rules::{
-        Finding, Symptom, explain,
+        Finding, Spec, Symptom, explain,
         words::testing::{FAILED_AT, PROCESS, World, creds, dir, failed, failure_of, file, missing, mounted, path, walk},
     },
     units::CgroupId,
@@ -272,15 +272,43 @@ fn a_read_only_root_is_covered_only_when_the_manifest_asked_for_it_and_nothing_i
         tell(&World::of(pod(yaml)).walked(target, place), Call::Open, path(target), O_RDWR_CREAT, "EROFS", creds(0, 0))
     };
     let yaml = "containers: [{ name: app, security: { read_only_root: true } }]";
-    assert!(patched(&tell(yaml, "/var/lib/app/x", "/var/lib/app"))["volumes"][0]["emptyDir"].is_object());
+    assert!(patched(&tell(yaml, "/var/cache/app/x", "/var/cache/app"))["volumes"][0]["emptyDir"].is_object());
     assert_eq!(tell(yaml, "/etc/app.pid", "/etc").remedy.patch, None);
-    assert_eq!(tell("containers: [{ name: app }]", "/var/lib/app/x", "/var/lib/app").remedy.patch, None);
+    assert_eq!(tell("containers: [{ name: app }]", "/var/cache/app/x", "/var/cache/app").remedy.patch, None);
+    let hidden = tell(yaml, "/usr/src/app/x", "/usr/src/app");
+    assert_eq!(hidden.remedy.patch, None);
+    assert!(hidden.remedy.text.contains("An emptyDir at /usr/src/app would hide"), "{}", hidden.remedy.text);
+}
+
+#[test]
+fn what_admission_puts_in_is_not_patched_into_the_template() {
+    let pod = pod("containers: [{ name: istio-proxy }, { name: app }]");
+    let changed = |index: usize| {
+        let container = &pod.containers[index];
+        let mut finding = tell_of_root("/var/cache/app");
+        let spec = Spec { pod: &pod, container, claims: &[] };
+        let fragment = patch::of_container(container, json!({ "securityContext": { "runAsUser": 7 } }));
+        change(&mut finding, &spec, "Set it.".to_owned(), fragment);
+        finding.remedy
+    };
+    assert_eq!(changed(0).patch, None);
+    assert!(changed(0).text.starts_with("Set it. Container istio-proxy is put into the pod by Istio"), "{}", changed(0).text);
+    assert!(changed(1).patch.is_some());
+}
+
+/// A file that cannot be made in a directory of a read-only root.
+fn tell_of_root(directory: &str) -> Finding {
+    let target = format!("{directory}/x");
+    let mount = Mount { read_only: true, ..mounted("/", "overlay") };
+    let place = missing(&target, &target, [crate::question::Component { mount, ..dir(directory, 0, 0, 0o755) }]);
+    let world = World::of(pod("containers: [{ name: app }]")).walked(&target, place);
+    tell(&world, Call::Open, path(&target), O_RDWR_CREAT, "EROFS", creds(0, 0))
 }
 
 #[test]
 fn names_of_new_volumes_are_labels_and_free() {
     let yaml = "
-volumes: [{ name: var-my-dir, source: { empty-dir: { medium: '', size_limit: null } } }]
+volumes: [{ name: var-cache-my-dir, source: { empty-dir: { medium: '', size_limit: null } } }]
 containers: [{ name: app, security: { read_only_root: true } }]
 ";
     let name = |directory: &str| {
@@ -290,8 +318,8 @@ containers: [{ name: app, security: { read_only_root: true } }]
         let found = tell(&World::of(pod(yaml)).walked(&target, place), Call::Open, path(&target), O_RDWR_CREAT, "EROFS", creds(0, 0));
         patched(&found)["volumes"][0]["name"].as_str().unwrap().to_owned()
     };
-    assert_eq!(name("/var/My_Dir"), "var-my-dir-2");
-    let long = name(&format!("/var/{}/end", "a".repeat(80)));
+    assert_eq!(name("/var/cache/My_Dir"), "var-cache-my-dir-2");
+    let long = name(&format!("/var/cache/{}/end", "a".repeat(80)));
     assert!(long.len() <= 63 && long.ends_with("a-end"), "{long}");
 }
 

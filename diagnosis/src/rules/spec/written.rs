@@ -3,25 +3,77 @@
 use super::{
     change,
     patch::{join, of_container},
+    place::Located,
 };
-use crate::rules::{Context, Finding, Spec};
+use crate::{
+    permission::{Denial, Layer},
+    rules::{Context, Finding, Spec},
+};
 use serde_json::{Value, json};
 
 /// What images keep their programs and configuration in, with all that lies below.
 const PROGRAMS: [&str; 11] = ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/proc", "/sbin", "/sys", "/usr"];
-/// Directories that hold others' directories: an emptyDir would hide them.
-const SHARED: [&str; 12] = ["/", "/home", "/media", "/mnt", "/opt", "/root", "/srv", "/var", "/var/lib", "/var/log", "/var/cache", "/app"];
+/// Below these a directory is a program's own, and holds what the program makes.
+const OF_PROGRAMS: [&str; 6] = ["/run", "/var/run", "/var/cache", "/var/log", "/var/spool", "/var/tmp"];
+/// Directories whose content no image needs.
+const SCRATCH: [&str; 6] = ["/tmp", "/run", "/var/run", "/var/tmp", "/dev/shm", "/var/lib/nginx"];
+/// What such directories are called elsewhere.
+const SCRATCH_NAMES: [&str; 9] = ["cache", ".cache", "log", "logs", "pids", "run", "spool", "temp", "tmp"];
 
-/// Whether an emptyDir at a directory hides nothing that the program is known to need: not the system's directories, not
-/// the ones that it was started from.
+/// Whether an emptyDir at a directory of the image hides nothing that the program needs. What lies in it is not known, so that only
+/// directories that are there to be written in come into question: by their place, or by their name if they are not the
+/// system's, and none that the program was started from or works in.
 pub(in crate::rules) fn may_be_covered(directory: &str, context: &Context<'_>) -> bool {
     let inside = |path: &str, directory: &str| super::place::below(path, directory).is_some();
-    let of_system = PROGRAMS.iter().any(|top| inside(directory, top)) || SHARED.contains(&directory);
+    let own = OF_PROGRAMS.iter().any(|top| directory != *top && inside(directory, top));
+    let name = directory.rsplit('/').next().unwrap_or_default();
+    let named_so = SCRATCH_NAMES.contains(&name) && !OF_PROGRAMS.contains(&directory) && !PROGRAMS.iter().any(|top| inside(directory, top));
     let named = context.processes.iter().flat_map(|process| process.args.iter().chain([&process.path]));
     let started_from =
         named.filter(|path| path.starts_with('/')).any(|path| path != directory && inside(path, directory) && is_program(path));
-    let works_in = context.spec.is_some_and(|spec| spec.container.working_dir.trim_end_matches('/') == directory);
-    !(of_system || started_from || works_in)
+    let works_in = context.spec.is_some_and(|spec| inside(&spec.container.working_dir, directory));
+    (own || SCRATCH.contains(&directory) || named_so) && !(started_from || works_in)
+}
+
+/// Whether an emptyDir may stand where a directory was to be made: it hides nothing. The kernel's own file systems have no
+/// room, and directories that hold others' are nobody's own.
+pub(super) fn may_be_made(directory: &str) -> bool {
+    let of_kernel = ["/dev", "/proc", "/sys"].iter().any(|top| super::place::below(directory, top).is_some());
+    directory.starts_with('/') && directory != "/" && !of_kernel && !OF_PROGRAMS.contains(&directory)
+}
+
+/// Where no patch may be given: what would help, and at what price.
+pub(super) fn in_words(denial: &Denial, place: Option<&Located<'_>>, makes: bool) -> Option<String> {
+    let at = &denial.at.path;
+    match (place, &denial.layer) {
+        (Some(place), Layer::SupplementaryGroup { gid }) => {
+            let path = place.on_node()?;
+            let grants = if is_runtime_socket(&path) {
+                format!("{path} is the socket of the node's container runtime: whoever may write to it is root on the node")
+            } else {
+                format!(
+                    "{path} belongs to the node, and its group {gid} may do there, and with all else of that group on the node, what the mode says"
+                )
+            };
+            let how = if *gid == 0 {
+                "Let the node's administrator give it a group of its own: root's group opens more than this".to_owned()
+            } else {
+                format!("If the pod is meant to have that, spec.securityContext.supplementalGroups: [{gid}] gives it")
+            };
+            Some(format!("{grants}. {how}; otherwise do without the hostPath."))
+        }
+        (None, Layer::ModeBits(_) | Layer::SupplementaryGroup { .. }) if makes && denial.doubt.is_none() && may_be_made(at) => {
+            Some(format!(
+                "Let the program write to a directory of its own, by its configuration, and mount an emptyDir (or a PersistentVolumeClaim, if the data must last) there; or let the image give {at} to the user that it runs as. A volume at {at} itself would hide what the image has there."
+            ))
+        }
+        _ => None,
+    }
+}
+
+fn is_runtime_socket(path: &str) -> bool {
+    const SOCKETS: [&str; 5] = ["docker.sock", "containerd.sock", "crio.sock", "cri-dockerd.sock", "podman.sock"];
+    SOCKETS.iter().any(|socket| path.rsplit('/').next() == Some(*socket))
 }
 
 /// A path among the arguments that is read rather than written: a program, a script, a configuration.
