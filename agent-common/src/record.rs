@@ -198,6 +198,10 @@ pub const PATH_IS_ADDRESS: u32 = 1 << 3;
 pub const OTHER_PRESENT: u32 = 1 << 4;
 /// `other` is cut.
 pub const OTHER_CUT: u32 = 1 << 5;
+/// `path` is relative, and `dev` and `ino` are those of the directory that it starts from.
+pub const PATH_STARTS: u32 = 1 << 6;
+/// The same for `other`.
+pub const OTHER_STARTS: u32 = 1 << 7;
 
 /// A system call failed.
 ///
@@ -212,12 +216,13 @@ pub struct CallFailed {
     pub task: Task,
     /// With whose rights, at the moment of the failure.
     pub creds: Creds,
-    /// What makes it the same failure again, with cgroup, call and errno: made of paths, `arg`, inode, `fsuid`, and the
-    /// directory descriptor of a relative path.
+    /// What makes it the same failure again, with cgroup, call and errno: made of paths, `arg`, device, inode, `fsuid`, and
+    /// the directory descriptor of a relative path.
     pub hash: u64,
     /// Flags, mode or id: see [`crate::call::Call`].
     pub arg: u64,
-    /// Inode number of the descriptor's file ([`PATH_IS_NAME`]).
+    /// Inode number of the descriptor's file ([`PATH_IS_NAME`]), or of the directory that a relative path starts from
+    /// ([`PATH_STARTS`], [`OTHER_STARTS`]): the process is often gone before user space can look where it worked.
     pub ino: u64,
     /// A [`crate::call::Call`].
     pub call: u16,
@@ -229,7 +234,7 @@ pub struct CallFailed {
     pub dirfd: i32,
     /// Directory descriptor of `other`.
     pub other_dirfd: i32,
-    /// Device of the descriptor's file (`s_dev`: major in the upper 12 bits, minor in the lower 20).
+    /// Device of the file of `ino` (`s_dev`: major in the upper 12 bits, minor in the lower 20).
     pub dev: u32,
     /// Bytes of `path`.
     pub path_len: u16,

@@ -8,7 +8,7 @@ use crate::{
 use unready_agent_common::{
     call::{CREATE_FLAGS, CREATES, Call, CallRule, NO_ARG, POINTED, Shape},
     limits::PATH_CAP,
-    record::{CallFailed, OTHER_CUT, OTHER_PRESENT, PATH_CUT, PATH_IS_ADDRESS, PATH_IS_NAME, PATH_UNREADABLE},
+    record::{CallFailed, OTHER_CUT, OTHER_PRESENT, OTHER_STARTS, PATH_CUT, PATH_IS_ADDRESS, PATH_IS_NAME, PATH_STARTS, PATH_UNREADABLE},
 };
 
 /// `AT_FDCWD` of fcntl.h.
@@ -63,9 +63,11 @@ pub(crate) fn fill(arguments: Arguments, rule: &CallRule, record: &mut CallFaile
     }
     if rule.shape == Shape::Path as u8 || rule.shape == Shape::TwoPaths as u8 {
         path(arguments, rule, record)?;
-    }
-    if rule.shape == Shape::TwoPaths as u8 {
-        other_path(arguments, rule, record)?;
+        if rule.shape == Shape::TwoPaths as u8 {
+            other_path(arguments, rule, record)?;
+        }
+        // What cannot be read leaves the start unknown; the failure itself is told all the same.
+        let _ = start(record);
     }
     Ok(true)
 }
@@ -118,20 +120,60 @@ fn address(arguments: Arguments, rule: &CallRule, record: &mut CallFailed) -> Re
     }
     record.path_len = length as u16;
     let family = u16::from_ne_bytes([record.path[0], record.path[1]]);
+    if family == AF_UNIX && !matches!(record.path[2], 0 | b'/') && identify(working_directory(), record).is_ok() {
+        record.flags |= PATH_STARTS;
+    }
     Ok(rule.call != Call::Connect as u16 || family == AF_UNIX)
+}
+
+/// Identifies the directory that a relative path starts from. There is room for one: two relative paths of different
+/// directories (`renameat`) have the first one's.
+#[inline(always)]
+fn start(record: &mut CallFailed) -> Result<(), Unreadable> {
+    let path = record.flags & PATH_UNREADABLE == 0 && record.path[0] != b'/';
+    let other = record.flags & OTHER_PRESENT != 0 && record.other[0] != b'/';
+    if !path && !other {
+        return Ok(());
+    }
+    let directory = if path { record.dirfd } else { record.other_dirfd };
+    let inode = if directory == AT_FDCWD { working_directory() } else { opened(directory.cast_unsigned())?.follow(member!(file_inode)) };
+    identify(inode, record)?;
+    record.flags |= if path { PATH_STARTS } else { 0 } | if other && record.other_dirfd == directory { OTHER_STARTS } else { 0 };
+    Ok(())
+}
+
+/// The inode of the running thread's working directory.
+#[inline(always)]
+fn working_directory() -> Result<Kernel, Unreadable> {
+    let directory = Kernel::current_task().follow(member!(task_fs))?.follow(member!(fs_pwd))?;
+    directory.follow(member!(dentry_inode))
+}
+
+/// Device and number of an inode.
+#[inline(always)]
+fn identify(inode: Result<Kernel, Unreadable>, record: &mut CallFailed) -> Result<(), Unreadable> {
+    let inode = inode?;
+    let device = inode.follow(member!(inode_sb))?.get(member!(super_block_dev))?;
+    record.ino = inode.get(member!(inode_ino))?;
+    record.dev = device;
+    Ok(())
+}
+
+/// The open file of a descriptor.
+#[inline(always)]
+fn opened(descriptor: u32) -> Result<Kernel, Unreadable> {
+    let table = Kernel::current_task().follow(member!(task_files))?.follow(member!(files_fdt))?;
+    if descriptor >= table.get::<u32>(member!(fdtable_max_fds))? {
+        return Err(Unreadable);
+    }
+    table.follow(member!(fdtable_fd))?.pointer(descriptor)
 }
 
 /// The file of a descriptor: device, inode, and the name that it was opened by.
 #[inline(always)]
 fn file(descriptor: u32, record: &mut CallFailed) -> Result<(), Unreadable> {
-    let table = Kernel::current_task().follow(member!(task_files))?.follow(member!(files_fdt))?;
-    if descriptor >= table.get::<u32>(member!(fdtable_max_fds))? {
-        return Err(Unreadable);
-    }
-    let file = table.follow(member!(fdtable_fd))?.pointer(descriptor)?;
-    let inode = file.follow(member!(file_inode))?;
-    record.ino = inode.get(member!(inode_ino))?;
-    record.dev = inode.follow(member!(inode_sb))?.get(member!(super_block_dev))?;
+    let file = opened(descriptor)?;
+    identify(file.follow(member!(file_inode)), record)?;
     record.flags |= PATH_IS_NAME;
     let name = file.follow(member!(file_dentry))?.follow(member!(dentry_name))?;
     record.path_len = name.string(&raw mut record.path)? as u16;

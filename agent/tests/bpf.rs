@@ -17,12 +17,14 @@ use std::{
 use unready_agent::{
     bpf::{Kernel, LoadError, LoadOptions, Reader},
     cgroupfs::CgroupRoot,
+    investigate::Investigator,
 };
 use unready_agent_common::{counters::Hook, limits::SENT_PER_CGROUP_MAX, watch::Level};
 use unready_diagnosis::{
     decode,
-    record::{Call, CallFailed, Errno, Record, Target},
-    units::CgroupId,
+    question::{Answer, Question, Scope, View},
+    record::{Call, CallFailed, Errno, FileId, Record, Target, Task},
+    units::{CgroupId, Process},
 };
 
 /// Long enough for any record on a loaded machine; nothing waits for it but a failing test.
@@ -168,6 +170,7 @@ fn actor() {
         "names" => names(missing),
         "sockets" => sockets(),
         "unprivileged" => unprivileged(),
+        "relative" => relative(),
         "listen" => drop(TcpListener::bind("127.0.0.1:0").unwrap()),
         other => panic!("{other} is nothing to do"),
     }
@@ -194,6 +197,19 @@ fn names(missing: &str) {
     let directory = std::fs::File::open("/").unwrap();
     let _ = rustix::io::read(&directory, &mut [0; 8]);
     let _ = fs::fchmod(std::fs::File::open("/proc/self/ns/user").unwrap(), mode);
+}
+
+/// Relative failures in a directory that it has changed into, and through a descriptor.
+fn relative() {
+    use rustix::fs::{self, Mode, OFlags};
+    let other = std::fs::File::open("/proc/sys").unwrap();
+    env::set_current_dir("/sys/kernel").unwrap();
+    let _ = fs::open("unready/file", OFlags::RDONLY, Mode::empty());
+    let _ = fs::openat(&other, "unready/at", OFlags::RDONLY, Mode::empty());
+    let _ = fs::rename("/nonexistent/unready/from", "unready/to");
+    let _ = fs::renameat(&other, "unready/old", fs::CWD, "unready/new");
+    let _ = UnixStream::connect("unready.sock");
+    let _ = fs::symlink("the/target", "unready/symlink");
 }
 
 fn sockets() {
@@ -291,6 +307,72 @@ fn two_paths_and_relative_ones_are_told_apart() {
     assert_eq!(relative.arg & 3, 1, "flags {:o}", relative.arg);
     let Target::Path(path) = &relative.target else { unreachable!() };
     assert_eq!(path.dirfd, None);
+}
+
+fn file_id(path: &str) -> FileId {
+    let metadata = fs::metadata(path).unwrap();
+    FileId { device: (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev())), inode: metadata.ino() }
+}
+
+#[test]
+fn where_a_relative_path_starts_is_told() {
+    let Some(mut lab) = Lab::attached() else { return };
+    let cgroup = lab.cgroup();
+    let records = lab.play("relative", &cgroup);
+    let (here, other) = (Some(file_id("/sys/kernel")), Some(file_id("/proc/sys")));
+    let path = |name: &str| {
+        let wanted = |target: &Target| matches!(target, Target::Path(path) if path.path == name);
+        match &the_failure(&records, Call::Open, wanted).target {
+            Target::Path(path) => (path.dirfd.is_some(), path.start),
+            _ => unreachable!(),
+        }
+    };
+    assert_eq!(path("unready/file"), (false, here));
+    assert_eq!(path("unready/at"), (true, other));
+    let paths = |call, last: &str| {
+        let wanted = |target: &Target| matches!(target, Target::Paths { to, .. } if to.path == last);
+        match &the_failure(&records, call, wanted).target {
+            Target::Paths { from, to } => (from.start, to.start),
+            _ => unreachable!(),
+        }
+    };
+    assert_eq!(paths(Call::Rename, "unready/to"), (None, here));
+    assert_eq!(paths(Call::Rename, "unready/new"), (other, None), "there is room for one");
+    assert_eq!(paths(Call::Symlink, "unready/symlink"), (None, here));
+    let unix = |target: &Target| matches!(target, Target::Unix(path) if path.path == "unready.sock" && path.start == here);
+    the_failure(&records, Call::Connect, unix);
+}
+
+#[test]
+fn a_relative_path_is_walked_after_its_process_has_ended() {
+    let Some(mut lab) = Lab::attached() else { return };
+    let cgroup = lab.cgroup();
+    let records = lab.play("relative", &cgroup);
+    let investigator = Investigator::new(lab.root.clone());
+    for record in &records {
+        investigator.note(record);
+    }
+    let failure = the_failure(&records, Call::Open, |target| matches!(target, Target::Path(path) if path.path == "unready/file"));
+    // The actor was executed before it entered the cgroup. We stand for its first program, which works elsewhere.
+    let us = Process { pid: std::process::id(), start: 0 };
+    let task = Task { process: us, ..failure.task.clone() };
+    investigator.note(&Record::Exec { task, uid: 0, gid: 0, path: String::new(), args: Vec::new() });
+
+    let Target::Path(path) = &failure.target else { unreachable!() };
+    let scope = Scope { cgroup: cgroup.id, process: failure.task.process };
+    let walk = |start| {
+        let question = Question::WalkPath { scope, path: path.path.clone(), dirfd: path.dirfd, start, follow: true };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        match runtime.block_on(investigator.answer(question)) {
+            Answer::Walk(walk) => walk,
+            other => panic!("no walk: {other:?}"),
+        }
+    };
+    assert!(path.start.is_some());
+    let walked = walk(path.start);
+    assert_eq!((walked.view, walked.resolved.as_deref()), (View::Held, Some("/sys/kernel/unready/file")));
+    let elsewhere = PathBuf::from(walk(None).resolved.unwrap());
+    assert_eq!(elsewhere, env::current_dir().unwrap().join("unready/file"), "without the kernel's word it is a guess");
 }
 
 #[test]

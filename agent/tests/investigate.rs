@@ -11,7 +11,10 @@ use rustix::{
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    os::unix::{fs::symlink, process::ExitStatusExt},
+    os::unix::{
+        fs::{MetadataExt, symlink},
+        process::ExitStatusExt,
+    },
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
@@ -20,7 +23,7 @@ use tempfile::TempDir;
 use unready_agent::{cgroupfs::CgroupRoot, investigate::Investigator};
 use unready_diagnosis::{
     question::{AclTag, Answer, ExecFormat, Executable, FileKind, Memory, Question, Scope, View, Walk},
-    record::{Errno, Record, Task},
+    record::{Errno, FileId, Record, Task},
     units::{BootNanos, CgroupId, Process},
 };
 
@@ -170,14 +173,14 @@ impl Node {
     }
 
     async fn walk(&self, process: Process, path: &str) -> Walk {
-        let question = Question::WalkPath { scope: scope(process), path: path.to_owned(), dirfd: None, follow: true };
+        let question = Question::WalkPath { scope: scope(process), path: path.to_owned(), dirfd: None, start: None, follow: true };
         let answer = self.ask(question).await;
         let Answer::Walk(walk) = answer else { panic!("no walk of {path}: {answer:?}") };
         walk
     }
 
     async fn executable(&self, process: Process, path: &str) -> Executable {
-        let answer = self.ask(Question::ReadExecutable { scope: scope(process), path: path.to_owned() }).await;
+        let answer = self.ask(Question::ReadExecutable { scope: scope(process), path: path.to_owned(), start: None }).await;
         let Answer::Executable(executable) = answer else { panic!("{path} was not read: {answer:?}") };
         executable
     }
@@ -229,7 +232,7 @@ async fn the_held_root_answers_when_all_processes_are_gone() {
 
     node.investigator.release(CGROUP);
     assert_eq!(node.investigator.held(), 0);
-    let question = Question::WalkPath { scope: scope(process), path: "/data".to_owned(), dirfd: None, follow: true };
+    let question = Question::WalkPath { scope: scope(process), path: "/data".to_owned(), dirfd: None, start: None, follow: true };
     assert!(matches!(node.ask(question).await, Answer::Gone { .. }));
 }
 
@@ -275,7 +278,7 @@ async fn the_links_of_proc_mean_the_process_of_the_question() {
     let through_root = node.walk(process, "/proc/self/root/data/tls.key").await;
     assert_eq!(paths(&through_root).last(), Some(&"/data/tls.key"));
     container.end();
-    let question = Question::WalkPath { scope: scope(process), path: "/proc/self/fd/1".to_owned(), dirfd: None, follow: true };
+    let question = Question::WalkPath { scope: scope(process), path: "/proc/self/fd/1".to_owned(), dirfd: None, start: None, follow: true };
     assert!(matches!(node.ask(question).await, Answer::Gone { .. }));
 }
 
@@ -320,7 +323,7 @@ async fn what_a_helper_of_the_runtime_saw_is_not_the_containers() {
     helper.wait().unwrap();
     assert_eq!(node.walk(task.process, "/").await.view, View::Held); // as a service of the node
     node.investigator.note(&Record::RootChanged { task: task.clone() }); // and now it turns out to be a container, too late
-    let question = Question::WalkPath { scope: scope(task.process), path: "/".to_owned(), dirfd: None, follow: true };
+    let question = Question::WalkPath { scope: scope(task.process), path: "/".to_owned(), dirfd: None, start: None, follow: true };
     assert!(matches!(node.ask(question.clone()).await, Answer::Gone { .. }));
     node.investigator.note(&executed(&Task { process: me(), ..task }));
     assert!(matches!(node.ask(question).await, Answer::Gone { .. }));
@@ -439,7 +442,7 @@ async fn a_bundle_on_the_host_is_better_than_nothing() {
     assert_eq!((root.point.as_str(), root.read_only), ("/", true));
     assert_eq!((key.point.as_str(), key.root.as_str(), key.noexec, key.read_only), ("/data", volume.to_str().unwrap(), true, false));
     assert_eq!(node.walk(gone, "etc").await.resolved.as_deref(), Some("/etc")); // `cwd` of the description
-    let lost = Question::WalkPath { scope: scope(gone), path: "/tmp/x".to_owned(), dirfd: None, follow: true };
+    let lost = Question::WalkPath { scope: scope(gone), path: "/tmp/x".to_owned(), dirfd: None, start: None, follow: true };
     assert!(matches!(node.ask(lost).await, Answer::Gone { reason } if reason.contains("/tmp")));
 }
 
@@ -463,14 +466,17 @@ async fn limits_usage_accounts_and_mounts_of_what_is_gone() {
     let Answer::Limits(limits) = node.ask(Question::Limits { scope }).await else { panic!("no limits") };
     assert_eq!(limits.open_files_soft, Some(123));
     assert!(limits.system_files.is_some());
-    let Answer::Usage(usage) = node.ask(Question::Usage { scope, path: "/data/to/be/made".to_owned() }).await else { panic!("no usage") };
+    let Answer::Usage(usage) = node.ask(Question::Usage { scope, path: "/data/to/be/made".to_owned(), start: None }).await else {
+        panic!("no usage")
+    };
     assert_eq!((usage.bytes, usage.mount.point.as_str()), (1 << 20, "/data"));
     assert!(usage.bytes_available < usage.bytes);
     let account = |uid| node.ask(Question::Account { scope, uid });
     assert_eq!(account(1000).await, Answer::Account { file: true, entry: true });
     assert_eq!(account(1001).await, Answer::Account { file: true, entry: false });
 
-    let Answer::Mount { mount: Some(mount), path: None } = node.ask(Question::FindMount { scope, device: (0, 0xffff), fd: 1 }).await else {
+    let question = Question::FindMount { scope, device: (0, 0xffff), fd: 1, inode: 1, name: "x".to_owned() };
+    let Answer::Mount { mount: Some(mount), path: None } = node.ask(question).await else {
         return; // no such device: what is expected
     };
     panic!("a mount of a device that there is not: {mount:?}");
@@ -485,11 +491,14 @@ async fn the_mount_and_path_of_an_open_file() {
         (file.as_file().as_raw_fd(), rustix::fs::fstat(file.as_file()).unwrap())
     };
     let device = (rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev));
-    let Answer::Mount { mount, path } = node.ask(Question::FindMount { scope: scope(me()), device, fd }).await else { panic!() };
+    let question = |device, inode| Question::FindMount { scope: scope(me()), device, fd, inode, name: String::new() };
+    let Answer::Mount { mount, path } = node.ask(question(device, stat.st_ino)).await else { panic!() };
     assert_eq!(path.as_deref().map(Path::new), Some(file.path()));
     assert!(mount.is_none_or(|mount| file.path().starts_with(mount.point)));
     let other = (device.0, device.1 + 1);
-    assert!(matches!(node.ask(Question::FindMount { scope: scope(me()), device: other, fd }).await, Answer::Mount { path: None, .. }));
+    assert!(matches!(node.ask(question(other, stat.st_ino)).await, Answer::Mount { path: None, .. }));
+    // The number was used again for another file.
+    assert!(matches!(node.ask(question(device, stat.st_ino + 1)).await, Answer::Mount { path: None, .. }));
 }
 
 #[tokio::test]
@@ -601,7 +610,7 @@ async fn flags_of_inodes() {
 #[tokio::test]
 async fn a_relative_path_of_nobody_knows_where() {
     let node = Node::new();
-    let question = |dirfd| Question::WalkPath { scope: scope(me()), path: "x".to_owned(), dirfd, follow: true };
+    let question = |dirfd| Question::WalkPath { scope: scope(me()), path: "x".to_owned(), dirfd, start: None, follow: true };
     let Answer::Walk(walk) = node.ask(question(Some(9999))).await else { panic!() };
     assert_eq!((walk.resolved, walk.components), (None, Vec::new()));
     let directory = fs::File::open(node.hierarchy.path()).unwrap();
@@ -610,13 +619,99 @@ async fn a_relative_path_of_nobody_knows_where() {
     assert_eq!(walk.resolved.unwrap(), node.hierarchy.path().join("x").to_str().unwrap());
 }
 
+/// Device and inode of a file that a container sees.
+fn file_id(pid: u32, path: &str) -> FileId {
+    let metadata = fs::metadata(format!("/proc/{pid}/root{path}")).unwrap();
+    FileId { device: (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev())), inode: metadata.ino() }
+}
+
+#[tokio::test]
+async fn a_relative_path_starts_where_the_kernel_saw_it() {
+    if !has_root() {
+        return;
+    }
+    let node = Node::new();
+    let mut container = Container::start("mkdir -p /data/sub/deep /srv", "");
+    container.noted_by(&node.investigator);
+    let process = container.task.process;
+    let id = |path| file_id(process.pid, path);
+    let unknown = FileId { inode: u64::MAX, ..id("/data") };
+    let cases = [
+        (Some(id("/app")), Some("/app/x")),
+        (Some(id("/data")), Some("/data/x")),
+        (Some(id("/data/sub")), Some("/data/sub/x")),
+        (Some(id("/srv")), Some("/srv/x")),
+        (Some(id("/")), Some("/x")),
+        (Some(id("/data/sub/deep")), None),
+        (Some(unknown), None),
+        (None, Some("/app/x")),
+    ];
+    for alive in [true, false] {
+        for (start, expected) in cases {
+            let question = |dirfd| Question::WalkPath { scope: scope(process), path: "x".to_owned(), dirfd, start, follow: true };
+            let Answer::Walk(walk) = node.ask(question(None)).await else { panic!("no walk from {start:?}") };
+            assert_eq!(walk.resolved.as_deref(), expected, "alive: {alive}, from {start:?}");
+            // A descriptor of that directory, which was closed, or used again.
+            let Answer::Walk(walk) = node.ask(question(Some(0))).await else { panic!("no walk from {start:?}") };
+            assert_eq!(walk.resolved.as_deref(), expected.filter(|_| start.is_some()), "alive: {alive}, from a descriptor of {start:?}");
+        }
+        if alive {
+            container.end();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_relative_path_starts_where_another_process_works() {
+    if !has_root() {
+        return;
+    }
+    let node = Node::new();
+    let container = Container::start("mkdir -p /data/sub/deep; cd /data/sub/deep", "");
+    node.file("cgroup.procs", &format!("{}\n", container.pid()));
+    let gone = Process { start: 1, ..container.task.process };
+    let start = Some(file_id(container.pid(), "/data/sub/deep"));
+    let question = Question::WalkPath { scope: scope(gone), path: "x".to_owned(), dirfd: None, start, follow: true };
+    let Answer::Walk(walk) = node.ask(question).await else { panic!("no walk") };
+    assert_eq!((walk.view, walk.resolved.as_deref()), (View::Sibling, Some("/data/sub/deep/x")));
+}
+
+#[tokio::test]
+async fn files_of_descriptors_are_found_again() {
+    if !has_root() {
+        return;
+    }
+    let node = Node::new();
+    let commands = "mkdir -p /data/..new /etc/keys/tsl.key /data/a/b; echo x > /data/..new/app.yaml; echo x > /data/a/b/far; \
+        ln -s ..new/app.yaml /data/app.yaml; touch /etc/one; mount --bind /data/tls.key /etc/one; \
+        mkdir /etc/tls.key; mount --bind /etc/keys/tsl.key /etc/tls.key";
+    let mut container = Container::start(commands, "");
+    container.noted_by(&node.investigator);
+    let process = container.task.process;
+    let id = |path| file_id(process.pid, path);
+    let cases = [
+        ("app.yaml", id("/data/app.yaml"), ("/data/app.yaml", "/data")), // through a link, as a ConfigMap has them
+        ("tsl.key", id("/etc/tls.key"), ("/etc/tls.key", "/etc/tls.key")), // a mount by itself, under another name
+        ("up", id("/app"), ("", "/")),                                   // a directory's name that is another file's
+        ("far", id("/data/a/b/far"), ("", "/data")),
+        ("/", id("/data"), ("/data", "/data")),
+    ];
+    container.end();
+    for (name, file, expected) in cases {
+        let FileId { device, inode } = file;
+        let question = Question::FindMount { scope: scope(process), device, fd: 9, inode, name: name.to_owned() };
+        let Answer::Mount { mount: Some(mount), path } = node.ask(question).await else { panic!("no mount of {name}") };
+        assert_eq!((path.as_deref().unwrap_or_default(), mount.point.as_str()), expected, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn the_last_link_is_followed_only_when_the_call_follows() {
     let node = Node::new();
     let place = tempfile::tempdir().unwrap();
     symlink("nowhere", place.path().join("link")).unwrap();
     let path = place.path().join("link").to_str().unwrap().to_owned();
-    let walk = |follow| node.ask(Question::WalkPath { scope: scope(me()), path: path.clone(), dirfd: None, follow });
+    let walk = |follow| node.ask(Question::WalkPath { scope: scope(me()), path: path.clone(), dirfd: None, start: None, follow });
     let Answer::Walk(followed) = walk(true).await else { panic!() };
     assert_eq!(followed.stopped.unwrap().path, place.path().join("nowhere").to_str().unwrap());
     let Answer::Walk(kept) = walk(false).await else { panic!() };
@@ -673,6 +768,7 @@ async fn no_more_is_held_than_told() {
         scope: Scope { cgroup: CgroupId(id), process: Process { pid: u32::MAX, start: 1 } },
         path: "/".to_owned(),
         dirfd: None,
+        start: None,
         follow: true,
     };
     assert!(matches!(node.ask(question(0)).await, Answer::Gone { .. })); // the oldest went first
@@ -688,7 +784,7 @@ async fn hostile_paths() {
     let name = format!("/{}", "n".repeat(300));
     let deep = "/tmp/..".repeat(400);
     for path in ["", "/", "//", "\0", "/\0/x", "....", long.as_str(), name.as_str(), deep.as_str()] {
-        let question = Question::WalkPath { scope: scope(me()), path: path.to_owned(), dirfd: None, follow: false };
+        let question = Question::WalkPath { scope: scope(me()), path: path.to_owned(), dirfd: None, start: None, follow: false };
         assert!(matches!(node.ask(question).await, Answer::Walk(_)), "{path:?}");
     }
     assert_eq!(node.walk(me(), &long).await.stopped.unwrap().errno, Errno::ENAMETOOLONG);

@@ -6,7 +6,7 @@
 //! family that we do not know) is no error of the record: the call then has no target.
 
 use crate::{
-    record::{Call, CallFailed, Creds, Errno, ExitStatus, PathArg, Record, Target, Task, WireCall},
+    record::{Call, CallFailed, Creds, Errno, ExitStatus, FileId, PathArg, Record, Target, Task, WireCall},
     units::{BootNanos, CgroupId, Process},
 };
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -259,15 +259,17 @@ fn target(call: WireCall, from: &wire::CallFailed) -> Result<Target, DecodeError
     let path = field(Kind::CallFailed, &from.path, from.path_len.into())?;
     let other = field(Kind::CallFailed, &from.other, from.other_len.into())?;
     let has = |flag: u32| from.flags & flag != 0;
-    let first = || path_arg(path, from.dirfd, has(wire::PATH_CUT));
+    let start = |flag| has(flag).then_some(FileId { device: device(from.dev), inode: from.ino });
+    let first = || PathArg { start: start(wire::PATH_STARTS), ..path_arg(path, from.dirfd, has(wire::PATH_CUT)) };
+    let second = || PathArg { start: start(wire::OTHER_STARTS), ..path_arg(other, from.other_dirfd, has(wire::OTHER_CUT)) };
     Ok(if has(wire::PATH_UNREADABLE) {
         Target::Nothing
     } else if has(wire::PATH_IS_ADDRESS) {
-        socket_address(path, has(wire::PATH_CUT))
+        with_start(socket_address(path, has(wire::PATH_CUT)), start(wire::PATH_STARTS))
     } else if has(wire::PATH_IS_NAME) {
         Target::File { fd: from.dirfd, device: device(from.dev), inode: from.ino, name: text(path) }
     } else if has(wire::OTHER_PRESENT) {
-        two_paths(call, first(), path_arg(other, from.other_dirfd, has(wire::OTHER_CUT)))
+        two_paths(call, first(), second())
     } else if takes_path(call) {
         Target::Path(first())
     } else {
@@ -278,7 +280,7 @@ fn target(call: WireCall, from: &wire::CallFailed) -> Result<Target, DecodeError
 /// The existing file first: symlink(2) has the new link as its `path`, and any text as its `other`.
 fn two_paths(call: WireCall, path: PathArg, other: PathArg) -> Target {
     if call == WireCall::Symlink {
-        Target::Paths { from: PathArg { dirfd: None, ..other }, to: path }
+        Target::Paths { from: PathArg { dirfd: None, start: None, ..other }, to: path }
     } else {
         Target::Paths { from: path, to: other }
     }
@@ -287,14 +289,19 @@ fn two_paths(call: WireCall, path: PathArg, other: PathArg) -> Target {
 fn path_arg(bytes: &[u8], dirfd: i32, cut: bool) -> PathArg {
     let path = text(bytes);
     let starts_elsewhere = dirfd != AT_FDCWD && !path.starts_with('/');
-    PathArg { path, dirfd: starts_elsewhere.then_some(dirfd), cut }
+    PathArg { path, dirfd: starts_elsewhere.then_some(dirfd), start: None, cut }
+}
+
+/// A unix socket's path may be relative too.
+fn with_start(target: Target, start: Option<FileId>) -> Target {
+    if let Target::Unix(path) = target { Target::Unix(PathArg { start, ..path }) } else { target }
 }
 
 /// A raw `struct sockaddr`. The program wrote it, so it may be anything.
 fn socket_address(bytes: &[u8], cut: bool) -> Target {
     let Some((family, rest)) = bytes.split_first_chunk::<2>() else { return Target::Nothing };
     match u16::from_ne_bytes(*family) {
-        AF_UNIX => Target::Unix(PathArg { path: unix_path(rest), dirfd: None, cut }),
+        AF_UNIX => Target::Unix(PathArg { path: unix_path(rest), dirfd: None, start: None, cut }),
         AF_INET => inet(rest).unwrap_or(Target::Nothing),
         AF_INET6 => inet6(rest).unwrap_or(Target::Nothing),
         _ => Target::Nothing,

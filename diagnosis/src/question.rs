@@ -3,7 +3,10 @@
 //! A question is a value; an answer always comes, also when the thing asked about is gone ([`Answer::Gone`]). The answers are in [`crate::answer`].
 
 pub use crate::answer::*;
-use crate::units::{CgroupId, Process};
+use crate::{
+    record::FileId,
+    units::{CgroupId, Process},
+};
 use serde::{Deserialize, Serialize};
 
 /// Ties an answer to its question.
@@ -32,6 +35,9 @@ pub enum Question {
         path: String,
         /// The directory descriptor that a relative path starts from.
         dirfd: Option<i32>,
+        /// The directory that a relative path starts from, should the process be gone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<FileId>,
         /// Whether a symbolic link as the last component is followed.
         follow: bool,
     },
@@ -43,6 +49,12 @@ pub enum Question {
         device: (u32, u32),
         /// The descriptor, should the process still be there.
         fd: i32,
+        /// Inode number of the file, should it not; 0 is none.
+        #[serde(default)]
+        inode: u64,
+        /// The file's own name.
+        #[serde(default)]
+        name: String,
     },
     /// Read what kind of executable a file is and what it needs.
     ReadExecutable {
@@ -50,6 +62,9 @@ pub enum Question {
         scope: Scope,
         /// Path of the file.
         path: String,
+        /// The directory that a relative path starts from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<FileId>,
     },
     /// Wait for a file to appear, at most `for_millis`; answered by [`Answer::Appeared`].
     AwaitPath {
@@ -88,6 +103,9 @@ pub enum Question {
         scope: Scope,
         /// A path on it.
         path: String,
+        /// The directory that a relative path starts from.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<FileId>,
     },
     /// Limits of a process: open files, file size; and the system's.
     Limits {

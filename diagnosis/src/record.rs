@@ -215,15 +215,28 @@ pub struct PathArg {
     /// The directory descriptor that a relative path starts from; `None` is the working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dirfd: Option<i32>,
+    /// The directory that a relative path starts from, as the kernel saw it at that moment; `None` for absolute paths, and
+    /// where it was not told (older recordings).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<FileId>,
     /// The path was longer than what was captured.
     #[serde(default)]
     pub cut: bool,
 }
 
+/// Which file, whatever its path. Bind mounts of one directory share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct FileId {
+    /// Device of its super block, major and minor number, as mountinfo has it: stat(2) of btrfs tells another.
+    pub device: (u32, u32),
+    /// Inode number.
+    pub inode: u64,
+}
+
 impl PathArg {
     /// A path relative to the working directory, or absolute.
     pub fn new(path: impl Into<String>) -> Self {
-        Self { path: path.into(), dirfd: None, cut: false }
+        Self { path: path.into(), dirfd: None, start: None, cut: false }
     }
 
     /// Whether it needs no directory to start from.

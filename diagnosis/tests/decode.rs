@@ -11,7 +11,7 @@ use unready_agent_common::{
 };
 use unready_diagnosis::{
     decode::{DecodeError, cgroup_path_may_be_cut, decode},
-    record::{Call, Creds, Errno, ExitStatus, PathArg, Record, Target, Task},
+    record::{Call, Creds, Errno, ExitStatus, FileId, PathArg, Record, Target, Task},
     units::{BootNanos, CgroupId, Process},
 };
 use zerocopy::IntoBytes;
@@ -224,6 +224,30 @@ fn a_relative_path_keeps_its_directory() {
 }
 
 #[test]
+fn the_directory_that_a_relative_path_starts_from() {
+    let dev = (8 << 20) | 17;
+    let start = Some(FileId { device: (8, 17), inode: 77 });
+    let from = |flags, record| target(wire::CallFailed { flags, dev, ino: 77, ..record });
+    let open = || failed(WireCall::Open, b"dump.rdb");
+    assert_eq!(from(0, open()), Target::Path(PathArg::new("dump.rdb")), "not told");
+    assert_eq!(from(wire::PATH_STARTS, open()), Target::Path(PathArg { start, ..PathArg::new("dump.rdb") }));
+
+    let rename = |flags| from(flags | wire::OTHER_PRESENT, with_other(failed(WireCall::Rename, b"/tmp/a"), b"b"));
+    let to = PathArg { start, ..PathArg::new("b") };
+    assert_eq!(rename(wire::OTHER_STARTS), Target::Paths { from: PathArg::new("/tmp/a"), to });
+    assert_eq!(rename(0), Target::Paths { from: PathArg::new("/tmp/a"), to: PathArg::new("b") });
+
+    let symlink = with_other(failed(WireCall::Symlink, b"current"), b"releases/3");
+    let both = wire::OTHER_PRESENT | wire::PATH_STARTS | wire::OTHER_STARTS;
+    let to = PathArg { start, ..PathArg::new("current") };
+    assert_eq!(from(both, symlink), Target::Paths { from: PathArg::new("releases/3"), to }, "a link's text starts nowhere");
+
+    let bind = failed(WireCall::Bind, &sockaddr(1, b"app.sock"));
+    let unix = PathArg { start, ..PathArg::new("app.sock") };
+    assert_eq!(from(wire::PATH_IS_ADDRESS | wire::PATH_STARTS, bind), Target::Unix(unix));
+}
+
+#[test]
 fn paths_end_at_nul_and_survive_bad_utf8() {
     assert_eq!(target(failed(WireCall::Open, b"/a\0junk")), Target::Path(PathArg::new("/a")));
     assert_eq!(target(failed(WireCall::Open, b"/\xff\xfe")), Target::Path(PathArg::new("/\u{fffd}\u{fffd}")));
@@ -234,7 +258,7 @@ fn paths_end_at_nul_and_survive_bad_utf8() {
 fn a_cut_path_says_so() {
     let long = [b'a'; PATH_CAP];
     let got = target(wire::CallFailed { flags: wire::PATH_CUT, ..failed(WireCall::Open, &long) });
-    assert_eq!(got, Target::Path(PathArg { path: "a".repeat(PATH_CAP), dirfd: None, cut: true }));
+    assert_eq!(got, Target::Path(PathArg { path: "a".repeat(PATH_CAP), dirfd: None, start: None, cut: true }));
     let created = record(cgroup_created(&long, PATH_CAP).as_bytes());
     assert!(matches!(created, Record::CgroupCreated { path, .. } if cgroup_path_may_be_cut(&path)));
 }
@@ -250,7 +274,7 @@ fn two_paths_are_told_from_and_to() {
     assert_eq!(target(rename), Target::Paths { from: PathArg::new("/tmp/a"), to: PathArg::new("/data/a") });
     // symlink(2): `path` is the link to make, `other` its text.
     let symlink = wire::CallFailed { dirfd: 7, ..with_other(failed(WireCall::Symlink, b"current"), b"../releases/3") };
-    let to = PathArg { path: "current".to_owned(), dirfd: Some(7), cut: false };
+    let to = PathArg { path: "current".to_owned(), dirfd: Some(7), start: None, cut: false };
     assert_eq!(target(symlink), Target::Paths { from: PathArg::new("../releases/3"), to });
 }
 
@@ -438,7 +462,7 @@ proptest! {
     fn arbitrary_paths_and_flags_of_a_failure_decode(
         path in prop::collection::vec(any::<u8>(), 0..=PATH_CAP),
         call in prop::sample::select(WireCall::ALL.to_vec()),
-        flags in 0_u32..64,
+        flags in 0_u32..256,
         dirfd in any::<i32>(),
     ) {
         let bytes = wire::CallFailed { flags, dirfd, ..failed(call, &path) };

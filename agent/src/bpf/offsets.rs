@@ -9,6 +9,7 @@ const CALLS: &str = "failing calls cannot be seen";
 const RIGHTS: &str = "the rights at the moment of a failure are incomplete";
 const PROCESS: &str = "processes are told apart by their number only";
 const DESCRIPTOR: &str = "the file of a failing call on a descriptor is not named";
+const START: &str = "where a relative path started is not known once its process is gone";
 const CGROUPS: &str = "new cgroups, and with them all starts, are not seen";
 const LISTENERS: &str = "it is not seen when a program begins to listen";
 const EXIT: &str = "the end of a process cannot be told on kernels without group_dead";
@@ -41,6 +42,7 @@ const COMMON: &[Row] = rows! {
     "task_struct" "exit_code" => task_exit_code, "the end of a process cannot be told";
     "task_struct" "mm" => task_mm, "the arguments of a program are unknown";
     "task_struct" "files" => task_files, DESCRIPTOR;
+    "task_struct" "fs" => task_fs, START;
     "signal_struct" "live" => signal_live, EXIT;
     "mm_struct" "arg_start" => mm_arg_start, "the arguments of a program are unknown";
     "mm_struct" "arg_end" => mm_arg_end, "the arguments of a program are unknown";
@@ -59,9 +61,11 @@ const COMMON: &[Row] = rows! {
     "files_struct" "fdt" => files_fdt, DESCRIPTOR;
     "fdtable" "max_fds" => fdtable_max_fds, DESCRIPTOR;
     "fdtable" "fd" => fdtable_fd, DESCRIPTOR;
+    "fs_struct" "pwd.dentry" => fs_pwd, START;
     "file" "f_path.dentry" => file_dentry, DESCRIPTOR;
     "file" "f_inode" => file_inode, DESCRIPTOR;
     "dentry" "d_name.name" => dentry_name, DESCRIPTOR;
+    "dentry" "d_inode" => dentry_inode, START;
     "inode" "i_ino" => inode_ino, DESCRIPTOR;
     "inode" "i_sb" => inode_sb, DESCRIPTOR;
     "super_block" "s_dev" => super_block_dev, DESCRIPTOR;
@@ -113,7 +117,7 @@ const MACHINE: &[Row] = rows! {
 compile_error!("the saved registers of this architecture are not described: add its rows here");
 
 /// The structures that the rows name.
-const STRUCTURES: [&str; 19] = [
+const STRUCTURES: [&str; 20] = [
     "cgroup",
     "cgroup_root",
     "cred",
@@ -121,6 +125,7 @@ const STRUCTURES: [&str; 19] = [
     "fdtable",
     "file",
     "files_struct",
+    "fs_struct",
     "group_info",
     "inet_sock",
     "inode",

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     fs::{self, File},
+    iter,
     os::{fd::OwnedFd, unix::fs::FileExt},
     path::{Path, PathBuf},
 };
@@ -252,6 +253,11 @@ impl Volumes {
         Some(host.map_or(Source::Lost, Source::Host))
     }
 
+    /// Where something is mounted, the root first.
+    pub(super) fn destinations(&self) -> impl Iterator<Item = &str> {
+        iter::once("/").chain(self.mounts.iter().map(|mount| mount.destination.as_str()))
+    }
+
     /// A mount of the host, as the container would see it at a path.
     pub(super) fn translate(&self, path: &str, host: &mut Mount) {
         let covers = |mount: &&MountConfig| resolve::is_below(path, mount.destination.trim_end_matches('/'));
@@ -282,7 +288,7 @@ pub(super) fn find(further_roots: &[PathBuf], id: &str, cgroup: Option<&str>) ->
 fn ids(id: &str) -> Vec<String> {
     let plain = |id: &str| !id.is_empty() && !id.contains('/') && !matches!(id, "." | "..");
     let bare = id.strip_suffix(".scope").and_then(|id| id.rsplit_once('-')).map(|(_, id)| id);
-    std::iter::once(id).chain(bare).filter(|id| plain(id)).map(str::to_owned).collect()
+    iter::once(id).chain(bare).filter(|id| plain(id)).map(str::to_owned).collect()
 }
 
 /// The bundle of a container's directory below a state root. With a cgroup: only if it has that one.

@@ -17,7 +17,7 @@ use std::{
 };
 use unready_diagnosis::{
     question::{ExecFormat, Executable},
-    record::Errno,
+    record::{Errno, FileId},
     units::Process,
 };
 
@@ -25,9 +25,9 @@ use unready_diagnosis::{
 const HEAD: usize = 256;
 
 /// Reads the executable at a path of the process.
-pub(super) fn read(view: &View, process: Process, path: &str) -> Result<Executable, String> {
-    let Some(absolute) = view.absolute(process, path, None) else {
-        return Err(format!("the working directory that {path} starts from is not known"));
+pub(super) fn read(view: &View, process: Process, path: &str, start: Option<FileId>) -> Result<Executable, String> {
+    let Some(absolute) = view.absolute(process, path, None, start) else {
+        return Err(format!("the directory that {path} starts from is not known"));
     };
     let by_spec = || view.held.as_ref()?.spec()?.library_path;
     let library_path = view.live.map_or_else(by_spec, libraries::library_path);

@@ -4,6 +4,7 @@
 use super::{
     libraries, mounts, proc,
     resolve::{Seen, find, resolve, stat},
+    start::Search,
     view::View,
     walk::{Describer, born, wall_nanos},
 };
@@ -17,6 +18,7 @@ use std::{
 };
 use unready_diagnosis::{
     question::{Answer, Limits, Mount, Usage},
+    record::FileId,
     units::{BootNanos, ClockAnchor, Process},
 };
 
@@ -25,35 +27,45 @@ const MAX_PASSWD: u64 = 1 << 20;
 /// Times of files are of the kernel's last tick, at most 10 ms (`HZ=100`) behind.
 const TICK: u64 = 10_000_000;
 
+/// Mount and path of a descriptor's file: as the process still has it open, else as it is found again.
+pub(super) fn find_mount(view: &View, process: Process, fd: i32, (file, name): (FileId, &str)) -> Answer {
+    let open = view.live.and_then(|pid| OpenFile::of(pid, fd, file));
+    let again = || if file.inode == 0 { None } else { Search::new(view, file).file(process, name) };
+    match open.as_ref().map_or_else(again, |_| None) {
+        Some((mount, path)) => Answer::Mount { mount: mount.or_else(|| mount_of_device(view, file.device, None)), path: Some(path) },
+        None => Answer::Mount { mount: mount_of_device(view, file.device, open.as_ref()), path: open.and_then(|open| open.path) },
+    }
+}
+
 /// The mount with a device; of several (a node's disk holds many volumes) the one that the descriptor lies on, if the
 /// process still has it, else the first that is a directory.
-pub(super) fn find_mount(view: &View, device: (u32, u32), fd: i32) -> Answer {
-    let open = view.live.and_then(|pid| OpenFile::of(pid, fd, device));
+fn mount_of_device(view: &View, device: (u32, u32), open: Option<&OpenFile>) -> Option<Mount> {
     let text = view.mountinfo();
     let mut candidates = mounts::lines(&text).filter(|line| line.device == device);
-    let by_file = open.as_ref().and_then(|open| open.mount).and_then(|id| mounts::by_id(&text, id));
+    let by_file = open.and_then(|open| open.mount).and_then(|id| mounts::by_id(&text, id));
     let is_directory = |mount: &Mount| find(view, &mount.point).is_ok_and(|found| resolve_type_is_directory(&found.file));
     let by_device = || {
         let all: Vec<Mount> = candidates.by_ref().take(64).map(|line| line.mount()).collect();
         all.iter().find(|mount| is_directory(mount)).or(all.first()).cloned()
     };
-    Answer::Mount { mount: by_file.or_else(by_device), path: open.and_then(|open| open.path) }
+    by_file.or_else(by_device)
 }
 
 fn resolve_type_is_directory(file: &OwnedFd) -> bool {
     stat(file.as_fd()).is_ok_and(|stat| super::resolve::file_type(&stat) == rustix::fs::FileType::Directory)
 }
 
-/// A descriptor that a process still has open, and still on the device that the failure was on.
+/// A descriptor that a process still has open, and still of the file that the failure was on.
 struct OpenFile {
     path: Option<String>,
     mount: Option<u64>,
 }
 
 impl OpenFile {
-    fn of(pid: u32, fd: i32, device: (u32, u32)) -> Option<Self> {
+    fn of(pid: u32, fd: i32, file: FileId) -> Option<Self> {
         let metadata = fs::metadata(proc::path(pid, &format!("fd/{fd}"))).ok()?;
-        if (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev())) != device {
+        let is_same = file.inode == 0 || file.inode == metadata.ino();
+        if !is_same || (rustix::fs::major(metadata.dev()), rustix::fs::minor(metadata.dev())) != file.device {
             return None; // closed, and the number was used again
         }
         let info = proc::read(pid, &format!("fdinfo/{fd}"), 4096);
@@ -63,9 +75,9 @@ impl OpenFile {
 }
 
 /// Use of the file system of a path, or of the last directory on the way to it that exists.
-pub(super) fn usage(view: &View, process: Process, path: &str) -> Result<Usage, String> {
-    let Some(absolute) = view.absolute(process, path, None) else {
-        return Err(format!("the working directory that {path} starts from is not known"));
+pub(super) fn usage(view: &View, process: Process, path: &str, start: Option<FileId>) -> Result<Usage, String> {
+    let Some(absolute) = view.absolute(process, path, None, start) else {
+        return Err(format!("the directory that {path} starts from is not known"));
     };
     let (file, place) = match find(view, &absolute) {
         Ok(found) => (found.file, found.path),

@@ -118,6 +118,12 @@ impl Held {
         last.map(str::to_owned).or_else(by_spec)
     }
 
+    /// Where programs of the container worked, the last first, and where the first one was told to.
+    pub(super) fn working_directories(&self) -> impl Iterator<Item = String> {
+        let seen = self.processes.iter().rev().filter_map(|known| known.cwd.as_deref()).map(str::to_owned);
+        seen.chain(self.spec().map(|spec| spec.cwd).filter(|cwd| cwd.starts_with('/')))
+    }
+
     /// What confined a process that is gone.
     pub(super) fn confinement(&self, process: Process) -> proc::Confinement {
         if let Some(known) = self.of(process).and_then(|known| known.confinement.clone()) {

@@ -6,6 +6,7 @@
 //!
 //! - [`proc`]: bounded reading below `/proc`.
 //! - [`hold`], [`held`], [`view`], [`resolve`]: a container's root, the view through it, paths inside it.
+//! - [`start`]: where a relative path started, when its process is gone.
 //! - [`walk`], [`mounts`], [`acl`]: what decides over access to a path.
 //! - [`executable`], [`elf`], [`libraries`]: what a file is as a program, and what it needs.
 //! - [`sockets`], [`netns`]: who listens, which addresses there are.
@@ -28,6 +29,7 @@ mod netns;
 mod proc;
 mod resolve;
 mod sockets;
+mod start;
 mod view;
 mod walk;
 
@@ -39,7 +41,7 @@ use tokio::sync::Semaphore;
 use unready_diagnosis::{
     attribution,
     question::{Answer, Executable, FileKind, Memory, Question, RuntimeSpec, Scope},
-    record::Record,
+    record::{FileId, Record},
     units::CgroupId,
 };
 use view::View;
@@ -192,11 +194,15 @@ impl Shared {
 
     fn try_answer(&self, question: Question) -> Result<Answer, String> {
         Ok(match question {
-            Question::WalkPath { scope, path, dirfd, follow } => {
-                Answer::Walk(walk::walk(&self.view(scope)?, scope.process, &path, dirfd, follow)?)
+            Question::WalkPath { scope, path, dirfd, start, follow } => {
+                Answer::Walk(walk::walk(&self.view(scope)?, scope.process, &path, (dirfd, start), follow)?)
             }
-            Question::FindMount { scope, device, fd } => files::find_mount(&self.view(scope)?, device, fd),
-            Question::ReadExecutable { scope, path } => Answer::Executable(executable::read(&self.view(scope)?, scope.process, &path)?),
+            Question::FindMount { scope, device, fd, inode, name } => {
+                files::find_mount(&self.view(scope)?, scope.process, fd, (FileId { device, inode }, &name))
+            }
+            Question::ReadExecutable { scope, path, start } => {
+                Answer::Executable(executable::read(&self.view(scope)?, scope.process, &path, start)?)
+            }
             Question::AwaitPath { scope, path, .. } => Answer::Appeared { at: files::appeared(&self.view(scope)?, &path, None)? },
             Question::FindListener { scope, port } => self.listener(scope, port)?,
             Question::LocalAddresses { scope } => {
@@ -209,7 +215,7 @@ impl Shared {
                 Answer::UnprivilegedPort(port.ok_or("its network namespace could not be entered to read the setting")?)
             }
             Question::Memory { cgroup } => self.memory_answer(cgroup)?,
-            Question::Usage { scope, path } => Answer::Usage(files::usage(&self.view(scope)?, scope.process, &path)?),
+            Question::Usage { scope, path, start } => Answer::Usage(files::usage(&self.view(scope)?, scope.process, &path, start)?),
             Question::Limits { scope } => Answer::Limits(files::limits(&self.view(scope)?, scope.process)?),
             Question::RuntimeSpec { cgroup, container_id } => self.runtime_spec(cgroup, &container_id)?,
             Question::Identify { cgroup, container_id } => self.identity(cgroup, &container_id)?,

@@ -42,7 +42,7 @@ pub(super) fn read(table: &File) -> String {
 /// A line of mountinfo, proc(5).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line<'a> {
-    id: u64,
+    pub(super) id: u64,
     pub(super) device: (u32, u32),
     root: &'a str,
     point: &'a str,

@@ -1,15 +1,16 @@
 //! Through what a container is seen, best first: the process itself while it lives, another process of its cgroup, what
 //! was held of its root, the runtime's description on the host.
 
-use super::{bundle::Volumes, held::Held, hold::Store, mounts, proc};
+use super::{bundle::Volumes, held::Held, hold::Store, mounts, proc, start::Search};
 use std::{
     fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 use unready_diagnosis::{
     question::{self, IdRange, Scope},
+    record::FileId,
     units::{CgroupId, Process},
 };
 
@@ -32,12 +33,14 @@ pub(super) struct View {
     pub(super) cwd: Option<String>,
     /// Mounts by the runtime's description, when the root is only what it prepared on the host.
     pub(super) volumes: Option<Volumes>,
+    /// Directory of its cgroup, for its other processes.
+    pub(super) cgroup: Option<PathBuf>,
 }
 
 impl View {
     /// The best view that there still is.
     pub(super) fn find(store: &Store, scope: Scope, directory: Option<&Path>) -> Result<Self, String> {
-        let view = Self::best(store, scope, directory)?;
+        let view = Self { cgroup: directory.map(Path::to_owned), ..Self::best(store, scope, directory)? };
         Ok(if store.is_local(scope.cgroup) { view.started_here() } else { view })
     }
 
@@ -90,6 +93,7 @@ impl View {
             held: held.cloned(),
             cwd: None,
             volumes: None,
+            cgroup: None,
         })
     }
 
@@ -104,6 +108,7 @@ impl View {
             held: Some(held),
             cwd: None,
             volumes: None,
+            cgroup: None,
         }
     }
 
@@ -129,6 +134,7 @@ impl View {
             held: None,
             cwd: None,
             volumes: None,
+            cgroup: None,
         })
     }
 
@@ -164,13 +170,15 @@ impl View {
     }
 
     /// The absolute path meant by a path of the process, in the container; `None` when its start is unknown.
-    pub(super) fn absolute(&self, process: Process, path: &str, dirfd: Option<i32>) -> Option<String> {
+    /// `start` is the directory that the kernel saw it start from: a process may have gone elsewhere since.
+    pub(super) fn absolute(&self, process: Process, path: &str, dirfd: Option<i32>, start: Option<FileId>) -> Option<String> {
         if path.starts_with('/') {
             return Some(path.to_owned());
         }
-        let start = match dirfd {
-            Some(fd) => proc::place(self.live?, &format!("fd/{fd}"))?,
-            None => self.working_directory(process)?,
+        let start = match (start, dirfd) {
+            (Some(start), _) => Search::new(self, start).directory(process, dirfd)?,
+            (None, Some(fd)) => proc::place(self.live?, &format!("fd/{fd}"))?,
+            (None, None) => self.working_directory(process)?,
         };
         Some(format!("{}/{path}", start.trim_end_matches('/')))
     }
@@ -179,8 +187,18 @@ impl View {
         if let Some(place) = self.live.and_then(|pid| proc::place(pid, "cwd")) {
             return Some(place);
         }
+        self.remembered_directory(process)
+    }
+
+    fn remembered_directory(&self, process: Process) -> Option<String> {
         let remembered = self.held.as_ref().and_then(|held| held.working_directory(process));
         remembered.or_else(|| self.cwd.clone())
+    }
+
+    /// Where the container's programs are likely to work, the likeliest first.
+    pub(super) fn working_directories(&self, process: Process) -> Vec<String> {
+        let others = self.held.iter().flat_map(|held| held.working_directories());
+        self.remembered_directory(process).into_iter().chain(others).collect()
     }
 }
 

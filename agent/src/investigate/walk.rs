@@ -12,7 +12,7 @@ use std::{
 };
 use unready_diagnosis::{
     question::{Component, FileKind, Mount, Stop, Walk},
-    record::Errno,
+    record::{Errno, FileId},
     units::Process,
 };
 
@@ -89,7 +89,13 @@ pub(super) fn wall_nanos(time: StatxTimestamp) -> Option<u64> {
 }
 
 /// Walks a path as the process would. An `Err` says why it cannot be known.
-pub(super) fn walk(view: &View, process: Process, path: &str, dirfd: Option<i32>, follow: bool) -> Result<Walk, String> {
+pub(super) fn walk(
+    view: &View,
+    process: Process,
+    path: &str,
+    (dirfd, start): (Option<i32>, Option<FileId>),
+    follow: bool,
+) -> Result<Walk, String> {
     let confinement = view.confinement(process);
     let (uid_map, gid_map) = view.id_maps();
     let mut walk = Walk {
@@ -101,7 +107,7 @@ pub(super) fn walk(view: &View, process: Process, path: &str, dirfd: Option<i32>
         at: crate::clock::now(),
         ..Walk::default()
     };
-    let Some(absolute) = view.absolute(process, path, dirfd) else {
+    let Some(absolute) = view.absolute(process, path, dirfd, start) else {
         return Ok(walk);
     };
     let mut describer = Describer::new(view);

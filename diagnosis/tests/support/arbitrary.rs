@@ -7,7 +7,7 @@ use unready_diagnosis::{
     question::{
         Answer, Component, ExecFormat, Executable, FileKind, Limits, Listener, Memory, Mount, RuntimeSpec, Stop, Usage, View, Walk,
     },
-    record::{Call, CallFailed, Creds, Errno, ExitStatus, PathArg, Record, Target, Task},
+    record::{Call, CallFailed, Creds, Errno, ExitStatus, FileId, PathArg, Record, Target, Task},
     units::{BootNanos, CgroupId, Process},
 };
 
@@ -91,7 +91,13 @@ fn path() -> impl Strategy<Value = String> {
 }
 
 fn path_arg() -> impl Strategy<Value = PathArg> {
-    (path(), prop::option::of(-1_i32..5), any::<bool>()).prop_map(|(path, dirfd, cut)| PathArg { path, dirfd, cut })
+    let start = (0_u32..9, 0_u64..3).prop_map(|(minor, inode)| FileId { device: (8, minor), inode });
+    (path(), prop::option::of(-1_i32..5), prop::option::of(start), any::<bool>()).prop_map(|(path, dirfd, start, cut)| PathArg {
+        path,
+        dirfd,
+        start,
+        cut,
+    })
 }
 
 fn target() -> impl Strategy<Value = Target> {

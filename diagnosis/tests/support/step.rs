@@ -7,6 +7,7 @@
 //! 3ms  fails open /data/x O_RDWR|O_CREAT = EACCES x14 over 3.2s
 //! 4ms  fails rename /tmp/a /data/a = EROFS   (link, symlink: TEXT LINK)
 //! 4ms  fails open dirfd:5/x O_RDONLY = ENOENT
+//! 4ms  fails mkdir start:8:16:77/x = EACCES           the working directory by device and inode
 //! 5ms  fails write 4 wal.log 8:1 77 = ENOSPC (descriptor, name, device, inode; sync, read, readdir too)
 //! 6ms  fails bind 0.0.0.0:80 = EACCES        (or /run/x.sock, @abstract)
 //! 7ms  says Permission denied                a line on stderr
@@ -23,7 +24,7 @@
 use std::{collections::BTreeMap, time::Duration};
 use unready_diagnosis::{
     input::{Input, Loss, RunChange},
-    record::{Call, CallFailed, Creds, Errno, ExitStatus, PathArg, Record, Target, Task},
+    record::{Call, CallFailed, Creds, Errno, ExitStatus, FileId, PathArg, Record, Target, Task},
     units::{BootNanos, CgroupId, Process},
 };
 
@@ -215,6 +216,11 @@ fn call_of(words: &[String]) -> (Call, u64, Target) {
 }
 
 fn path_arg(word: &str) -> PathArg {
+    if let Some((start, path)) = word.strip_prefix("start:").and_then(|rest| rest.split_once('/')) {
+        let [major, minor, inode] = start.split(':').collect::<Vec<_>>()[..] else { panic!("start:MAJOR:MINOR:INODE/PATH, not {word:?}") };
+        let start = FileId { device: (number(major), number(minor)), inode: number(inode) };
+        return PathArg { start: Some(start), ..PathArg::new(path) };
+    }
     let relative = word.strip_prefix("dirfd:").and_then(|rest| rest.split_once('/'));
     relative.map_or_else(|| PathArg::new(word), |(fd, path)| PathArg { dirfd: Some(number(fd)), ..PathArg::new(path) })
 }

@@ -17,7 +17,7 @@ use unready_diagnosis::{
         AclEntry, AclTag, Answer, Component, ExecFormat, Executable, FileKind, IdRange, Limits, Listener, Memory, Mount, Question,
         RuntimeSpec, Scope, Stop, Usage, View, Walk,
     },
-    record::Errno,
+    record::{Errno, FileId},
     units::{BootNanos, Process},
 };
 
@@ -31,6 +31,8 @@ pub struct World {
     /// Working directory; `unknown` when nobody can tell any more.
     cwd: Option<String>,
     dirfds: BTreeMap<i32, String>,
+    /// Paths of files by `MAJOR:MINOR:INODE`, as they are found again when their process is gone.
+    inodes: BTreeMap<String, String>,
     /// Files that descriptors have open, while their process lives.
     open: BTreeMap<i32, String>,
     /// `ADDRESS:PORT [pid=N] [comm=X] [cgroup=PATH] [since=-5s]`.
@@ -100,9 +102,12 @@ impl World {
     pub fn answer(&self, question: &Question, moment: Moment<'_>) -> (BootNanos, Answer) {
         let look = Look { now: moment.asked, start: moment.start };
         let answer = match question {
-            Question::WalkPath { scope, path, dirfd, follow } => Answer::Walk(self.walk_for(*scope, path, *dirfd, *follow, moment)),
-            Question::FindMount { scope, device, fd } => {
-                let path = self.open.get(fd).filter(|_| moment.alive.contains(&scope.process.pid)).cloned();
+            Question::WalkPath { scope, path, dirfd, start, follow } => {
+                Answer::Walk(self.walk_for(*scope, path, (*dirfd, *start), *follow, moment))
+            }
+            Question::FindMount { scope, device, fd, inode, .. } => {
+                let open = self.open.get(fd).filter(|_| moment.alive.contains(&scope.process.pid)).cloned();
+                let path = open.or_else(|| self.found_again(FileId { device: *device, inode: *inode }));
                 Answer::Mount { mount: self.mount_of_device(*device), path }
             }
             Question::ReadExecutable { path, .. } => Answer::Executable(self.executable(path, look)),
@@ -125,9 +130,15 @@ impl World {
         (look.now, answer)
     }
 
-    fn walk_for(&self, scope: Scope, path: &str, dirfd: Option<i32>, follow: bool, moment: Moment<'_>) -> Walk {
+    fn found_again(&self, file: FileId) -> Option<String> {
+        let (major, minor) = file.device;
+        self.inodes.get(&format!("{major}:{minor}:{}", file.inode)).cloned()
+    }
+
+    fn walk_for(&self, scope: Scope, path: &str, (dirfd, start): (Option<i32>, Option<FileId>), follow: bool, moment: Moment<'_>) -> Walk {
         let from = match dirfd {
             _ if path.starts_with('/') => Some(String::new()),
+            _ if start.is_some() => start.and_then(|start| self.found_again(start)),
             Some(fd) => self.dirfds.get(&fd).cloned(),
             None => match self.cwd.as_deref() {
                 Some("unknown") => None,

@@ -8,7 +8,7 @@ use crate::{
     record::{Call, Errno, ExitStatus, PathArg},
     rules::{
         Context, Failure, Finding,
-        files::{Setting, denied, file_fact, finding, gap, is_live, walk_of},
+        files::{Setting, denied, file_fact, finding, gap, is_live, walk, walk_of},
         spec, weight, words,
         words::layer,
     },
@@ -21,12 +21,12 @@ pub(super) fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Questio
         return Vec::new();
     }
     let scope = context.scope(failure.call.task.process);
-    let behind =
-        executable(context, &path.path).and_then(interpreter_of).map(|path| Question::ReadExecutable { scope, path: path.to_owned() });
-    let itself = [
-        Question::ReadExecutable { scope, path: path.path.clone() },
-        Question::WalkPath { scope, path: path.path.clone(), dirfd: path.dirfd, follow: true },
-    ];
+    let behind = executable(context, &path.path).and_then(interpreter_of).map(|path| Question::ReadExecutable {
+        scope,
+        path: path.to_owned(),
+        start: None,
+    });
+    let itself = [Question::ReadExecutable { scope, path: path.path.clone(), start: path.start }, walk(scope, path, true)];
     itself.into_iter().chain(behind).collect()
 }
 

@@ -27,7 +27,7 @@ pub(super) fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Questio
     let program = weight::process_of(failure, context).filter(|process| !process.path.is_empty());
     match program {
         Some(program) if weight::is_library(&path.path) => {
-            vec![Question::ReadExecutable { scope: context.scope(failure.call.task.process), path: program.path.clone() }]
+            vec![Question::ReadExecutable { scope: context.scope(failure.call.task.process), path: program.path.clone(), start: None }]
         }
         _ => Vec::new(),
     }

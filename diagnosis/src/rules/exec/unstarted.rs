@@ -32,7 +32,7 @@ fn look_for_command(context: &Context<'_>) -> Option<Question> {
     let missing = spec.command.as_ref().is_none_or(|command| command.file.is_none());
     let path = spec.args.first().filter(|path| missing && path.starts_with('/'))?;
     let process = context.failures.iter().rev().find(|failure| failure.by_runtime)?.call.task.process;
-    Some(Question::WalkPath { scope: context.scope(process), path: path.clone(), dirfd: None, follow: true })
+    Some(Question::WalkPath { scope: context.scope(process), path: path.clone(), dirfd: None, start: None, follow: true })
 }
 
 /// The runtime's own last failing step on the container's behalf: the execve, or entering the working directory.

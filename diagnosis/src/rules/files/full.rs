@@ -16,15 +16,15 @@ pub(super) fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Questio
     if matches!(failure.call.errno, Errno::EMFILE | Errno::ENFILE) {
         return vec![Question::Limits { scope }];
     }
-    if let Target::File { fd, device, .. } = failure.call.target {
+    if let Target::File { fd, device, inode, ref name } = failure.call.target {
         return match found_mount(context) {
-            None => vec![Question::FindMount { scope, device, fd }],
-            Some((Some(mount), path)) => vec![Question::Usage { scope, path: path.unwrap_or(mount.point) }],
-            Some((None, Some(path))) => vec![Question::Usage { scope, path }],
+            None => vec![Question::FindMount { scope, device, fd, inode, name: name.clone() }],
+            Some((Some(mount), path)) => vec![Question::Usage { scope, path: path.unwrap_or(mount.point), start: None }],
+            Some((None, Some(path))) => vec![Question::Usage { scope, path, start: None }],
             Some((None, None)) => Vec::new(),
         };
     }
-    paths(failure, context).pop().map(|(_, path)| Question::Usage { scope, path: path.path }).into_iter().collect()
+    paths(failure, context).pop().map(|(_, path)| Question::Usage { scope, path: path.path, start: path.start }).into_iter().collect()
 }
 
 pub(super) fn explain(failure: &Failure, context: &Context<'_>) -> Finding {

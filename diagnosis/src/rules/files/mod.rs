@@ -28,7 +28,7 @@ use super::{Context, Failure, Finding, exec::library, weight, words};
 use crate::{
     cause::Cause,
     permission::{Role, place},
-    question::{Answer, Mount, Question, View, Walk},
+    question::{Answer, Mount, Question, Scope, View, Walk},
     record::{Call, Errno, PathArg, Target},
     verdict::{Evidence, EvidenceKind, Remedy, Severity, Subject, SubjectKind, Workload},
 };
@@ -104,16 +104,21 @@ fn mount_itself(failure: &Failure, mount: Mount, name: &str) -> Option<String> {
 /// Walks over all paths of the call; for a descriptor, first where its file is.
 pub(in crate::rules) fn walks(failure: &Failure, context: &Context<'_>) -> Vec<Question> {
     let scope = context.scope(failure.call.task.process);
-    if let Target::File { fd, device, .. } = failure.call.target
+    if let Target::File { fd, device, inode, ref name } = failure.call.target
         && found_mount(context).is_none()
     {
-        return vec![Question::FindMount { scope, device, fd }];
+        return vec![Question::FindMount { scope, device, fd, inode, name: name.clone() }];
     }
     paths(failure, context)
         .into_iter()
         .filter(|(_, path)| !path.cut)
-        .map(|(_, path)| Question::WalkPath { scope, path: path.path, dirfd: path.dirfd, follow: place::follows(failure.call.call) })
+        .map(|(_, path)| walk(scope, &path, place::follows(failure.call.call)))
         .collect()
+}
+
+/// The question for a walk over a path of a call.
+pub(in crate::rules) fn walk(scope: Scope, path: &PathArg, follow: bool) -> Question {
+    Question::WalkPath { scope, path: path.path.clone(), dirfd: path.dirfd, start: path.start, follow }
 }
 
 /// Where the file of the descriptor is, if that was asked and answered.
@@ -127,7 +132,11 @@ pub(in crate::rules) fn found_mount(context: &Context<'_>) -> Option<(Option<Mou
 /// The walk over this path.
 pub(in crate::rules) fn walk_of<'a>(context: &Context<'a>, path: &PathArg) -> Option<&'a Walk> {
     context.answers.iter().find_map(|(question, answer)| match (question, answer) {
-        (Question::WalkPath { path: asked, dirfd, .. }, Answer::Walk(walk)) if *asked == path.path && *dirfd == path.dirfd => Some(walk),
+        (Question::WalkPath { path: asked, dirfd, start, .. }, Answer::Walk(walk))
+            if *asked == path.path && (*dirfd, *start) == (path.dirfd, path.start) =>
+        {
+            Some(walk)
+        }
         _ => None,
     })
 }

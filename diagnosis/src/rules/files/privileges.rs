@@ -17,7 +17,13 @@ pub(super) const fn are_asked(call: Call) -> bool {
 
 /// A walk over `/` tells the process's user namespace, filter and label.
 pub(super) fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Question> {
-    vec![Question::WalkPath { scope: context.scope(failure.call.task.process), path: "/".to_owned(), dirfd: None, follow: true }]
+    vec![Question::WalkPath {
+        scope: context.scope(failure.call.task.process),
+        path: "/".to_owned(),
+        dirfd: None,
+        start: None,
+        follow: true,
+    }]
 }
 
 pub(super) fn explain(failure: &Failure, context: &Context<'_>) -> Option<Finding> {

@@ -158,7 +158,7 @@ pub(in crate::rules) fn complained_of<'a>(context: &Context<'a>) -> Option<&'a F
 pub(in crate::rules) fn questions(failure: &Failure, context: &Context<'_>) -> Vec<Question> {
     let scope = context.scope(failure.call.task.process);
     let alternatives = weight::path(failure).and_then(|path| thing_of(&path.path)).map_or(&[][..], |thing| thing.alternatives);
-    alternatives.iter().map(|path| Question::WalkPath { scope, path: (*path).to_owned(), dirfd: None, follow: true }).collect()
+    alternatives.iter().map(|path| Question::WalkPath { scope, path: (*path).to_owned(), dirfd: None, start: None, follow: true }).collect()
 }
 
 pub(in crate::rules) fn explain(failure: &Failure, context: &Context<'_>) -> Option<Finding> {

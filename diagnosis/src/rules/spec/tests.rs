@@ -350,7 +350,7 @@ containers: [{ name: app, mounts: [{ volume: spool, path: /spool }] }]
 ";
     let world = World::of(pod(yaml));
     let usage = Usage { mount: mounted("/spool", "ext4"), bytes: 1 << 30, ..Usage::default() };
-    let question = Question::Usage { scope: world.context().scope(PROCESS), path: "/spool/q".into() };
+    let question = Question::Usage { scope: world.context().scope(PROCESS), path: "/spool/q".into(), start: None };
     let found = tell(&world.answer(question, Answer::Usage(usage)), Call::Open, path("/spool/q"), O_RDWR_CREAT, "ENOSPC", creds(0, 0));
     assert_eq!(found.remedy.patch, None);
     assert!(why(&found).contains("refuses no write"), "{}", why(&found));

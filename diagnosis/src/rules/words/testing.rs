@@ -130,13 +130,14 @@ impl World {
 
     /// The walk over a path, as it is asked for.
     pub(crate) fn walked(self, path: &str, walk: Walk) -> Self {
-        let question = Question::WalkPath { scope: self.context().scope(PROCESS), path: path.into(), dirfd: None, follow: true };
+        let question =
+            Question::WalkPath { scope: self.context().scope(PROCESS), path: path.into(), dirfd: None, start: None, follow: true };
         self.answer(question, Answer::Walk(walk))
     }
 
     /// What a file is as an executable.
     pub(crate) fn read(self, path: &str, file: Option<Component>, format: ExecFormat) -> Self {
-        let question = Question::ReadExecutable { scope: self.context().scope(PROCESS), path: path.into() };
+        let question = Question::ReadExecutable { scope: self.context().scope(PROCESS), path: path.into(), start: None };
         self.answer(question, Answer::Executable(Executable { path: path.into(), file, format }))
     }
 
