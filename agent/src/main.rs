@@ -50,7 +50,7 @@ struct Args {
     #[arg(long, value_enum, default_value_t = EbpfArg::Auto)]
     ebpf: EbpfArg,
     /// What to log: error, warn, info, debug or trace, also by module
-    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = filter)]
+    #[arg(long, value_name = "FILTER", default_value = "info,kube_client=off", value_parser = filter)]
     log: String,
     /// Log the eBPF programs' own debug messages (slow)
     #[arg(long)]

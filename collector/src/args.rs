@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NUMBER", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub keep: u64,
     /// What to log to stderr, e.g. warn, debug, or `unready_collector=debug`
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    #[arg(long, value_name = "FILTER", default_value = "info,kube_client=off")]
     pub log: EnvFilter,
 
     /// Encryption towards agents: `self-signed` makes a certificate at the start, a directory holds tls.crt and tls.key, and with a
