@@ -58,8 +58,8 @@ const TOKEN: &str = "kube-api-access-";
 /// A sentence about what a fragment of a pod's spec would change and the template does not have.
 pub(in crate::rules) fn sentence(fragment: &Value) -> Option<String> {
     ["containers", "initContainers", "volumes"].iter().find_map(|field| {
-        let names = fragment.get(*field)?.as_array()?.iter().filter_map(|one| one.get("name")?.as_str());
-        names.filter_map(|name| of(field, name)).next()
+        let mut names = fragment.get(*field)?.as_array()?.iter().filter_map(|one| one.get("name")?.as_str());
+        names.find_map(|name| of(field, name))
     })
 }
 
