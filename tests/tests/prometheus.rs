@@ -17,7 +17,7 @@ use unready_tests::{
         prometheus::{self, Prometheus, Target},
     },
     lab::Lab,
-    processes::{AgentOptions, Collector},
+    processes::{Agent, AgentOptions, Collector},
     wait,
 };
 
@@ -41,6 +41,13 @@ fn is_missing(what: &str) {
 /// A port that was free a moment ago.
 fn free() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
+}
+
+/// A container of this name that fails, and is explained.
+fn fail(lab: &Lab, agent: &Agent, name: &str) {
+    let container = lab.run(name, &["/bin/first-calls", &format!("/missing/{name}")]).unwrap();
+    container.wait(PATIENCE).unwrap();
+    wait::until("a verdict", PATIENCE, || Ok(agent.verdicts()?.of(name).next().map(drop))).unwrap();
 }
 
 #[test]
@@ -70,12 +77,11 @@ fn every_query_is_understood_and_has_its_data() {
         prometheus::get(address, "/livez").unwrap();
         prometheus::get(address, "/readyz").unwrap();
     }
-    let container = lab.run("metrics", &["/bin/first-calls", "/missing/metrics"]).unwrap();
-    container.wait(PATIENCE).unwrap();
-    wait::until("a verdict", PATIENCE, || Ok((!agent.verdicts()?.of("metrics").collect::<Vec<_>>().is_empty()).then_some(()))).unwrap();
-
+    fail(&lab, &agent, "before");
     let targets = [Target { job: "agent", address: of_agent }, Target { job: "collector", address: of_collector }];
     let prometheus = Prometheus::start(&targets).unwrap();
+    // What happened before the first scrape is no increase.
+    fail(&lab, &agent, "after");
     for query in dashboard::queries().unwrap() {
         if NEEDS_MORE.contains(&query.panel.as_str()) {
             prometheus.query(&query.expression).unwrap();
