@@ -225,7 +225,7 @@ fn a_relative_path_keeps_its_directory() {
 
 #[test]
 fn the_directory_that_a_relative_path_starts_from() {
-    let dev = (8 << 20) | 17;
+    let dev = (8 << 20) + 17;
     let start = Some(FileId { device: (8, 17), inode: 77 });
     let from = |flags, record| target(wire::CallFailed { flags, dev, ino: 77, ..record });
     let open = || failed(WireCall::Open, b"dump.rdb");

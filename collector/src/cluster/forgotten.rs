@@ -46,7 +46,7 @@ impl Forgotten {
     pub(super) async fn tell<S: Store>(&mut self, ledger: &mut Ledger<S>, now: u64) -> Result<(), StoreError> {
         self.next = Instant::now() + EVERY;
         let mut over = Vec::new();
-        for (key, verdicts) in self.some_of(by_pod(ledger.open_of_nodes().await, now)) {
+        for (key, verdicts) in self.some_of(&by_pod(ledger.open_of_nodes().await, now)) {
             match self.is_over(&key, now).await {
                 Some(true) => over.extend(verdicts),
                 Some(false) => {}
@@ -61,7 +61,7 @@ impl Forgotten {
     }
 
     /// The pods whose turn it is.
-    fn some_of(&mut self, all: BTreeMap<Key, Vec<Verdict>>) -> Vec<(Key, Vec<Verdict>)> {
+    fn some_of(&mut self, all: &BTreeMap<Key, Vec<Verdict>>) -> Vec<(Key, Vec<Verdict>)> {
         let from = self.after.take().map_or(Bound::Unbounded, Bound::Excluded);
         all.range((from, Bound::Unbounded)).take(PODS).map(|(key, verdicts)| (key.clone(), verdicts.clone())).collect()
     }
