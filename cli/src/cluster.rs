@@ -45,7 +45,7 @@ pub(crate) struct ClusterArgs {
     /// How long an answer of the API server or the collector may take
     #[arg(long, value_name = "D", default_value = "10s", value_parser = crate::args::timeout)]
     pub(crate) request_timeout: Duration,
-    /// Namespace of the collector; by default it is looked for in all
+    /// Namespace of the collector, if it is not `unready`
     #[arg(long, value_name = "NAMESPACE", env = "UNREADY_COLLECTOR_NAMESPACE")]
     pub(crate) collector_namespace: Option<String>,
 }

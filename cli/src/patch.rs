@@ -8,6 +8,7 @@
 
 mod merge;
 mod print;
+mod trusted;
 
 use crate::{
     cluster::{Cluster, ClusterArgs, target},
@@ -75,14 +76,25 @@ pub(crate) async fn patch(args: PatchArgs) -> anyhow::Result<ExitCode> {
             let gathered = listing::gather(&cluster, &targets, args.selector.as_deref(), false).await?;
             has_collector = gathered.has_collector;
             let pods = gathered.pods.into_iter().filter(|answer| !answer.pod.is_well());
-            pods.flat_map(|answer| answer.verdicts).chain(gathered.owners).collect()
+            let of_pods = pods.flat_map(|answer| trusted::of_pod(&answer.pod, answer.verdicts));
+            of_pods.chain(trusted::of_owners(gathered.owners)).collect()
         }
     };
-    print(&verdicts, has_collector, args.output)
+    print(&verdicts, has_collector, args.output, &flags(&args.cluster))
 }
 
-fn print(verdicts: &[Verdict], has_collector: bool, form: Form) -> anyhow::Result<ExitCode> {
-    let documents = merge::documents(verdicts)?;
+/// The cluster that was asked is the one to be patched.
+fn flags(cluster: &ClusterArgs) -> String {
+    let kubeconfig = cluster.kubeconfig.as_ref().map(|path| format!(" --kubeconfig {}", print::quoted(&path.to_string_lossy())));
+    let context = cluster.context.as_ref().map(|name| format!(" --context {}", print::quoted(name)));
+    kubeconfig.into_iter().chain(context).collect()
+}
+
+fn print(verdicts: &[Verdict], has_collector: bool, form: Form, flags: &str) -> anyhow::Result<ExitCode> {
+    let mut documents = merge::documents(verdicts)?;
+    for document in &mut documents {
+        flags.clone_into(&mut document.flags);
+    }
     let unpatched: Vec<String> = verdicts.iter().filter(|verdict| is_without_patch(verdict)).map(print::otherwise).collect();
     for sentence in unpatched.iter().take(if documents.is_empty() { usize::MAX } else { SENTENCES }) {
         output::note(sentence);
@@ -132,5 +144,5 @@ fn pipe(document: &Document<'_>) -> String {
             _ => format!("pod/{}", workload.pod),
         },
     );
-    format!("kubectl unready patch {name} -n {}", document.patch.namespace)
+    format!("kubectl unready patch {name} -n {}{}", document.patch.namespace, document.flags)
 }

@@ -5,7 +5,7 @@
 
 use super::{Cluster, Trouble};
 use hyper_util::rt::TokioIo;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tonic::transport::{Channel, Endpoint, Uri};
 use unready_kubernetes::{k8s_openapi::api::core::v1 as api, kube::api::ListParams};
 
@@ -34,6 +34,9 @@ pub(crate) enum NoCollector {
     /// There is none.
     #[error("no collector was found (a running pod with the labels {LABELS}){}", .0.as_ref().map(|n| format!(" in namespace {n}")).unwrap_or_default())]
     Absent(Option<String>),
+    /// What calls itself a collector is in other namespaces than the usual one: whoever may make a pod there could pose as one.
+    #[error("there is no collector in namespace {USUAL}, and pods that call themselves one are in {}: if you trust it, name its namespace with --collector-namespace", .0.join(", "))]
+    Elsewhere(Vec<String>),
     /// There is one and it is not ready.
     #[error("the collector {0} is not ready")]
     NotReady(String),
@@ -90,9 +93,17 @@ async fn find(cluster: &Cluster) -> Result<Found, NoCollector> {
     choose(&pods, named)
 }
 
-/// The first one that is ready: all replicas know the same.
+/// The first one that is ready: all replicas know the same. Only in the usual namespace, or the one that the user named: what a
+/// collector says is shown to people and proposed as patches.
 fn choose(pods: &[api::Pod], named: Option<&str>) -> Result<Found, NoCollector> {
     let name = |pod: &api::Pod| pod.metadata.name.clone().unwrap_or_default();
+    let trusted = named.unwrap_or(USUAL);
+    let (pods, elsewhere): (Vec<&api::Pod>, Vec<&api::Pod>) =
+        pods.iter().partition(|pod| pod.metadata.namespace.as_deref() == Some(trusted));
+    if pods.is_empty() && !elsewhere.is_empty() {
+        let namespaces: BTreeSet<String> = elsewhere.iter().filter_map(|pod| pod.metadata.namespace.clone()).collect();
+        return Err(NoCollector::Elsewhere(namespaces.into_iter().collect()));
+    }
     match pods.iter().find(|pod| is_ready(pod)) {
         Some(pod) => Ok(Found { namespace: pod.metadata.namespace.clone().unwrap_or_default(), pod: name(pod), port: port(pod) }),
         None => Err(pods.first().map_or_else(|| NoCollector::Absent(named.map(str::to_owned)), |pod| NoCollector::NotReady(name(pod)))),

@@ -19,6 +19,8 @@ pub(crate) struct Document<'a> {
     pub(crate) body: Value,
     /// Whom it helps.
     pub(crate) verdicts: Vec<&'a Verdict>,
+    /// Flags that name the cluster, for the commands that are shown: empty, or with a blank before them.
+    pub(crate) flags: String,
     /// The field over which it contradicts an earlier document of the same object.
     pub(crate) contradiction: Option<String>,
 }
@@ -61,7 +63,7 @@ fn add<'a>(all: &mut Vec<Document<'a>>, verdict: &'a Verdict, patch: &'a Patch, 
             Err(field) => contradiction = Some(field).filter(|field| !field.is_empty()),
         }
     }
-    all.push(Document { patch, body, verdicts: vec![verdict], contradiction });
+    all.push(Document { patch, body, verdicts: vec![verdict], flags: String::new(), contradiction });
 }
 
 fn is_same_target(one: &Patch, other: &Patch) -> bool {

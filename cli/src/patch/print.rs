@@ -29,8 +29,8 @@ pub(super) fn yaml(document: &Document<'_>, pipe: Option<&str>) -> anyhow::Resul
         comment(&mut text, &format!("It has another value for {field} than the patch above: apply one of them, and look again."));
     }
     match pipe {
-        Some(pipe) => comment(&mut text, &format!("Apply it with: {pipe} | {}", from_stdin(document.patch))),
-        None => comment(&mut text, &format!("Apply it with: {} FILE", through_file(document.patch))),
+        Some(pipe) => comment(&mut text, &format!("Apply it with: {pipe} | {}", from_stdin(document))),
+        None => comment(&mut text, &format!("Apply it with: {} FILE", through_file(document))),
     }
     Ok(text + &serde_norway::to_string(&document.body).context("cannot write the patch as YAML")?)
 }
@@ -68,27 +68,28 @@ pub(super) fn command(document: &Document<'_>) -> String {
     }
     if let Some(field) = &document.contradiction {
         comment(&mut text, &format!("left out, for it has another value for {field} than the one above:"));
-        comment(&mut text, &format!("{} -p {}", target(document.patch), quoted(&document.body.to_string())));
+        comment(&mut text, &format!("{} -p {}", target(document), quoted(&document.body.to_string())));
         return text;
     }
-    let _ = writeln!(text, "{} -p {}", target(document.patch), quoted(&document.body.to_string()));
+    let _ = writeln!(text, "{} -p {}", target(document), quoted(&document.body.to_string()));
     text
 }
 
 /// `kubectl patch deployment orders -n shop --type strategic`.
-fn target(patch: &Patch) -> String {
+fn target(document: &Document<'_>) -> String {
+    let patch = document.patch;
     let kind = if patch.r#type == "Json" { "json" } else { "strategic" };
     let namespace = if patch.namespace.is_empty() { String::new() } else { format!(" -n {}", quoted(&patch.namespace)) };
-    format!("kubectl patch {} {}{namespace} --type {kind}", quoted(&resource(patch)), quoted(&patch.name))
+    format!("kubectl{} patch {} {}{namespace} --type {kind}", document.flags, quoted(&resource(patch)), quoted(&patch.name))
 }
 
-fn through_file(patch: &Patch) -> String {
-    format!("{} --patch-file", target(patch))
+fn through_file(document: &Document<'_>) -> String {
+    format!("{} --patch-file", target(document))
 }
 
 /// The right-hand side of a pipe.
-pub(super) fn from_stdin(patch: &Patch) -> String {
-    format!("{} /dev/stdin", through_file(patch))
+pub(super) fn from_stdin(document: &Document<'_>) -> String {
+    format!("{} /dev/stdin", through_file(document))
 }
 
 /// As kubectl's arguments name kinds: the group is told where the word alone may be another group's.
@@ -101,7 +102,7 @@ fn resource(patch: &Patch) -> String {
 }
 
 /// One word of a POSIX shell.
-fn quoted(word: &str) -> String {
+pub(super) fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':');
     if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
