@@ -85,7 +85,8 @@ pub async fn serve_on<S: Store>(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()?;
     let common = Routes::new(health).add_service(reflection);
-    let ingest = IngestServer::new(Ingest::new(Arc::clone(&store), agents, Arc::clone(&metrics), stopping.clone()));
+    let ingest =
+        IngestServer::new(Ingest::new(Arc::clone(&store), agents, ports.ingest.is_encrypted(), Arc::clone(&metrics), stopping.clone()));
     let query = VerdictsServer::new(Query::new(Arc::clone(&store), Arc::clone(&metrics), stopping.clone()));
     let (first, second) = match ports.query {
         None => (common.add_service(ingest).add_service(query), None),

@@ -19,10 +19,12 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
-    sync::oneshot,
+    sync::{mpsc, oneshot},
     task::JoinHandle,
     time::{sleep, timeout},
 };
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Status};
 use unready_agent::deliver::{
     collector::{Config, Delivery, spawn},
     tls::{AuthoritySource, SecurityArgs},
@@ -38,7 +40,13 @@ use unready_kubernetes::{
     k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo},
     kube,
 };
-use unready_proto::v1::{ListRequest, Verdict, Workload, verdicts_client::VerdictsClient};
+use unready_proto::{
+    PROTOCOL_VERSION,
+    v1::{
+        AgentMessage, Hello, ListRequest, Verdict, VerdictBatch, Workload, agent_message, collector_message, ingest_client::IngestClient,
+        verdicts_client::VerdictsClient,
+    },
+};
 use unready_transport::{
     incoming::Incoming,
     tls::{Directory, ServerTls},
@@ -174,7 +182,7 @@ impl Collector {
 }
 
 fn verdict(id: &str) -> Verdict {
-    let workload = Workload { namespace: "shop".into(), pod: "p".into(), ..Workload::default() };
+    let workload = Workload { namespace: "shop".into(), pod: "p".into(), node: "node-1".into(), ..Workload::default() };
     Verdict {
         id: id.to_owned(),
         cause: "PermissionDenied".into(),
@@ -384,6 +392,7 @@ async fn only_known_service_accounts_deliver_and_only_for_their_node() {
         (None, "agents show a token here: give a projected service-account token for the audience unready-collector"),
         (Some("unknown"), "does not accept the token for the audience unready-collector"),
         (Some("stranger"), "the token is of system:serviceaccount:shop:default, which may not deliver"),
+        (Some("old-server"), "does not say on which node the token's pod runs"),
         (Some("elsewhere"), "belongs to a pod on node node-2, and the hello names node-1"),
         (Some("for-another"), "made for another audience than unready-collector"),
     ] {
@@ -401,8 +410,88 @@ async fn only_known_service_accounts_deliver_and_only_for_their_node() {
     let asked = clerk.0.asked.load(Ordering::SeqCst);
     delivered(collector.delivery(&showing(Some("good"))), "b").await;
     assert_eq!(clerk.0.asked.load(Ordering::SeqCst), asked, "the answer is remembered");
-    delivered(collector.delivery(&showing(Some("old-server"))), "c").await;
-    assert_eq!(collector.ids().await, ["a", "b", "c"]);
+    assert_eq!(collector.ids().await, ["a", "b"]);
+    collector.stop().await;
+}
+
+/// A stream in the clear, of a client that shows a token there; ours does not.
+async fn bare(collector: &Collector, token: &str, verdicts: Vec<Verdict>) -> Result<collector_message::Message, Status> {
+    let hello = Hello { protocol_version: PROTOCOL_VERSION, node: "node-1".into(), agent_version: "test".into() };
+    let batch = VerdictBatch { sequence: 1, verdicts, dropped: 0 };
+    let messages = [agent_message::Message::Hello(hello), agent_message::Message::Batch(batch)];
+    let messages = messages.map(|message| AgentMessage { message: Some(message) });
+    // Open until the answer is there.
+    let (outgoing, open) = mpsc::channel(messages.len());
+    for message in messages {
+        outgoing.send(message).await.unwrap();
+    }
+    let mut request = Request::new(ReceiverStream::new(open));
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    let mut client = IngestClient::connect(format!("http://{}", collector.address)).await.unwrap();
+    let mut answers = client.stream(request).await?.into_inner();
+    let mut told = async || timeout(DEADLINE, answers.message()).await.expect("in time").map(|told| told.unwrap().message.unwrap());
+    assert!(matches!(told().await?, collector_message::Message::Welcome(_)));
+    told().await
+}
+
+#[tokio::test]
+async fn a_verdict_of_another_node_than_the_tokens_ends_the_stream() {
+    let clerk = Clerk::default();
+    clerk.knows("good", "unready:agent", Some("node-1"), "unready-collector");
+    clerk.knows("old-server", "unready:agent", None, "unready-collector");
+    let collector = Collector::start(None, Agents::known(clerk, "unready-collector", vec!["unready/agent".parse().unwrap()])).await;
+    let of = |id: &str, workload| Verdict { workload, ..verdict(id) };
+    let elsewhere = || Some(Workload { node: "node-2".into(), ..Workload::default() });
+
+    for foreign in [elsewhere(), Some(Workload::default()), None] {
+        let refused = bare(&collector, "good", vec![verdict("with-it"), of("foreign", foreign)]).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(refused.message().contains("a verdict is not of node node-1"), "{refused:?}");
+    }
+    assert_eq!(collector.ids().await, Vec::<String>::new(), "nothing of such a batch");
+    assert!(collector.metrics.encode().contains(r#"reason="Identity"} 3"#), "{}", collector.metrics.encode());
+    assert!(matches!(bare(&collector, "good", vec![verdict("own")]).await, Ok(collector_message::Message::Ack(_))));
+    // In the clear, on the loopback, a token need not name a node, and then binds to none.
+    assert!(matches!(bare(&collector, "old-server", vec![of("any", elsewhere())]).await, Ok(collector_message::Message::Ack(_))));
+    assert_eq!(collector.ids().await.len(), 2);
+    collector.stop().await;
+}
+
+#[tokio::test]
+async fn who_demands_certificates_does_not_stop_when_the_authority_is_gone() {
+    let authority = Authority::new("ours");
+    let (server, server_key) = authority.sign("127.0.0.1", |_| {});
+    let files = [("tls.crt", server.as_str()), ("tls.key", server_key.as_str())];
+    let ca = authority.pem();
+    let with = [files[0], files[1], ("ca.crt", ca.as_str())];
+    let mut volume = Volume::new(&with);
+    let collector = Collector::with_directory(&volume).await;
+    let (certificate, key) = authority.sign("node-1", |_| {});
+    let client = |files: &[(&str, &str)]| {
+        let volume = Volume::new(files);
+        (SecurityArgs { tls: Some(volume.path().to_owned()), ..SecurityArgs::default() }, volume)
+    };
+    let (anonymous, _kept) = client(&[("ca.crt", &ca)]);
+    let (known, _kept_too) = client(&[("tls.crt", &certificate), ("tls.key", &key), ("ca.crt", &ca)]);
+
+    delivered(collector.delivery(&known), "a").await;
+    volume.swap(&files); // the kubelet's link stays and leads nowhere
+    let told = complaint(&collector.delivery(&anonymous)).await;
+    assert!(told.contains("asks for a certificate, and none was shown"), "{told}");
+    delivered(collector.delivery(&known), "b").await;
+    volume.swap(&with); // so that what follows is a change of its own
+    delivered(collector.delivery(&known), "back").await;
+    fs::remove_file(volume.path().join("ca.crt")).unwrap();
+    symlink("ca.crt", volume.path().join("ca.crt")).unwrap(); // cannot be read, by root either
+    let told = complaint(&collector.delivery(&anonymous)).await;
+    assert!(told.contains("asks for a certificate, and none was shown"), "{told}");
+    delivered(collector.delivery(&known), "c").await;
+
+    let refused = ServerTls::from_directory(Directory::new(volume.path())).unwrap_err().to_string();
+    assert!(refused.contains("cannot read") && refused.contains("ca.crt"), "{refused}");
+    fs::remove_file(volume.path().join("ca.crt")).unwrap();
+    let fresh = ServerTls::from_directory(Directory::new(volume.path())).unwrap();
+    assert!(!fresh.demands_certificate(), "without the file from the start nothing is demanded");
     collector.stop().await;
 }
 

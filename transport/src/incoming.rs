@@ -46,6 +46,7 @@ const READY: usize = 16;
 #[derive(Debug)]
 pub struct Incoming {
     connections: mpsc::Receiver<Connection>,
+    encrypted: bool,
     task: JoinHandle<()>,
 }
 
@@ -53,8 +54,14 @@ impl Incoming {
     /// Accepts on `listener`; call inside a tokio runtime. Without `tls` connections are in the clear.
     pub fn new(listener: TcpListener, tls: Option<Arc<ServerTls>>) -> Self {
         let (ready, connections) = mpsc::channel(READY);
+        let encrypted = tls.is_some();
         let task = tokio::spawn(accept(listener, tls, ready));
-        Self { connections, task }
+        Self { connections, encrypted, task }
+    }
+
+    /// With TLS.
+    pub fn is_encrypted(&self) -> bool {
+        self.encrypted
     }
 }
 

@@ -57,15 +57,15 @@ impl Lease {
     pub async fn lead<W: Future<Output = ()>>(&self, metrics: &Metrics, mut work: impl FnMut() -> W, shutdown: impl Future<Output = ()>) {
         tokio::pin!(shutdown);
         loop {
-            tokio::select! {
-                () = self.acquire(metrics) => {}
+            let asked = tokio::select! {
+                asked = self.acquire(metrics) => asked,
                 () = &mut shutdown => return,
-            }
+            };
             metrics.lease(true);
             tracing::info!("this collector watches the cluster: it holds the lease {}", self.place);
             let ended = tokio::select! {
                 () = work() => false,
-                () = self.renew(metrics) => false,
+                () = self.renew(metrics, asked) => false,
                 () = &mut shutdown => true,
             };
             metrics.lease(false);
@@ -75,13 +75,14 @@ impl Lease {
         }
     }
 
-    /// Until it is ours.
-    async fn acquire(&self, metrics: &Metrics) {
+    /// Until it is ours; says when that was asked for.
+    async fn acquire(&self, metrics: &Metrics) -> Instant {
         let mut seen = Seen::default();
         let mut trouble = String::new();
         loop {
+            let asked = Instant::now();
             match timeout(PATIENCE, self.try_once(&mut seen)).await {
-                Ok(Ok(true)) => return,
+                Ok(Ok(true)) => return asked,
                 Ok(Ok(false)) => trouble.clear(),
                 Ok(Err(error)) => self.complain(metrics, &mut trouble, trouble::clause(&error)),
                 Err(_) => self.complain(metrics, &mut trouble, "the API server does not answer".to_owned()),
@@ -98,14 +99,16 @@ impl Lease {
         }
     }
 
-    /// Until it is ours no more.
-    async fn renew(&self, metrics: &Metrics) {
+    /// Until it is ours no more. The deadline counts from before the request (`asked`: of the acquisition): others may have
+    /// seen the write long before its answer was here.
+    async fn renew(&self, metrics: &Metrics, asked: Instant) {
         let mut seen = Seen::default();
-        let mut until = Instant::now() + DEADLINE;
+        let mut until = asked + DEADLINE;
         loop {
             sleep(RETRY).await;
+            let asked = Instant::now();
             match timeout_at(until, self.try_once(&mut seen)).await {
-                Ok(Ok(true)) => until = Instant::now() + DEADLINE,
+                Ok(Ok(true)) => until = asked + DEADLINE,
                 Ok(Ok(false)) => {
                     return tracing::warn!("another collector has the lease {}; this one stops to watch the cluster", self.place);
                 }
@@ -214,8 +217,10 @@ impl Seen {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use unready_kubernetes::kube::Config;
 
     fn held(holder: &str, renewed: i64) -> LeaseSpec {
         LeaseSpec {
@@ -246,5 +251,18 @@ mod tests {
         assert!(!seen.may_take(&held("b", 9_000_000_000), "a", at(30)));
         assert!(!seen.may_take(&held("c", 9_000_000_000), "a", at(32)), "another took it");
         assert!(seen.may_take(&held("c", 9_000_000_000), "a", at(48)));
+    }
+
+    #[tokio::test]
+    async fn the_deadline_counts_from_before_the_request() {
+        // An API server that is connected to and never answers.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+        let lease = Lease::new(Client::try_from(Config::new(uri)).unwrap(), "unready", "collector", "a");
+        let begun = Instant::now();
+        let left = DEADLINE.checked_sub(RETRY).unwrap();
+        let asked = begun.checked_sub(left).unwrap();
+        timeout(left, lease.renew(&Metrics::default(), asked)).await.unwrap();
+        assert!(begun.elapsed() >= RETRY, "not before one attempt");
     }
 }

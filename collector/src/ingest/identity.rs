@@ -8,8 +8,9 @@
 //! ```
 //!
 //! A token for another audience is refused even though the API server knows it: it was not meant for us. Kubernetes 1.30 and
-//! later say in the answer which node the token's pod runs on; then the hello must name the same node, so that an agent
-//! cannot speak for another one. Tokens are remembered by their SHA-256 only.
+//! later say in the answer which node the token's pod runs on; then hello and verdicts must name the same node, so that an
+//! agent cannot speak for another one. On a port with TLS a token that names no node is refused. Tokens are remembered by
+//! their SHA-256 only, refused ones apart, so that many of them leave room for those that are accepted.
 
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -27,12 +28,13 @@ use unready_kubernetes::{
     kube::{Api, Client, api::PostParams},
     trouble,
 };
+use unready_proto::v1;
 
 /// How long a token that was accepted needs no second look.
 const ACCEPTED: Duration = Duration::from_mins(1);
 /// How long one that was refused gets the same answer: an agent without rights tries again and again.
 const REFUSED: Duration = Duration::from_secs(10);
-/// Tokens remembered.
+/// Tokens remembered of those that were accepted, and as many of those that were refused.
 const REMEMBERED: usize = 8192;
 /// For the API server's answer.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -119,8 +121,13 @@ pub struct Known {
     judge: Box<dyn Judge>,
     audience: String,
     accounts: Vec<ServiceAccount>,
-    remembered: Mutex<HashMap<[u8; 32], (Instant, Verdict)>>,
+    accepted: Memory,
+    refused: Memory,
 }
+
+/// What is known of tokens, by their SHA-256, and until when it is good.
+#[derive(Default)]
+struct Memory(Mutex<HashMap<[u8; 32], (Instant, Verdict)>>);
 
 /// What is known of a token.
 type Verdict = Result<Identity, Refused>;
@@ -150,16 +157,21 @@ impl Refused {
 impl Agents {
     /// Those with tokens of these accounts, made for this audience.
     pub fn known(judge: impl Judge, audience: impl Into<String>, accounts: Vec<ServiceAccount>) -> Self {
-        let known = Known { judge: Box::new(judge), audience: audience.into(), accounts, remembered: Mutex::default() };
-        Self::Known(Arc::new(known))
+        let (accepted, refused) = (Memory::default(), Memory::default());
+        Self::Known(Arc::new(Known { judge: Box::new(judge), audience: audience.into(), accounts, accepted, refused }))
     }
 
-    /// Who sent this.
-    pub(super) async fn identify(&self, metadata: &MetadataMap) -> Result<Identity, Status> {
-        match self {
-            Self::Anyone => Ok(Identity::default()),
-            Self::Known(known) => known.identify(metadata).await,
+    /// Who sent this. On an `encrypted` port a token that is asked for must name its node.
+    pub(super) async fn identify(&self, metadata: &MetadataMap, encrypted: bool) -> Result<Identity, Status> {
+        let Self::Known(known) = self else { return Ok(Identity::default()) };
+        let identity = known.identify(metadata).await?;
+        if encrypted && identity.node.is_none() {
+            return Err(Status::permission_denied(
+                "the API server does not say on which node the token's pod runs, so the agent could speak for any; give it a token \
+                 that is projected into its pod, by Kubernetes 1.30 or later",
+            ));
         }
+        Ok(identity)
     }
 }
 
@@ -173,6 +185,18 @@ impl Identity {
             Some(_) | None => Ok(()),
         }
     }
+
+    /// So must every verdict be.
+    pub(super) fn check_verdicts(&self, verdicts: &[v1::Verdict]) -> Result<(), Status> {
+        let Some(node) = &self.node else { return Ok(()) };
+        if verdicts.iter().all(|verdict| verdict.workload.as_ref().is_some_and(|workload| workload.node == *node)) {
+            return Ok(());
+        }
+        // The other name may be of any length, and is not repeated.
+        Err(Status::invalid_argument(format!(
+            "a verdict is not of node {node}, to which the token's pod belongs; an agent delivers the verdicts of its own node only"
+        )))
+    }
 }
 
 impl Known {
@@ -184,13 +208,16 @@ impl Known {
             ))
         })?;
         let key: [u8; 32] = Sha256::digest(token).into();
-        if let Some(verdict) = self.recall(&key) {
+        if let Some(verdict) = self.accepted.recall(&key).or_else(|| self.refused.recall(&key)) {
             return verdict.map_err(Refused::status);
         }
         let answer = self.judge.review(token.to_owned(), self.audience.clone()).await;
         let status = answer.map_err(|reason| Status::unavailable(format!("the token cannot be checked: {reason}")))?;
         let verdict = self.judged(&status);
-        self.remember(key, verdict.clone());
+        match &verdict {
+            Ok(_) => self.accepted.remember(key, verdict.clone(), ACCEPTED),
+            Err(_) => self.refused.remember(key, verdict.clone(), REFUSED),
+        }
         verdict.map_err(Refused::status)
     }
 
@@ -218,20 +245,21 @@ impl Known {
         };
         Ok(Identity { node: extra.get(NODE).and_then(|names| names.first()).cloned() })
     }
+}
 
+impl Memory {
     fn recall(&self, key: &[u8; 32]) -> Option<Verdict> {
-        let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         remembered.get(key).filter(|(until, _)| *until > Instant::now()).map(|(_, verdict)| verdict.clone())
     }
 
-    fn remember(&self, key: [u8; 32], verdict: Verdict) {
+    fn remember(&self, key: [u8; 32], verdict: Verdict, time: Duration) {
         let now = Instant::now();
-        let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED {
             remembered.retain(|_, (until, _)| *until > now);
         }
         if remembered.len() < REMEMBERED {
-            let time = if verdict.is_ok() { ACCEPTED } else { REFUSED };
             remembered.insert(key, (now + time, verdict));
         }
     }
@@ -242,4 +270,48 @@ fn bearer(metadata: &MetadataMap) -> Option<&str> {
     let value = metadata.get("authorization")?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty()).then(|| token.trim())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use unready_kubernetes::k8s_openapi::api::authentication::v1::UserInfo;
+
+    /// Knows one token, and counts the questions.
+    struct One(Arc<AtomicUsize>);
+
+    impl Judge for One {
+        fn review(&self, token: String, audience: String) -> Answer {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            let user = UserInfo { username: Some("system:serviceaccount:unready:agent".to_owned()), ..UserInfo::default() };
+            let status = TokenReviewStatus {
+                authenticated: Some(token == "good"),
+                user: Some(user),
+                audiences: Some(vec![audience]),
+                ..TokenReviewStatus::default()
+            };
+            Box::pin(async move { Ok(status) })
+        }
+    }
+
+    #[tokio::test]
+    async fn refused_tokens_leave_room_for_accepted_ones() {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let agents = Agents::known(One(Arc::clone(&asked)), "us", vec!["unready/agent".parse().unwrap()]);
+        let show = async |token: &str| {
+            let mut metadata = MetadataMap::new();
+            metadata.insert("authorization", format!("Bearer {token}").parse().unwrap());
+            agents.identify(&metadata, false).await.map_err(|status| status.code())
+        };
+        for number in 0..=REMEMBERED {
+            assert_eq!(show(&number.to_string()).await, Err(tonic::Code::Unauthenticated));
+        }
+        let before = asked.load(Ordering::SeqCst);
+        assert!(before > REMEMBERED, "{before}");
+        assert_eq!(show("good").await, Ok(Identity::default()));
+        assert_eq!(show("good").await, Ok(Identity::default()));
+        assert_eq!(asked.load(Ordering::SeqCst), before + 1, "the accepted one is remembered");
+    }
 }

@@ -16,7 +16,7 @@
 
 pub mod identity;
 
-use self::identity::Agents;
+use self::identity::{Agents, Identity};
 use crate::{
     metrics::{Metrics, Refusal},
     server::stopped,
@@ -55,25 +55,26 @@ const APPEND: usize = 1024;
 pub struct Ingest<S> {
     store: Arc<S>,
     agents: Agents,
+    encrypted: bool,
     metrics: Arc<Metrics>,
     news: News,
     stopping: watch::Receiver<bool>,
 }
 
 impl<S> Ingest<S> {
-    /// Into this store, from these agents, until `stopping` becomes true.
-    pub fn new(store: Arc<S>, agents: Agents, metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) -> Self {
-        Self { store, agents, metrics, news: News::default(), stopping }
+    /// Into this store, from these agents, until `stopping` becomes true. On an `encrypted` port tokens must name their node.
+    pub fn new(store: Arc<S>, agents: Agents, encrypted: bool, metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) -> Self {
+        Self { store, agents, encrypted, metrics, news: News::default(), stopping }
     }
 
     /// Takes the hello of somebody who may deliver.
-    async fn admit(&self, request: Request<Streaming<AgentMessage>>) -> Result<(Hello, Streaming<AgentMessage>), Status> {
-        let identity = self.agents.identify(request.metadata()).await?;
+    async fn admit(&self, request: Request<Streaming<AgentMessage>>) -> Result<(Hello, Identity, Streaming<AgentMessage>), Status> {
+        let identity = self.agents.identify(request.metadata(), self.encrypted).await?;
         let mut incoming = request.into_inner();
         let first = timeout(PATIENCE, incoming.message()).await.map_err(|_| Status::deadline_exceeded("no hello came within 5 s"))??;
         let hello = accept(first)?;
         identity.check_node(&hello.node)?;
-        Ok((hello, incoming))
+        Ok((hello, identity, incoming))
     }
 
     fn refused(&self, peer: Option<std::net::SocketAddr>, status: &Status) {
@@ -97,7 +98,7 @@ impl<S: Store> ingest_server::Ingest for Ingest<S> {
 
     async fn stream(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::StreamStream>, Status> {
         let peer = request.remote_addr();
-        let (hello, incoming) = self.admit(request).await.inspect_err(|status| self.refused(peer, status))?;
+        let (hello, identity, incoming) = self.admit(request).await.inspect_err(|status| self.refused(peer, status))?;
         self.news.forget(peer.map(|peer| peer.ip()));
         tracing::info!(node = hello.node, version = hello.agent_version, "an agent delivers");
         let (outgoing, messages) = mpsc::channel(OUTGOING);
@@ -108,6 +109,7 @@ impl<S: Store> ingest_server::Ingest for Ingest<S> {
             outgoing,
             metrics: Arc::clone(&self.metrics),
             node: hello.node,
+            identity,
             dropped: 0,
         };
         self.metrics.stream_opened(&session.node);
@@ -138,6 +140,7 @@ struct Session<S> {
     outgoing: mpsc::Sender<Result<CollectorMessage, Status>>,
     metrics: Arc<Metrics>,
     node: String,
+    identity: Identity,
     /// What the agent said it had dropped.
     dropped: u64,
 }
@@ -203,6 +206,11 @@ impl<S: Store> Session<S> {
         };
         if batch.verdicts.iter().any(|verdict| verdict.id.is_empty()) {
             return Err(End::Refused(Status::invalid_argument("a verdict has no id")));
+        }
+        if let Err(status) = self.identity.check_verdicts(&batch.verdicts) {
+            self.metrics.refused(Refusal::Identity);
+            tracing::warn!(node = self.node, "an agent's stream is ended: {}", status.message());
+            return Err(End::Refused(status));
         }
         self.metrics.agent_dropped(&self.node, batch.dropped);
         if batch.dropped > self.dropped {

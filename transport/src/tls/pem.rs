@@ -76,10 +76,14 @@ impl Directory {
         if is_there("tls.crt") || is_there("tls.key") { self.identity().map(Some) } else { Ok(None) }
     }
 
-    /// The text of `ca.crt`; `None` when there is no such file.
+    /// The text of `ca.crt`; `None` when there is no such file. One that cannot be looked at may be there: that is an error.
     pub fn authorities(&self) -> Result<Option<String>, TlsError> {
         let path = self.authority_path();
-        if path.exists() { read(&path).map(Some) } else { Ok(None) }
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(TlsError::Unreadable { path, reason: reason(&error) }),
+        }
     }
 
     /// Where `ca.crt` is.

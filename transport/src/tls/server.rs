@@ -29,7 +29,8 @@ struct Current {
 
 impl ServerTls {
     /// From a directory; clients must show a certificate when it has a `ca.crt`. The error is that of a first start: later
-    /// ones are logged, and what was read before goes on.
+    /// ones are logged, and what was read before goes on. So does it when `ca.crt` is gone: who has demanded certificates does
+    /// not stop to because a file is missing.
     pub fn from_directory(directory: Directory) -> Result<Self, TlsError> {
         let current = read(&directory)?;
         Ok(Self { directory: Some(directory), current: Mutex::new(current) })
@@ -64,6 +65,11 @@ impl ServerTls {
 
 fn refresh(directory: &Directory, current: &mut Current) {
     match read(directory) {
+        Ok(read) if current.demands_certificate && !read.demands_certificate => tracing::warn!(
+            "{} is gone, and clients must show a certificate all the same: the certificates read before stay in use; put it back, or \
+             start again without it",
+            directory.authority_path().display()
+        ),
         Ok(read) => {
             tracing::info!("the certificates of {} changed; new connections use them", directory.path().display());
             *current = Current { stamp: current.stamp, ..read };
