@@ -87,7 +87,11 @@ fn demo(arguments: &Arguments, checks: &mut Checks) -> Result<()> {
 }
 
 fn report(arguments: &Arguments, measured: &Measured) -> Result<()> {
-    let text = format!("# Overhead in a cluster\n\nMeasured by `cargo xtask cluster demo -- --measure FILE`: {}.\n\n{}", machine::conditions(), measured.markdown());
+    let text = format!(
+        "# Overhead in a cluster\n\nMeasured by `cargo xtask cluster demo -- --measure FILE`: {}.\n\n{}",
+        machine::conditions(),
+        measured.markdown()
+    );
     println!("\n{text}");
     let Some(path) = &arguments.measure else { return Ok(()) };
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
