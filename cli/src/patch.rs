@@ -75,7 +75,7 @@ pub(crate) async fn patch(args: PatchArgs) -> anyhow::Result<ExitCode> {
             let cluster = Cluster::connect(&args.cluster).await?;
             let gathered = listing::gather(&cluster, &targets, args.selector.as_deref(), false).await?;
             has_collector = gathered.has_collector;
-            let pods = gathered.pods.into_iter().filter(|answer| !answer.pod.is_well());
+            let pods = gathered.pods.into_iter().filter(|answer| !answer.pod.is_well() || !answer.verdicts.is_empty());
             let of_pods = pods.flat_map(|answer| trusted::of_pod(&answer.pod, answer.verdicts));
             of_pods.chain(trusted::of_owners(gathered.owners)).collect()
         }

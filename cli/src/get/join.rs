@@ -21,12 +21,19 @@ pub(crate) struct Which {
     pub(crate) named: bool,
 }
 
-/// The pods that need an answer, each with what is known of it.
-pub(crate) fn join(pods: Vec<Pod>, verdicts: &[Verdict], which: Which) -> Vec<PodAnswer> {
+/// The pods that need an answer, each with what is known of it; `now`: nanoseconds since 1970.
+pub(crate) fn join(pods: Vec<Pod>, verdicts: &[Verdict], which: Which, now: u64) -> Vec<PodAnswer> {
     let index = Index::of(verdicts);
     let pods = if which.all || which.named { pods } else { without_replaced(pods) };
     let answers = pods.into_iter().map(|pod| PodAnswer { verdicts: current(index.about(&pod), which.all), pod });
-    answers.filter(|answer| which.named || !answer.pod.is_well() || (which.all && !answer.verdicts.is_empty())).collect()
+    let has_to_be_told = |answer: &PodAnswer| (which.all || is_ready_for_a_moment(&answer.pod, now)) && !answer.verdicts.is_empty();
+    answers.filter(|answer| which.named || !answer.pod.is_well() || has_to_be_told(answer)).collect()
+}
+
+/// Without a readiness probe, each start of a crash loop is ready until it fails: what is said of it still holds.
+fn is_ready_for_a_moment(pod: &Pod, now: u64) -> bool {
+    const SETTLED: u64 = 30_000_000_000;
+    pod.condition("Ready").is_some_and(|ready| ready.status == "True" && now.saturating_sub(ready.since) < SETTLED)
 }
 
 /// Pods that failed for good and were made again are history.
@@ -177,6 +184,8 @@ mod tests {
     use unready_diagnosis::pod::{Condition, Container, ContainerStatus, Owner, PodStatus};
     use unready_proto::{time::timestamp, v1::Workload};
 
+    const NOW: u64 = 60_000_000_000;
+
     fn pod(uid: &str, ready: &str) -> Pod {
         let condition = Condition { kind: "Ready".into(), status: ready.into(), since: 10_000_000_000, ..Condition::default() };
         Pod {
@@ -216,10 +225,16 @@ mod tests {
         let succeeded = Pod { status: PodStatus { phase: "Succeeded".into(), ..PodStatus::default() }, ..pod("d", "False") };
         let pods = vec![pod("a", "False"), pod("b", "True"), pod("c", "False"), succeeded];
         let verdicts = [verdict("a", "FileMissing", 1), verdict("b", "Slow", 1), verdict("z", "Gone", 1)];
-        assert_eq!(said(&join(pods.clone(), &verdicts, Which::default())), [("a", vec!["FileMissing"]), ("c", vec![])]);
-        let all = join(pods.clone(), &verdicts, Which { all: true, named: false });
+        assert_eq!(said(&join(pods.clone(), &verdicts, Which::default(), NOW)), [("a", vec!["FileMissing"]), ("c", vec![])]);
+        let all = join(pods.clone(), &verdicts, Which { all: true, named: false }, NOW);
         assert_eq!(all.iter().map(|answer| answer.pod.uid.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
-        assert_eq!(join(pods, &verdicts, Which { all: false, named: true }).len(), 4);
+        assert_eq!(join(pods, &verdicts, Which { all: false, named: true }, NOW).len(), 4);
+    }
+
+    #[test]
+    fn a_crash_loop_is_shown_also_while_it_is_ready_for_a_moment() {
+        let shown = |now| join(vec![pod("a", "True")], &[verdict("a", "LoaderMissing", 1)], Which::default(), now).len();
+        assert_eq!((shown(11_000_000_000), shown(NOW)), (1, 0));
     }
 
     #[test]
@@ -228,15 +243,15 @@ mod tests {
         let mut evicted = Pod { owner: Some(owner.clone()), created: 1, ..pod("a", "False") };
         evicted.status.phase = "Failed".into();
         let newer = Pod { owner: Some(owner), created: 2, ..pod("b", "True") };
-        assert!(join(vec![evicted.clone(), newer.clone()], &[], Which::default()).is_empty());
-        assert_eq!(join(vec![evicted.clone(), newer], &[], Which { named: true, ..Which::default() }).len(), 2);
-        assert_eq!(join(vec![evicted], &[], Which::default()).len(), 1, "nothing came in its place");
+        assert!(join(vec![evicted.clone(), newer.clone()], &[], Which::default(), NOW).is_empty());
+        assert_eq!(join(vec![evicted.clone(), newer], &[], Which { named: true, ..Which::default() }, NOW).len(), 2);
+        assert_eq!(join(vec![evicted], &[], Which::default(), NOW).len(), 1, "nothing came in its place");
     }
 
     #[test]
     fn a_crash_loop_is_one_line() {
         let verdicts: Vec<Verdict> = (1..=5).map(|start| verdict("a", "Crashed", start)).collect();
-        let answers = join(vec![pod("a", "False")], &verdicts, Which::default());
+        let answers = join(vec![pod("a", "False")], &verdicts, Which::default(), NOW);
         assert_eq!(answers[0].verdicts.iter().map(|v| v.id.as_str()).collect::<Vec<_>>(), ["aCrashed5"]);
     }
 
@@ -245,15 +260,15 @@ mod tests {
         let resolved = Verdict { resolved_at: Some(timestamp(2)), ..verdict("a", "FileMissing", 9) };
         let now = verdict("a", "Crashed", 5);
         let pods = || vec![pod("a", "False")];
-        assert_eq!(said(&join(pods(), &[resolved.clone(), now.clone()], Which::default())), [("a", vec!["Crashed"])]);
-        assert_eq!(said(&join(pods(), &[resolved, now], Which { all: true, named: false })), [("a", vec!["Crashed", "FileMissing"])]);
+        assert_eq!(said(&join(pods(), &[resolved.clone(), now.clone()], Which::default(), NOW)), [("a", vec!["Crashed"])]);
+        assert_eq!(said(&join(pods(), &[resolved, now], Which { all: true, named: false }, NOW)), [("a", vec!["Crashed", "FileMissing"])]);
     }
 
     #[test]
     fn the_heaviest_comes_first() {
         let slowing = Verdict { severity: "Slowing".into(), ..verdict("a", "Slow", 9) };
         let likely = Verdict { confidence: "Likely".into(), ..verdict("a", "Maybe", 9) };
-        let answers = join(vec![pod("a", "False")], &[slowing, likely, verdict("a", "Sure", 1)], Which::default());
+        let answers = join(vec![pod("a", "False")], &[slowing, likely, verdict("a", "Sure", 1)], Which::default(), NOW);
         assert_eq!(said(&answers), [("a", vec!["Sure", "Maybe", "Slow"])]);
     }
 

@@ -90,7 +90,7 @@ pub(crate) async fn gather(cluster: &Cluster, targets: &[Target], labels: Option
     missing(&selection, &pods)?;
     let looked_at = pods.len();
     let is_one = selection.names.len() == 1 && selection.owners.is_empty();
-    let mut answers = join::join(pods, &verdicts, Which { all, named: !selection.names.is_empty() });
+    let mut answers = join::join(pods, &verdicts, Which { all, named: !selection.names.is_empty() }, account::now());
     complete(cluster, &mut answers).await;
     let said = verdicts.iter().filter(|verdict| join::owner(verdict).is_some_and(|owner| selection.includes_owner(owner)));
     let said = said.filter(|verdict| is_in(cluster, verdict)).collect();

@@ -11,7 +11,7 @@
 //! The judgement is the same as on a node: pods go through the engine, which asks for their events and claims as it does there.
 //! A pod that gets a node disappears from the watch, and with it what was said of it; from then on it is that node's agent's.
 //! Pods on nodes without a living agent are not judged: the API server says of them what `kubectl` shows. What their agent said
-//! is taken back when they are ready or gone ([`forgotten`]).
+//! is taken back when they are ready or gone (`forgotten`).
 //!
 //! An API server that is away changes nothing of what was said. One collector at a time does this ([`lease`]).
 
