@@ -1,7 +1,8 @@
 //! `unready patch`: the fix as a patch of the object that makes the pod, to pipe into kubectl.
 //!
-//! - [`merge`]: several patches of one object become one.
-//! - [`print`]: as YAML with comments, JSON, or commands.
+//! - `merge`: several patches of one object become one.
+//! - `print`: as YAML with comments, JSON, or commands.
+//! - `trusted`: which of them are shown at all.
 //!
 //! Nothing is changed here: whoever runs kubectl on it decides. Exit status: 0 a patch was printed, 4 no change of a manifest
 //! can help, and stderr says what can; 1 no answer.

@@ -5,7 +5,7 @@
 //! anything. None keeps state; each says everything again from what it is shown.
 //!
 //! - [`explain`]: what is known to be wrong.
-//! - [`waiting`]: for a pod that is not ready and with which nothing is wrong so far: what it waits for.
+//! - [`waiting()`]: for a pod that is not ready and with which nothing is wrong so far: what it waits for.
 //! - [`owner`]: an owner that has fewer pods than it wants.
 //!
 //! What decides is the reason and the structured fields of status and events; messages are read for the layer and the

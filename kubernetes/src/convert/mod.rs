@@ -2,7 +2,7 @@
 //! environment, no annotations, no managed fields.
 //!
 //! - [`pod`]: metadata and spec; `container`, `volume`, `security`, `probe`, `status` are its parts.
-//! - [`event`]: both APIs of events.
+//! - `event`: both APIs of events.
 //! - [`quantity`]: numbers with a suffix.
 
 mod container;

@@ -1,6 +1,6 @@
 //! A refused path and the manifest: where the path comes from, which fields bear on it, and the smallest change that helps.
 //!
-//! Changes are tried in the order of their safety ([`candidates`]); the first one that [`simulate`](super::simulate) lets
+//! Changes are tried in the order of their safety ([`candidates`]); the first one that `simulate` lets
 //! pass is proposed. What no change of the manifest can mend (a root-owned directory of the node, a file of the image) keeps
 //! its remedy in words.
 
