@@ -265,6 +265,11 @@ pub struct Claim {
 }
 
 impl Pod {
+    /// Names of the claims that its volumes are.
+    pub fn claim_names(&self) -> impl Iterator<Item = &str> {
+        self.volumes.iter().filter_map(Volume::claim)
+    }
+
     /// A container of the spec by its name.
     pub fn container(&self, name: &str) -> Option<&Container> {
         self.containers.iter().find(|container| container.name == name)

@@ -4,7 +4,7 @@ use super::{Config, pods::NO_CGROUP};
 use crate::{
     cause::Cause,
     platform::{self, Account, PodFinding, Scene},
-    pod::{Claim, ContainerState, ContainerStatus, Pod, PodEvent, VolumeSource},
+    pod::{Claim, ContainerState, ContainerStatus, Pod, PodEvent},
     units::BootNanos,
     verdict::Verdict,
 };
@@ -176,9 +176,7 @@ impl PodState {
         };
         platform::explain(&scene)
     }
-}
 
-impl PodState {
     /// Joins a container's verdict with what was said of its earlier starts; what no longer holds is resolved with it.
     pub(super) fn join(&mut self, mut verdict: Verdict, now: BootNanos) -> Vec<Verdict> {
         if self.is_over() {
@@ -300,21 +298,4 @@ pub(super) fn in_their_place(findings: &[PodFinding], state: &PodState) -> Vec<P
         all.push(found);
     }
     all
-}
-
-pub(super) fn claims_of(pod: &Pod) -> Vec<String> {
-    let names = pod.volumes.iter().filter_map(|volume| match &volume.source {
-        VolumeSource::Claim { name, .. } => Some(name.clone()),
-        VolumeSource::ConfigMap { .. }
-        | VolumeSource::Secret { .. }
-        | VolumeSource::Projected { .. }
-        | VolumeSource::DownwardApi { .. }
-        | VolumeSource::EmptyDir { .. }
-        | VolumeSource::HostPath { .. }
-        | VolumeSource::Image { .. }
-        | VolumeSource::Csi { .. }
-        | VolumeSource::Other(_)
-        | VolumeSource::Unknown => None,
-    });
-    names.collect()
 }

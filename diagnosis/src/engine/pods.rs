@@ -12,7 +12,7 @@
 use super::{
     Engine,
     place::KnownSpec,
-    pod_state::{PodState, SELDOM, claims_of, in_their_place},
+    pod_state::{PodState, SELDOM, in_their_place},
 };
 use crate::{
     cluster::{ClusterAnswer, ClusterQuestion, PodChange},
@@ -230,7 +230,7 @@ impl Engine {
     /// Claims are needed to explain a container; asked once.
     pub(super) fn want_claims(&mut self, uid: &str, now: BootNanos) {
         let Some(state) = self.pods.by_uid.get(uid).filter(|state| state.asked_claims.is_none()) else { return };
-        let names = claims_of(&state.pod);
+        let names = state.pod.claim_names().map(str::to_owned).collect();
         self.ask_claims(uid, names, now);
     }
 

@@ -1,7 +1,7 @@
 //! What the rules of this folder ask a [`Scene`]: ages, events by reason, how far the kubelet has come with the pod.
 
 use super::{Account, Scene};
-use crate::pod::{Container, ContainerKind, ContainerState, ContainerStatus, PodEvent, Volume, VolumeSource};
+use crate::pod::{Container, ContainerKind, ContainerState, ContainerStatus, PodEvent};
 use crate::verdict::Confidence;
 use std::time::Duration;
 
@@ -80,11 +80,6 @@ fn is_untouched(status: &ContainerStatus) -> bool {
         ContainerState::Running { .. } | ContainerState::Terminated { .. } => false,
     };
     waits && status.id.is_empty()
-}
-
-/// The claim of a volume.
-pub(super) fn claim_of(volume: &Volume) -> Option<&str> {
-    if let VolumeSource::Claim { name, .. } = &volume.source { Some(name) } else { None }
 }
 
 /// When an event was last seen.

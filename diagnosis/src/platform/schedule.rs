@@ -7,7 +7,7 @@
 use super::{
     Account, PodFinding, Scene,
     build::{Build, found, moment},
-    scene::{claim_of, last},
+    scene::last,
     schedule_message::{Hindrance, Reason, Unfit, parse},
 };
 use crate::{
@@ -51,7 +51,7 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     let unfit = parse(&condition.message);
     let concerns_claims = unfit.reasons.iter().any(|reason| reason.hindrance == Hindrance::Claims);
     if concerns_claims {
-        account.needs_claims = claim_names(pod).map(str::to_owned).collect();
+        account.needs_claims = pod.claim_names().map(str::to_owned).collect();
     }
     if concerns_claims && is_provisioning(scene) && !account.is_due(scene.age(pod.created), PROVISIONING) {
         return;
@@ -72,7 +72,7 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
 
 /// It is pending, and what is needed to fulfil it is there.
 fn is_provisioning(scene: &Scene<'_>) -> bool {
-    claim_names(scene.pod).all(|name| {
+    scene.pod.claim_names().all(|name| {
         scene
             .claims
             .iter()
@@ -83,10 +83,6 @@ fn is_provisioning(scene: &Scene<'_>) -> bool {
 
 const fn lacks_class(claim: &Claim) -> bool {
     !claim.storage_class.is_empty() && !claim.class_exists
-}
-
-fn claim_names(pod: &Pod) -> impl Iterator<Item = &str> {
-    pod.volumes.iter().filter_map(claim_of)
 }
 
 fn scaling<'a>(scene: &Scene<'a>) -> Option<&'a PodEvent> {
@@ -218,7 +214,7 @@ fn details(build: Build, scene: &Scene<'_>, hindrance: Hindrance) -> Build {
                 format!("nodeSelector: {labels}"),
             )
         }
-        Hindrance::Claims => claim_names(pod).filter_map(|name| claim_trouble(scene, name)).fold(build, Build::because),
+        Hindrance::Claims => pod.claim_names().filter_map(|name| claim_trouble(scene, name)).fold(build, Build::because),
         Hindrance::Selection | Hindrance::HostPorts | Hindrance::Spreading | Hindrance::Cordoned | Hindrance::Taints | Hindrance::Other => {
             build
         }
@@ -277,7 +273,7 @@ fn remedy(scene: &Scene<'_>, reason: &Reason<'_>) -> String {
 }
 
 fn claim_remedy(scene: &Scene<'_>, text: &str) -> String {
-    let claims = || claim_names(scene.pod).filter_map(|name| scene.claims.iter().find(|claim| claim.name == name));
+    let claims = || scene.pod.claim_names().filter_map(|name| scene.claims.iter().find(|claim| claim.name == name));
     if let Some(claim) = claims().find(|claim| !claim.exists) {
         return format!("Create PersistentVolumeClaim {} in namespace {}, or correct claimName.", claim.name, scene.pod.namespace);
     }

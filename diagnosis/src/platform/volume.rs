@@ -11,7 +11,7 @@ use super::{
     Account, PodFinding, Scene, config,
     message::{between, quoted, word},
     objects::Object,
-    scene::{claim_of, last},
+    scene::last,
     volume_words::say,
 };
 use crate::pod::{PodEvent, VolumeSource};
@@ -67,7 +67,7 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     account.look_in(AGAIN);
     let problems = problems(scene);
     if problems.iter().any(|problem| is_of_claim(scene, problem.volume)) {
-        account.needs_claims = claims(scene).map(str::to_owned).collect();
+        account.needs_claims = scene.pod.claim_names().map(str::to_owned).collect();
     }
     account.findings.extend(problems.iter().map(|problem| say(scene, problem)));
 }
@@ -149,15 +149,11 @@ fn in_spec<'a>(scene: &Scene<'a>, name: &'a str) -> &'a str {
     }
     let bound = scene.claims.iter().find(|claim| claim.volume == name).map(|claim| claim.name.as_str());
     let mut candidates =
-        scene.pod.volumes.iter().filter(|volume| claim_of(volume).is_some_and(|claim| bound.is_none_or(|bound| bound == claim)));
+        scene.pod.volumes.iter().filter(|volume| volume.claim().is_some_and(|claim| bound.is_none_or(|bound| bound == claim)));
     match (candidates.next(), candidates.next()) {
         (Some(only), None) => &only.name,
         _ => name,
     }
-}
-
-fn claims<'a>(scene: &Scene<'a>) -> impl Iterator<Item = &'a str> {
-    scene.pod.volumes.iter().filter_map(claim_of)
 }
 
 /// Not known to be of another kind.

@@ -12,6 +12,13 @@ pub struct Volume {
     pub source: VolumeSource,
 }
 
+impl Volume {
+    /// The claim that it is, by its name.
+    pub fn claim(&self) -> Option<&str> {
+        if let VolumeSource::Claim { name, .. } = &self.source { Some(name) } else { None }
+    }
+}
+
 /// What a volume is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -207,7 +207,7 @@ pub fn fs_group_caveats(pod: &Pod, claims: &[Claim]) -> Vec<String> {
     let (ns, name) = (&pod.namespace, &owner.name);
     let zero = format!("`kubectl -n {ns} scale deployment/{name} --replicas=0`, and scale it up again after the patch");
     let known = |name: &str| claims.iter().find(|claim| claim.name == name && !claim.access_modes.is_empty());
-    let used: Vec<(&str, Option<&Claim>)> = claims_of(pod).map(|name| (name, known(name))).collect();
+    let used: Vec<(&str, Option<&Claim>)> = pod.claim_names().map(|name| (name, known(name))).collect();
     let single: Vec<&Claim> = used.iter().filter_map(|(_, claim)| *claim).filter(|claim| is_for_one_node(claim)).collect();
     let Some(claim) = single.iter().find(|claim| is_local(claim)).or_else(|| single.first()) else {
         let unknown = used.iter().find(|(_, claim)| claim.is_none());
@@ -235,11 +235,6 @@ pub fn fs_group_caveats(pod: &Pod, claims: &[Claim]) -> Vec<String> {
 /// The pod has volumes in which an fsGroup changes every file.
 pub(super) fn has_claims(pod: &Pod) -> bool {
     pod.volumes.iter().any(|volume| matches!(volume.source, VolumeSource::Claim { .. } | VolumeSource::Csi { .. }))
-}
-
-/// Names of the claims that the pod uses.
-fn claims_of(pod: &Pod) -> impl Iterator<Item = &str> {
-    pod.volumes.iter().filter_map(|volume| if let VolumeSource::Claim { name, .. } = &volume.source { Some(name.as_str()) } else { None })
 }
 
 fn is_for_one_node(claim: &Claim) -> bool {
