@@ -319,6 +319,34 @@ fn volumes_by_what_the_events_say() {
             "data",
             "does not exist",
         ),
+        (
+            "FailedMount",
+            "Unable to attach or mount volumes: unmounted volumes=[data kube-api-access-x], unattached volumes=[], failed to process volumes=[data]: error processing PVC shop/orders-data: PVC is being deleted",
+            "mount",
+            "data",
+            "make it anew",
+        ),
+        (
+            "FailedMount",
+            "Unable to attach or mount volumes: unmounted volumes=[data kube-api-access-x], unattached volumes=[], failed to process volumes=[]: volume data has volumeMode Block, but is specified in volumeMounts",
+            "mount",
+            "data",
+            "volumeDevices",
+        ),
+        (
+            "FailedMount",
+            "Unable to attach or mount volumes: unmounted volumes=[all], unattached volumes=[], failed to process volumes=[all]: something new",
+            "mount",
+            "all",
+            "something new",
+        ),
+        (
+            "FailedMount",
+            "MountVolume.SetUp failed for volume \"all\" : failed to fetch token: serviceaccounts \"orders\" not found",
+            "mount",
+            "all",
+            "ServiceAccount is gone",
+        ),
     ];
     for (reason, message, layer, subject, words) in cases {
         let world = creating(volumes)
@@ -351,6 +379,30 @@ fn volumes_are_silent_at_first_and_when_the_sandbox_came_later() {
 fn a_cache_that_never_fills_is_told_after_a_minute() {
     let text = "[{ reason: FailedMount, message: 'MountVolume.SetUp failed for volume \"t\" : failed to sync secret cache: timed out waiting for the condition', first: @1, last: @90, count: 20 }]";
     assert_eq!(creating("").with_events(text).said(95), [(Cause::VolumeSetup, "mount".to_owned())]);
+}
+
+#[test]
+fn what_the_kubelet_gets_over_is_no_problem_before_it_has_lasted() {
+    let volumes = "volumes: [{ name: data, source: { claim: { name: orders-data, read_only: false } } },
+        { name: kube-api-access-x, source: { projected: { sources: [] } } }],";
+    let unmounted = "Unable to attach or mount volumes: unmounted volumes=[data kube-api-access-x], unattached volumes=[], failed to process volumes=[data]: error processing PVC shop/orders-data: ";
+    let passing = [
+        "PVC is not bound",
+        "failed to fetch PVC from API server: persistentvolumeclaims \"orders-data\" is forbidden: User \"system:node:n\" cannot get resource \"persistentvolumeclaims\" in API group \"\" in the namespace \"shop\": no relationship found between node 'n' and this object",
+        "failed to fetch PV pvc-7 from API server: Get \"https://api/api/v1/persistentvolumes/pvc-7\": net/http: TLS handshake timeout",
+    ]
+    .map(|error| format!("{unmounted}{error}"));
+    for message in &passing {
+        let once = events(&[(1, "FailedMount", message)]);
+        assert_eq!(creating(volumes).with_events(&once).said(100), [], "{message}");
+        let lasting = once.replace("last: @1,", "last: @120,");
+        let found = creating(volumes).with_events(&lasting).only(130);
+        assert_eq!((pair(&found), found.finding.subject.name.as_str()), ((Cause::VolumeSetup, "mount"), "data"), "{message}");
+    }
+    let interrupted = "Unable to attach or mount volumes: unmounted volumes=[data kube-api-access-x], unattached volumes=[], failed to process volumes=[]: context canceled";
+    assert_eq!(creating(volumes).with_events(&events(&[(1, "FailedMount", interrupted)])).said(300), []);
+    let fresh = "MountVolume.SetUp failed for volume \"kube-api-access-x\" : configmap \"kube-root-ca.crt\" not found";
+    assert_eq!(creating(volumes).with_events(&events(&[(1, "FailedMount", fresh)])).said(30), []);
 }
 
 #[test]

@@ -40,6 +40,7 @@ mod scene;
 mod schedule;
 mod schedule_message;
 mod volume;
+mod volume_message;
 mod volume_words;
 mod waiting;
 

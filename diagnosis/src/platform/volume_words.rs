@@ -5,7 +5,7 @@ use super::{
     build::{Build, found, moment, volume},
     message::{between, core, has_any, word},
     objects::{self, Object},
-    volume::{Problem, Why, missing_key, missing_object},
+    volume_message::{Problem, Why, missing_key, missing_object},
 };
 use crate::{
     cause::Cause,
@@ -17,7 +17,7 @@ use serde_json::json;
 
 /// The finding.
 pub(super) fn say(scene: &Scene<'_>, problem: &Problem<'_>) -> PodFinding {
-    let (pod, message) = (scene.pod, problem.event.message.as_str());
+    let pod = scene.pod;
     let build = match problem.why {
         Why::Object => object(pod, problem),
         Why::Key => key(pod, problem),
@@ -32,8 +32,7 @@ pub(super) fn say(scene: &Scene<'_>, problem: &Problem<'_>) -> PodFinding {
         Why::Mount => mount(pod, problem),
         Why::TimedOut => timed_out(scene, problem),
     };
-    let build =
-        if problem.why == Why::Ownership { build } else { build.because(format!("the event says: {}", core(after_volume(message)))) };
+    let build = if problem.why == Why::Ownership { build } else { build.because(format!("the event says: {}", core(problem.says))) };
     build.event(problem.event).now(scene)
 }
 
@@ -45,17 +44,12 @@ fn thing(pod: &Pod, name: &str) -> String {
     if name.is_empty() { "a volume".to_owned() } else { volume(pod, name) }
 }
 
-/// What stands behind `… failed for volume "x" : `.
-fn after_volume(message: &str) -> &str {
-    message.split_once("\" : ").map_or(message, |(_, rest)| rest)
-}
-
 fn of_pod<'a>(pod: &'a Pod, name: &str) -> Option<&'a VolumeSource> {
     pod.volumes.iter().find(|volume: &&Volume| volume.name == name).map(|volume| &volume.source)
 }
 
 fn object(pod: &Pod, problem: &Problem<'_>) -> Build {
-    let Some(object) = missing_object(&problem.event.message) else { return mount(pod, problem) };
+    let Some(object) = missing_object(problem.says) else { return mount(pod, problem) };
     let what = format!("cannot be mounted: {} does not exist in namespace {}", object.word(), pod.namespace);
     let build = start(pod, problem, layer::MISSING_OBJECT, &what);
     let like =
@@ -70,7 +64,7 @@ fn object(pod: &Pod, problem: &Problem<'_>) -> Build {
 }
 
 fn key(pod: &Pod, problem: &Problem<'_>) -> Build {
-    let message = problem.event.message.as_str();
+    let message = problem.says;
     let key = missing_key(message).unwrap_or_default();
     let secret = message.contains("secret key");
     let object = keyed(pod, problem.volume, key, secret);
@@ -110,14 +104,14 @@ fn keyed<'a>(pod: &'a Pod, volume: &str, key: &str, secret: bool) -> Option<Obje
 }
 
 fn claim(scene: &Scene<'_>, problem: &Problem<'_>) -> Build {
-    let named = between(&problem.event.message, "persistentvolumeclaim \"", "\"");
+    let named = between(problem.says, "persistentvolumeclaim \"", "\"");
     let what = format!("cannot be mounted: the claim{} does not exist", named.map(|name| format!(" {name}")).unwrap_or_default());
     start(scene.pod, problem, layer::MISSING_CLAIM, &what)
         .fix("Create the PersistentVolumeClaim in the pod's namespace, or correct `claimName`.")
 }
 
 fn host_path(pod: &Pod, problem: &Problem<'_>) -> Build {
-    let message = problem.event.message.as_str();
+    let message = problem.says;
     let (path, kind) = match of_pod(pod, problem.volume) {
         Some(VolumeSource::HostPath { path, kind }) => (path.as_str(), kind.as_str()),
         _ => (word(message, "failed: ").or_else(|| word(message, "failed, ")).unwrap_or("the path"), ""),
@@ -138,7 +132,7 @@ fn host_path(pod: &Pod, problem: &Problem<'_>) -> Build {
 }
 
 fn driver(pod: &Pod, problem: &Problem<'_>) -> Build {
-    let name = word(&problem.event.message, "driver name ").unwrap_or("of the volume");
+    let name = word(problem.says, "driver name ").unwrap_or("of the volume");
     let what = format!("cannot be mounted: the CSI driver {name} does not run on node {}", pod.node);
     start(pod, problem, layer::DRIVER, &what).fix(format!(
         "Install the driver {name}, or see why its DaemonSet has no ready pod on node {}: `kubectl get csinode {} -o yaml` lists the drivers that have registered there.",
@@ -204,7 +198,7 @@ fn ownership(scene: &Scene<'_>, problem: &Problem<'_>) -> Build {
 }
 
 fn attach(pod: &Pod, problem: &Problem<'_>) -> Build {
-    let lower = problem.event.message.to_lowercase();
+    let lower = problem.says.to_lowercase();
     let build = start(pod, problem, layer::ATTACH, "cannot be attached to the node");
     if lower.contains("timed out waiting for external-attacher") {
         return build.fix("The driver's controller (its csi-attacher) does not answer: look at its pods and their log.");
@@ -216,7 +210,29 @@ fn attach(pod: &Pod, problem: &Problem<'_>) -> Build {
 }
 
 /// Phrases of mount(8) and its helpers, in lower case, and what they mean.
-const MOUNT_WORDS: [(&[&str], &str); 6] = [
+const MOUNT_WORDS: [(&[&str], &str); 13] = [
+    (
+        &["pvc is not bound", "pvc has empty pvc.spec.volumename", "not yet bound to the claim"],
+        "Look at the claim (`kubectl describe pvc`) and at its provisioner: the claim was bound when the pod got its node, or the node was given by hand.",
+    ),
+    (
+        &["does not point to claim"],
+        "The PersistentVolume belongs to an earlier claim of that name: let the claim have a new volume, or take `claimRef.uid` out of the PersistentVolume.",
+    ),
+    (&["pvc is being deleted"], "The claim is being deleted: make it anew when it is gone; whatever deletes it may do so again."),
+    (
+        &["has volumemode"],
+        "A claim of volumeMode Block belongs into `volumeDevices` of the container, one of Filesystem into `volumeMounts`: correct one of the two.",
+    ),
+    (
+        &["no relationship found between node"],
+        "The API server does not let this node's kubelet read it, which it does for what the node's pods name: see whether the pod names it itself, and the log of the API server.",
+    ),
+    (
+        &["serviceaccounts \""],
+        "The pod's ServiceAccount is gone, so that there are no tokens for it: create it again; the kubelet tries again by itself.",
+    ),
+    (&["failed to fetch"], "The kubelet cannot get it from the API server: look at the kubelet's log and its way to the API server."),
     (
         &["you might need a /sbin/mount.", "unknown filesystem type", "need a helper program"],
         "Install what mounts this file system on the node (nfs-common, cifs-utils), or use a CSI driver that brings it.",
@@ -241,7 +257,7 @@ const MOUNT_WORDS: [(&[&str], &str); 6] = [
 ];
 
 fn mount(pod: &Pod, problem: &Problem<'_>) -> Build {
-    let lower = problem.event.message.to_lowercase();
+    let lower = problem.says.to_lowercase();
     let hint = MOUNT_WORDS.iter().find(|(phrases, _)| has_any(&lower, phrases)).map(|(_, hint)| *hint);
     let build = start(pod, problem, layer::MOUNT, "cannot be mounted").sure(Confidence::Likely);
     build.fix(hint.unwrap_or("See what the event says; the log of the kubelet, and of the driver's pod on this node, has more."))
