@@ -10,7 +10,7 @@ mod volume;
 
 pub use security::{PodSecurity, SecurityContext};
 pub use status::{Condition, ContainerState, ContainerStatus, PodStatus};
-pub use volume::{KeyPath, ProjectedSource, Volume, VolumeMount, VolumeSource};
+pub use volume::{FsGroupReach, KeyPath, Keys, ProjectedSource, Volume, VolumeMount, VolumeSource, Written};
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

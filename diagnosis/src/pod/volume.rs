@@ -99,6 +99,123 @@ pub enum VolumeSource {
     Unknown,
 }
 
+/// Keys of a `ConfigMap` or Secret that become files: a volume of its own, or a source of a projected one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keys<'a> {
+    /// `ConfigMap` or `Secret`.
+    pub kind: &'static str,
+    /// Name of the object.
+    pub name: &'a str,
+    /// `items`; empty: all keys.
+    pub items: &'a [KeyPath],
+    /// It may be missing.
+    pub optional: bool,
+}
+
+impl<'a> Keys<'a> {
+    const fn config_map(name: &'a str, items: &'a [KeyPath], optional: bool) -> Self {
+        Self { kind: "ConfigMap", name, items, optional }
+    }
+
+    const fn secret(name: &'a str, items: &'a [KeyPath], optional: bool) -> Self {
+        Self { kind: "Secret", name, items, optional }
+    }
+}
+
+/// A volume whose files the kubelet writes, and nobody else: each mount of it is read-only (`GetAttributes` of
+/// `pkg/volume/configmap`, `secret`, `projected`, `downwardapi`), and its files lie behind links
+/// (`pkg/volume/util/atomic_writer.go`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its field of `spec.volumes[]`.
+    pub field: &'static str,
+    /// `defaultMode`: that of each file to which no item gives another one. The API server fills in 0644.
+    pub mode: Option<u32>,
+}
+
+/// How far an fsGroup reaches into a volume (`pkg/volume/volume_linux.go` and the plugins that call it).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FsGroupReach {
+    /// Group and rw for all that is in it, at each mount.
+    Everything,
+    /// The empty directory as it is made; what is made in it later inherits the group alone (set-gid directory).
+    NewDirectory,
+    /// Group and r for the files, which only the kubelet writes.
+    Readable,
+    /// Nothing.
+    Nothing,
+}
+
+impl VolumeSource {
+    /// Volumes of `PersistentVolume`s and pods whose directory the kubelet hands over as it is: their plugins do not call
+    /// `SetVolumeOwnership` (`pkg/volume/hostpath`, `pkg/volume/nfs`; of older releases `cephfs`, `glusterfs`).
+    pub const WITHOUT_FS_GROUP: [&'static str; 4] = ["hostPath", "nfs", "cephfs", "glusterfs"];
+
+    /// The keys that it takes from one object, when it is a `configMap` or a `secret`.
+    pub fn keys(&self) -> Option<Keys<'_>> {
+        if let Self::ConfigMap { name, items, optional, .. } = self {
+            Some(Keys::config_map(name, items, *optional))
+        } else if let Self::Secret { name, items, optional, .. } = self {
+            Some(Keys::secret(name, items, *optional))
+        } else {
+            None
+        }
+    }
+
+    /// Only the kubelet writes it.
+    pub const fn written(&self) -> Option<Written> {
+        let (field, mode) = match self {
+            Self::ConfigMap { mode, .. } => ("configMap", *mode),
+            Self::Secret { mode, .. } => ("secret", *mode),
+            Self::Projected { mode, .. } => ("projected", *mode),
+            Self::DownwardApi { mode, .. } => ("downwardAPI", *mode),
+            Self::EmptyDir { .. }
+            | Self::HostPath { .. }
+            | Self::Claim { .. }
+            | Self::Image { .. }
+            | Self::Csi { .. }
+            | Self::Other(_)
+            | Self::Unknown => return None,
+        };
+        Some(Written { field, mode })
+    }
+
+    /// How far an fsGroup reaches, as far as the pod alone tells: what stands behind a claim, and its driver, can do less.
+    pub fn fs_group_reach(&self) -> FsGroupReach {
+        match self {
+            Self::ConfigMap { .. } | Self::Secret { .. } | Self::Projected { .. } | Self::DownwardApi { .. } => FsGroupReach::Readable,
+            Self::EmptyDir { .. } => FsGroupReach::NewDirectory,
+            Self::HostPath { .. } | Self::Image { .. } => FsGroupReach::Nothing,
+            Self::Other(kind) if Self::WITHOUT_FS_GROUP.contains(&kind.as_str()) => FsGroupReach::Nothing,
+            Self::Claim { .. } | Self::Csi { .. } | Self::Other(_) | Self::Unknown => FsGroupReach::Everything,
+        }
+    }
+}
+
+impl ProjectedSource {
+    /// The keys that it takes from one object.
+    pub fn keys(&self) -> Option<Keys<'_>> {
+        if let Self::ConfigMap { name, items, optional } = self {
+            Some(Keys::config_map(name, items, *optional))
+        } else if let Self::Secret { name, items, optional } = self {
+            Some(Keys::secret(name, items, *optional))
+        } else {
+            None
+        }
+    }
+
+    /// The files that it makes; `None`: the manifest does not tell (all keys of an object, a source of another kind).
+    pub fn paths(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::ConfigMap { items, .. } | Self::Secret { items, .. } if items.is_empty() => None,
+            Self::ConfigMap { items, .. } | Self::Secret { items, .. } => Some(items.iter().map(|item| item.path.as_str()).collect()),
+            Self::Token { path, .. } => Some(vec![path]),
+            Self::DownwardApi { paths } => Some(paths.iter().map(String::as_str).collect()),
+            Self::Other(_) => None,
+        }
+    }
+}
+
 /// A key of a `ConfigMap` or Secret and the file that it becomes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

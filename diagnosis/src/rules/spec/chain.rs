@@ -4,10 +4,9 @@
 //! image; a program may change its user by itself. All ids here are the pod's own, as the manifest writes them: those of a
 //! user namespace are translated.
 
-use super::place::Reach;
 use crate::permission::rights::{inside, is_namespaced};
 use crate::{
-    pod::{Container, Pod},
+    pod::{Container, FsGroupReach, Pod},
     question::{IdRange, Walk},
     record::Call,
     rules::{Context, Failure, Spec, words},
@@ -101,7 +100,7 @@ impl Settings {
 }
 
 /// The fields that decide about users and groups of files.
-pub(super) fn identity(spec: &Spec<'_>, reach: Reach) -> String {
+pub(super) fn identity(spec: &Spec<'_>, reach: FsGroupReach) -> String {
     let (pod, container) = (&spec.pod.security, &spec.container.security);
     let number = |id: Option<u32>| id.map(|id| id.to_string());
     let mut settings = Settings::default();
@@ -116,11 +115,11 @@ pub(super) fn identity(spec: &Spec<'_>, reach: Reach) -> String {
         strict.then(|| "Strict (the groups of the image's /etc/group do not count)".to_owned()),
     );
     match pod.fs_group {
-        None if reach != Reach::Nothing => settings.either("fsGroup", None, None),
+        None if reach != FsGroupReach::Nothing => settings.either("fsGroup", None, None),
         group => settings.if_set("fsGroup", None, number(group)),
     }
     let policy = &pod.fs_group_change_policy;
-    let bears = pod.fs_group.is_some() && reach == Reach::Everything && !policy.is_empty();
+    let bears = pod.fs_group.is_some() && reach == FsGroupReach::Everything && !policy.is_empty();
     settings.if_set("fsGroupChangePolicy", None, bears.then(|| policy.clone()));
     settings.sentence()
 }

@@ -4,17 +4,16 @@
 //! given for `args`, one name that is there and differs by a slip, a script that is there with its interpreter.
 
 use super::{
-    alike, change, item,
+    alike, change, mode,
     patch::{self, of_container, same_container},
     place::{Located, locate},
 };
 use crate::{
     permission::place::{join, parent_path},
-    pod::VolumeSource,
     question::{ExecFormat, Executable, FileKind, Stop},
     rules::{Context, Finding, Spec, words},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// A mode with which everybody may read and execute.
 const EXECUTABLE: u32 = 0o555;
@@ -135,33 +134,11 @@ pub(in crate::rules) fn not_executable(
     let Some(spec) = context.spec else { return };
     if let Some(place) = locate(&spec, path) {
         finding.explanation.push(place.sentence(None));
-        let wanted = place.in_volume();
-        let (field, items) = match &place.volume.source {
-            VolumeSource::ConfigMap { items, .. } => ("configMap", items.as_slice()),
-            VolumeSource::Secret { items, .. } => ("secret", items.as_slice()),
-            VolumeSource::Projected { .. } => ("projected", &[][..]),
-            VolumeSource::DownwardApi { .. }
-            | VolumeSource::EmptyDir { .. }
-            | VolumeSource::HostPath { .. }
-            | VolumeSource::Claim { .. }
-            | VolumeSource::Image { .. }
-            | VolumeSource::Csi { .. }
-            | VolumeSource::Other(_)
-            | VolumeSource::Unknown => return by_interpreter(finding, &spec, path, file, told),
-        };
-        let own = items.iter().any(|item| item.path == wanted && item.mode.is_some());
-        let fields = if own {
-            let mode = |one: &crate::pod::KeyPath| if one.path == wanted { Some(EXECUTABLE) } else { one.mode };
-            json!({ "items": items.iter().map(|one| item(one, mode(one))).collect::<Vec<Value>>() })
-        } else {
-            json!({ "defaultMode": EXECUTABLE })
-        };
-        let text = format!(
-            "Set {} 0555 on volume {}, so that its files may be executed.",
-            if own { "the item's mode" } else { "defaultMode" },
-            place.volume.name
-        );
-        return change(finding, &spec, text, json!({ "volumes": [{ "name": place.volume.name, field: fields }] }));
+        if let Some(setting) = mode::set(&place, EXECUTABLE) {
+            let field = if setting.of_item { "the item's mode" } else { "defaultMode" };
+            let text = format!("Set {field} 0555 on volume {}, so that its files may be executed.", place.volume.name);
+            return change(finding, &spec, text, setting.fragment);
+        }
     }
     by_interpreter(finding, &spec, path, file, told);
 }

@@ -6,14 +6,14 @@
 
 use super::{
     chain::{self, Who},
-    change,
+    change, mode,
     patch::{self, of_container},
-    place::{Located, Reach, locate},
+    place::{Located, locate},
     simulate, written,
 };
 use crate::{
     permission::{Attempt, Capability, Denial, EXEC, Layer, Purpose, WRITE, bits},
-    pod::{Container, ContainerKind, KeyPath, VolumeSource},
+    pod::{Container, ContainerKind, FsGroupReach, VolumeSource},
     question::FileKind,
     record::{Call, Errno},
     rules::{Context, Failure, Finding, Spec},
@@ -83,7 +83,7 @@ pub(in crate::rules) fn explain(finding: &mut Finding, failure: &Failure, contex
 /// The volume, then the fields that decided, then what the process made of them.
 fn reasons(case: &Case<'_>, context: &Context<'_>) -> Vec<String> {
     let (spec, denial) = (&case.spec, case.denial);
-    let reach = case.place.as_ref().map_or(Reach::Nothing, Located::reach);
+    let reach = case.place.as_ref().map_or(FsGroupReach::Nothing, Located::reach);
     let fields = match &denial.layer {
         Layer::Capability(_) => chain::capabilities(spec),
         Layer::UserNamespace { .. } => "the pod sets hostUsers: false, which gives it a user namespace of its own".to_owned(),
@@ -102,21 +102,21 @@ fn reasons(case: &Case<'_>, context: &Context<'_>) -> Vec<String> {
 }
 
 /// The manifest has an fsGroup or a group for it, and yet it did not help.
-fn in_vain(case: &Case<'_>, reach: Reach) -> Option<String> {
+fn in_vain(case: &Case<'_>, reach: FsGroupReach) -> Option<String> {
     let Case { spec, who, denial, .. } = case;
     let set = spec.pod.security.fs_group;
     match (reach, set, chain::lost_group(spec, who)) {
-        (Reach::Nothing, Some(_), _) => {
+        (FsGroupReach::Nothing, Some(_), _) => {
             let place = case.place.as_ref()?;
             Some(format!("the kubelet does not apply fsGroup to {}", place.name()))
         }
         (_, _, Some(gid)) if who.uid != 0 => {
             Some(format!("the process is not in group {gid} any more: the program gave up its groups by itself (su, gosu, setgroups)"))
         }
-        (Reach::Everything, Some(gid), None) if denial.at.gid != gid => Some(format!(
+        (FsGroupReach::Everything, Some(gid), None) if denial.at.gid != gid => Some(format!(
             "fsGroup {gid} was not given to the volume: its driver does not do it (fsGroupPolicy of the CSIDriver), another pod had it mounted, or OnRootMismatch looked at its top directory alone"
         )),
-        (Reach::Everything | Reach::NewDirectory, Some(gid), None) if denial.at.gid == gid => {
+        (FsGroupReach::Everything | FsGroupReach::NewDirectory, Some(gid), None) if denial.at.gid == gid => {
             Some("it was made after the kubelet had given the volume to the group, by another user".to_owned())
         }
         _ => None,
@@ -150,11 +150,11 @@ fn by_place(case: &Case<'_>, as_owner: Option<Change>, context: &Context<'_>) ->
     let Some(place) = &case.place else { return as_owner.into_iter().chain(empty_dir(case, context)).collect() };
     match place.reach() {
         // A private directory of another user, such as a database's: its owner wants nobody else in it.
-        Reach::Everything if is_private(case) => as_owner.into_iter().chain(fs_group(case)).collect(),
-        Reach::Everything => fs_group(case).into_iter().chain(as_owner).collect(),
-        Reach::NewDirectory => fs_group(case).into_iter().chain(as_init(case)).chain(as_owner).collect(),
-        Reach::Readable => readable(case),
-        Reach::Nothing => as_owner.into_iter().collect(),
+        FsGroupReach::Everything if is_private(case) => as_owner.into_iter().chain(fs_group(case)).collect(),
+        FsGroupReach::Everything => fs_group(case).into_iter().chain(as_owner).collect(),
+        FsGroupReach::NewDirectory => fs_group(case).into_iter().chain(as_init(case)).chain(as_owner).collect(),
+        FsGroupReach::Readable => readable(case),
+        FsGroupReach::Nothing => as_owner.into_iter().collect(),
     }
 }
 
@@ -169,10 +169,10 @@ fn fs_group(case: &Case<'_>) -> Option<Change> {
     let Who { uid, gid, .. } = case.who;
     let group = if gid == 0 { uid } else { gid };
     match case.spec.pod.security.fs_group {
-        _ if case.place.as_ref().is_none_or(|place| place.reach() == Reach::Nothing) => None,
+        _ if case.place.as_ref().is_none_or(|place| place.reach() == FsGroupReach::Nothing) => None,
         Some(set) if case.who.is_in(set) => {
             let skips = case.spec.pod.security.fs_group_change_policy == "OnRootMismatch";
-            (skips && case.place.as_ref()?.reach() == Reach::Everything).then_some(Change::Reapply(set))
+            (skips && case.place.as_ref()?.reach() == FsGroupReach::Everything).then_some(Change::Reapply(set))
         }
         Some(set) if set == group => None,
         Some(_) | None => Some(Change::FsGroup(group)),
@@ -189,7 +189,7 @@ fn join_group(case: &Case<'_>, gid: u32) -> Option<Change> {
 
 /// The one init container that filled the volume as another user.
 fn as_init(case: &Case<'_>) -> Option<Change> {
-    let place = case.place.as_ref().filter(|place| place.reach() == Reach::NewDirectory)?;
+    let place = case.place.as_ref().filter(|place| place.reach() == FsGroupReach::NewDirectory)?;
     let Case { spec, who, owner, .. } = case;
     let fills = |container: &&Container| {
         container.kind == ContainerKind::Init
@@ -327,31 +327,13 @@ pub(super) fn add_capabilities(container: &Container, names: &[&str]) -> Value {
     of_container(container, json!({ "securityContext": { "capabilities": lists } }))
 }
 
-/// The mode that lets more of the pod read, where it is said now: at the item or at the volume. Tokens have a mode of their own.
+/// The mode that lets more of the pod read. What a projected volume mixes is not opened to everybody.
 fn with_mode(place: &Located<'_>) -> Option<(String, Value)> {
     let mode = readable_mode(place);
-    let wanted = place.in_volume();
-    let name = &place.volume.name;
-    let (field, items) = match &place.volume.source {
-        VolumeSource::ConfigMap { items, .. } => ("configMap", items.as_slice()),
-        VolumeSource::Secret { items, .. } => ("secret", items.as_slice()),
-        VolumeSource::DownwardApi { .. } => ("downwardAPI", &[][..]),
-        VolumeSource::Projected { .. }
-        | VolumeSource::EmptyDir { .. }
-        | VolumeSource::HostPath { .. }
-        | VolumeSource::Claim { .. }
-        | VolumeSource::Image { .. }
-        | VolumeSource::Csi { .. }
-        | VolumeSource::Other(_)
-        | VolumeSource::Unknown => return None,
-    };
-    let own = items.iter().any(|item| item.path == wanted && item.mode.is_some());
-    if !own {
-        return Some((format!("defaultMode: {mode:04o}"), json!({ "volumes": [{ "name": name, field: { "defaultMode": mode } }] })));
-    }
-    let mode_of = |item: &KeyPath| if item.path == wanted { Some(mode) } else { item.mode };
-    let items: Vec<Value> = items.iter().map(|item| super::item(item, mode_of(item))).collect();
-    Some((format!("mode: {mode:04o} for the item {wanted}"), json!({ "volumes": [{ "name": name, field: { "items": items } }] })))
+    let setting = mode::set(place, mode).filter(|_| !matches!(place.volume.source, VolumeSource::Projected { .. }))?;
+    let words =
+        if setting.of_item { format!("mode: {mode:04o} for the item {}", place.in_volume()) } else { format!("defaultMode: {mode:04o}") };
+    Some((words, setting.fragment))
 }
 
 /// No change of the manifest helps: where the volume is a directory of the node, it is named as the node knows it.
@@ -362,7 +344,7 @@ fn by_hand(finding: &mut Finding, case: &Case<'_>) {
         return;
     }
     let by_mode = matches!(denial.layer, Layer::ModeBits(_) | Layer::SupplementaryGroup { .. });
-    let Some(place) = case.place.as_ref().filter(|place| place.reach() == Reach::Nothing && by_mode) else { return };
+    let Some(place) = case.place.as_ref().filter(|place| place.reach() == FsGroupReach::Nothing && by_mode) else { return };
     let searches = denial.missing == EXEC && denial.at.kind == FileKind::Directory;
     let command = |path: &str| {
         if searches {

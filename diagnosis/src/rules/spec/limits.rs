@@ -81,32 +81,24 @@ pub(in crate::rules) fn storage(finding: &mut Finding, context: &Context<'_>, po
     let Some(place) = locate(&spec, point) else { return image_layer(finding, &spec) };
     let mount = usage.map(|usage| &usage.mount);
     finding.explanation.push(place.sentence(mount));
-    match &place.volume.source {
-        VolumeSource::EmptyDir { medium, size_limit } if medium == "Memory" => in_memory(finding, &spec, &place, *size_limit, usage),
-        VolumeSource::EmptyDir { size_limit, .. } => {
-            finding.explanation.push(match size_limit {
-                Some(_) => {
-                    "sizeLimit of an emptyDir on disk refuses no write: the pod would be evicted; it is the node's disk that is full"
-                        .to_owned()
-                }
-                None => "an emptyDir lies on the node's disk, with images, logs and all other pods".to_owned(),
-            });
-            finding.remedy.text = format!(
-                "No change of the manifest makes room on this node: free its disk (node {}); a request for ephemeral-storage that fits sends the pod to a node that has it; a PersistentVolumeClaim has room of its own.",
-                spec.pod.node
-            );
-        }
-        VolumeSource::Claim { name, .. } => claim(finding, &spec, &place, name, usage),
-        VolumeSource::ConfigMap { .. }
-        | VolumeSource::Secret { .. }
-        | VolumeSource::Projected { .. }
-        | VolumeSource::DownwardApi { .. }
-        | VolumeSource::HostPath { .. }
-        | VolumeSource::Image { .. }
-        | VolumeSource::Csi { .. }
-        | VolumeSource::Other(_)
-        | VolumeSource::Unknown => {}
+    if let VolumeSource::EmptyDir { medium, size_limit } = &place.volume.source {
+        if medium == "Memory" { in_memory(finding, &spec, &place, *size_limit, usage) } else { on_disk(finding, &spec, *size_limit) }
+    } else if let Some(name) = place.volume.claim() {
+        claim(finding, &spec, &place, name, usage);
     }
+}
+
+fn on_disk(finding: &mut Finding, spec: &Spec<'_>, size_limit: Option<u64>) {
+    finding.explanation.push(match size_limit {
+        Some(_) => {
+            "sizeLimit of an emptyDir on disk refuses no write: the pod would be evicted; it is the node's disk that is full".to_owned()
+        }
+        None => "an emptyDir lies on the node's disk, with images, logs and all other pods".to_owned(),
+    });
+    finding.remedy.text = format!(
+        "No change of the manifest makes room on this node: free its disk (node {}); a request for ephemeral-storage that fits sends the pod to a node that has it; a PersistentVolumeClaim has room of its own.",
+        spec.pod.node
+    );
 }
 
 fn image_layer(finding: &mut Finding, spec: &Spec<'_>) {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     permission::{open_flags::CREAT, place::parent_path},
-    pod::{ContainerKind, KeyPath, ProjectedSource, VolumeMount, VolumeSource},
+    pod::{ContainerKind, KeyPath, Keys, ProjectedSource, VolumeMount, VolumeSource},
     question::Stop,
     record::Call,
     rules::{Context, Failure, Finding, Spec, words, words::layer},
@@ -38,84 +38,61 @@ pub(in crate::rules) fn absent(finding: &mut Finding, failure: &Failure, context
 
 fn on_volume(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, stop: Option<&Stop>) {
     finding.explanation.push(place.sentence(None));
-    match &place.volume.source {
-        VolumeSource::ConfigMap { name, items, optional, .. } => {
-            no_key(finding, spec, place, &Keyed::new("ConfigMap", name, items, *optional), stop);
-        }
-        VolumeSource::Secret { name, items, optional, .. } => {
-            no_key(finding, spec, place, &Keyed::new("Secret", name, items, *optional), stop);
-        }
-        VolumeSource::Projected { sources, .. } => not_projected(finding, place, sources),
-        VolumeSource::DownwardApi { paths, .. } => {
-            finding.explanation.push(format!("its items give {}", words::list(paths, 6)));
-            finding.remedy.text = format!(
-                "Add an item with path {} to the downwardAPI volume {}, or correct the path that the program is told.",
-                place.in_volume(),
-                place.volume.name
-            );
-        }
-        VolumeSource::EmptyDir { .. } => shared_by(finding, spec, place),
-        VolumeSource::HostPath { .. } => {
-            let node = if spec.pod.node.is_empty() { "its node" } else { &spec.pod.node };
-            let path = place.on_node().unwrap_or_default();
-            finding.explanation.push(format!("on node {node} there is no {path}"));
-            finding.remedy.text = format!(
-                "No change of the manifest helps: put {path} on every node that the pod may run on, or use a volume that follows the pod."
-            );
-        }
-        VolumeSource::Claim { .. }
-        | VolumeSource::Csi { .. }
-        | VolumeSource::Image { .. }
-        | VolumeSource::Other(_)
-        | VolumeSource::Unknown => {
-            finding.explanation.push(format!("what the image has at {} is hidden by the volume", place.mount.path));
-        }
+    let source = &place.volume.source;
+    if let Some(keys) = source.keys() {
+        no_key(finding, spec, place, &keys, stop);
+    } else if let VolumeSource::Projected { sources, .. } = source {
+        not_projected(finding, place, sources);
+    } else if let VolumeSource::DownwardApi { paths, .. } = source {
+        no_field(finding, place, paths);
+    } else if let VolumeSource::EmptyDir { .. } = source {
+        shared_by(finding, spec, place);
+    } else if let Some(path) = place.on_node() {
+        not_on_node(finding, spec, &path);
+    } else {
+        finding.explanation.push(format!("what the image has at {} is hidden by the volume", place.mount.path));
     }
 }
 
-/// A volume of keys.
-struct Keyed<'a> {
-    kind: &'static str,
-    field: &'static str,
-    object: &'a str,
-    items: &'a [KeyPath],
-    optional: bool,
+fn no_field(finding: &mut Finding, place: &Located<'_>, paths: &[String]) {
+    finding.explanation.push(format!("its items give {}", words::list(paths, 6)));
+    finding.remedy.text = format!(
+        "Add an item with path {} to the downwardAPI volume {}, or correct the path that the program is told.",
+        place.in_volume(),
+        place.volume.name
+    );
 }
 
-impl<'a> Keyed<'a> {
-    fn new(kind: &'static str, object: &'a str, items: &'a [KeyPath], optional: bool) -> Self {
-        let field = if kind == "Secret" { "secret" } else { "configMap" };
-        Self { kind, field, object, items, optional }
-    }
-
-    fn name(&self) -> String {
-        format!("{} {}", self.kind, self.object)
-    }
-
-    /// The item that was meant: of this key under another path, or under a path that differs by a slip.
-    fn meant(&self, wanted: &str) -> Option<&KeyPath> {
-        let base = wanted.rsplit('/').next().unwrap_or(wanted);
-        let by_key = self.items.iter().find(|item| item.key == wanted || item.key == base);
-        let mut slips = self.items.iter().filter(|item| alike::is_slip(&item.path, wanted) || alike::is_slip(&item.key, base));
-        by_key.or_else(|| match (slips.next(), slips.next()) {
-            (Some(one), None) => Some(one),
-            _ => None,
-        })
-    }
+fn not_on_node(finding: &mut Finding, spec: &Spec<'_>, path: &str) {
+    let node = if spec.pod.node.is_empty() { "its node" } else { &spec.pod.node };
+    finding.explanation.push(format!("on node {node} there is no {path}"));
+    finding.remedy.text =
+        format!("No change of the manifest helps: put {path} on every node that the pod may run on, or use a volume that follows the pod.");
 }
 
-fn no_key(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &Keyed<'_>, stop: Option<&Stop>) {
+/// The item that was meant: of this key under another path, or under a path that differs by a slip.
+fn meant<'a>(items: &'a [KeyPath], wanted: &str) -> Option<&'a KeyPath> {
+    let base = wanted.rsplit('/').next().unwrap_or(wanted);
+    let by_key = items.iter().find(|item| item.key == wanted || item.key == base);
+    let mut slips = items.iter().filter(|item| alike::is_slip(&item.path, wanted) || alike::is_slip(&item.key, base));
+    by_key.or_else(|| match (slips.next(), slips.next()) {
+        (Some(one), None) => Some(one),
+        _ => None,
+    })
+}
+
+fn no_key(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keys: &Keys<'_>, stop: Option<&Stop>) {
     let wanted = place.in_volume();
-    let (ns, object, volume) = (&spec.pod.namespace, keyed.name(), &place.volume.name);
-    let resource = keyed.kind.to_lowercase();
-    let has_item = keyed.items.iter().any(|item| item.path == wanted);
-    if keyed.optional && (keyed.items.is_empty() || has_item) {
+    let (ns, object, volume) = (&spec.pod.namespace, format!("{} {}", keys.kind, keys.name), &place.volume.name);
+    let resource = keys.kind.to_lowercase();
+    let has_item = keys.items.iter().any(|item| item.path == wanted);
+    if keys.optional && (keys.items.is_empty() || has_item) {
         finding.explanation.push(format!("the volume is optional: the pod starts without it if {object} or its key does not exist"));
         finding.remedy.text = format!(
             "Create {object} with the key {wanted} (`kubectl -n {ns} get {resource} {}` shows whether it exists); the kubelet then fills the volume within a minute or two.",
-            keyed.object
+            keys.name
         );
-    } else if keyed.items.is_empty() {
+    } else if keys.items.is_empty() {
         finding.explanation.push(format!("every key of {object} is a file there: it has no key {wanted}"));
         let near = stop
             .and_then(|stop| stop.alike.first())
@@ -125,12 +102,12 @@ fn no_key(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &K
             if wanted.contains('/') { " (keys become files of the volume's top directory; a path below it needs `items`)" } else { "" };
         finding.remedy.text = format!(
             "Add the key {wanted} to {object} (`kubectl -n {ns} edit {resource} {}`){folder}; the pod's manifest is right.{near}",
-            keyed.object
+            keys.name
         );
     } else if !has_item {
-        let listed = words::list(keyed.items.iter().map(|item| &item.path), 6);
+        let listed = words::list(keys.items.iter().map(|item| &item.path), 6);
         finding.explanation.push(format!("`items` of the volume lists {listed}, and not {wanted}: a key that is not listed is not there"));
-        let (new, text) = if let Some(meant) = keyed.meant(&wanted) {
+        let (new, text) = if let Some(meant) = meant(keys.items, &wanted) {
             let text = format!(
                 "Mount the key {} as {wanted} too: `items` of volume {volume} (it is {} now); or tell the program that path.",
                 meant.key, meant.path
@@ -140,29 +117,24 @@ fn no_key(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &K
             let key = wanted.rsplit('/').next().unwrap_or(&wanted).to_owned();
             let text = format!(
                 "Add {{key: {key}, path: {wanted}}} to `items` of volume {volume}, if {object} has that key (`kubectl -n {ns} get {resource} {} -o yaml`): one that it does not have keeps the pod from starting. Or correct the path that the program is told.",
-                keyed.object
+                keys.name
             );
             (KeyPath { key, path: wanted, mode: None }, text)
         };
-        add_item(finding, spec, place, keyed, &new, text);
+        add_item(finding, spec, place, &new, text);
     }
 }
 
 /// One item more: `items` is replaced as a whole.
-fn add_item(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keyed: &Keyed<'_>, new: &KeyPath, text: String) {
-    let items: Vec<Value> = keyed.items.iter().chain([new]).map(|one| item(one, one.mode)).collect();
-    change(finding, spec, text, json!({ "volumes": [{ "name": place.volume.name, keyed.field: { "items": items } }] }));
+fn add_item(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, new: &KeyPath, text: String) {
+    let (Some(written), Some(keys)) = (place.volume.source.written(), place.volume.source.keys()) else { return };
+    let items: Vec<Value> = keys.items.iter().chain([new]).map(|one| item(one, one.mode)).collect();
+    change(finding, spec, text, json!({ "volumes": [{ "name": place.volume.name, written.field: { "items": items } }] }));
 }
 
 fn not_projected(finding: &mut Finding, place: &Located<'_>, sources: &[ProjectedSource]) {
     let wanted = place.in_volume();
-    let paths = sources.iter().flat_map(|source| match source {
-        ProjectedSource::ConfigMap { name, items, .. } => of_source("ConfigMap", name, items),
-        ProjectedSource::Secret { name, items, .. } => of_source("Secret", name, items),
-        ProjectedSource::Token { path, .. } => vec![path.clone()],
-        ProjectedSource::DownwardApi { paths } => paths.clone(),
-        ProjectedSource::Other(kind) => vec![format!("what {kind} gives")],
-    });
+    let paths = sources.iter().flat_map(given);
     finding.explanation.push(format!("the sources of the projected volume give {}", words::list(paths, 8)));
     finding.remedy.text = format!(
         "Add a source or an item with path {wanted} to the projected volume {}, or correct the path that the program is told.",
@@ -170,8 +142,14 @@ fn not_projected(finding: &mut Finding, place: &Located<'_>, sources: &[Projecte
     );
 }
 
-fn of_source(kind: &str, name: &str, items: &[KeyPath]) -> Vec<String> {
-    if items.is_empty() { vec![format!("all keys of {kind} {name}")] } else { items.iter().map(|item| item.path.clone()).collect() }
+/// What a source of a projected volume gives, in words.
+fn given(source: &ProjectedSource) -> Vec<String> {
+    if let Some(paths) = source.paths() {
+        return paths.into_iter().map(str::to_owned).collect();
+    }
+    let all = source.keys().map(|keys| format!("all keys of {} {}", keys.kind, keys.name));
+    let other = if let ProjectedSource::Other(kind) = source { Some(format!("what {kind} gives")) } else { None };
+    all.or(other).into_iter().collect()
 }
 
 /// Who else has an emptyDir: without another container only this one could have written there.
@@ -234,27 +212,13 @@ pub(in crate::rules) fn late(finding: &mut Finding, context: &Context<'_>, name:
     let Some(spec) = context.spec else { return };
     let Some(place) = locate(&spec, name) else { return };
     finding.explanation.push(place.sentence(None));
-    let optional = match &place.volume.source {
-        VolumeSource::ConfigMap { optional: true, .. } => Some("configMap"),
-        VolumeSource::Secret { optional: true, .. } => Some("secret"),
-        VolumeSource::ConfigMap { .. }
-        | VolumeSource::Secret { .. }
-        | VolumeSource::Projected { .. }
-        | VolumeSource::DownwardApi { .. }
-        | VolumeSource::EmptyDir { .. }
-        | VolumeSource::HostPath { .. }
-        | VolumeSource::Claim { .. }
-        | VolumeSource::Image { .. }
-        | VolumeSource::Csi { .. }
-        | VolumeSource::Other(_)
-        | VolumeSource::Unknown => None,
-    };
-    if let Some(field) = optional {
+    let source = &place.volume.source;
+    if let (Some(written), Some(true)) = (source.written(), source.keys().map(|keys| keys.optional)) {
         let volume = &place.volume.name;
         finding.explanation.push("the volume is optional: the kubelet starts the pod without it and fills it later".to_owned());
         let text =
             format!("Take `optional: true` off volume {volume}: the kubelet then starts the container only when the object is there.");
-        return change(finding, &spec, text, json!({ "volumes": [{ "name": volume, field: { "optional": false } }] }));
+        return change(finding, &spec, text, json!({ "volumes": [{ "name": volume, written.field: { "optional": false } }] }));
     }
     let writers = writers(&spec, &place);
     let beside = writers.iter().find(|(_, kind)| *kind != ContainerKind::Init);
@@ -354,18 +318,7 @@ fn may_have(spec: &Spec<'_>, mount: &VolumeMount, file: &str) -> bool {
 
 /// The `items` of a volume, when it has any.
 pub(super) fn items_of(source: &VolumeSource) -> Option<&[KeyPath]> {
-    match source {
-        VolumeSource::ConfigMap { items, .. } | VolumeSource::Secret { items, .. } => (!items.is_empty()).then_some(items.as_slice()),
-        VolumeSource::Projected { .. }
-        | VolumeSource::DownwardApi { .. }
-        | VolumeSource::EmptyDir { .. }
-        | VolumeSource::HostPath { .. }
-        | VolumeSource::Claim { .. }
-        | VolumeSource::Image { .. }
-        | VolumeSource::Csi { .. }
-        | VolumeSource::Other(_)
-        | VolumeSource::Unknown => None,
-    }
+    source.keys().map(|keys| keys.items).filter(|items| !items.is_empty())
 }
 
 /// A mount of this container whose path is a slip of the one that is looked in.

@@ -12,6 +12,7 @@ pub(in crate::rules) mod denied;
 mod injected;
 pub(in crate::rules) mod limits;
 pub(in crate::rules) mod missing;
+mod mode;
 pub mod patch;
 pub(in crate::rules) mod place;
 pub(in crate::rules) mod readonly;

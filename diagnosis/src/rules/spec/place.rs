@@ -1,7 +1,7 @@
 //! Where a path of the container lies by its manifest: volumeMount, volume, source, and what an fsGroup does there.
 
 use crate::{
-    pod::{Claim, KeyPath, ProjectedSource, Volume, VolumeMount, VolumeSource},
+    pod::{Claim, FsGroupReach, Keys, ProjectedSource, Volume, VolumeMount, VolumeSource},
     question::Mount,
     rules::{Spec, words},
 };
@@ -19,19 +19,6 @@ pub(in crate::rules) struct Located<'a> {
     pub(in crate::rules) below: String,
 }
 
-/// How far an fsGroup reaches into a volume (`pkg/volume/volume_linux.go` and the plugins that call it).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rules) enum Reach {
-    /// Group and rw for all that is in it, at each mount.
-    Everything,
-    /// The empty directory as it is made; what is made in it later inherits the group alone (set-gid directory).
-    NewDirectory,
-    /// Group and r for the files, which only the kubelet writes.
-    Readable,
-    /// Nothing.
-    Nothing,
-}
-
 /// On which volume a path lies: the longest `mountPath` that it begins with. The path is the one after links were followed.
 pub(in crate::rules) fn locate<'a>(spec: &Spec<'a>, path: &str) -> Option<Located<'a>> {
     let path = unlinked(path);
@@ -47,8 +34,8 @@ pub(in crate::rules) fn locate<'a>(spec: &Spec<'a>, path: &str) -> Option<Locate
 
 /// The claim behind a volume.
 fn claim_of<'a>(spec: &Spec<'a>, volume: &Volume) -> Option<&'a Claim> {
-    let VolumeSource::Claim { name, .. } = &volume.source else { return None };
-    spec.claims.iter().find(|claim| claim.name == *name)
+    let name = volume.claim()?;
+    spec.claims.iter().find(|claim| claim.name == name)
 }
 
 /// `/var/run` is a link to `/run` in most images: the manifest says the one, the walk the other.
@@ -71,21 +58,11 @@ pub(in crate::rules) fn below(path: &str, directory: &str) -> Option<String> {
 
 impl Located<'_> {
     /// How far an fsGroup reaches.
-    pub(in crate::rules) fn reach(&self) -> Reach {
-        match &self.volume.source {
-            VolumeSource::ConfigMap { .. }
-            | VolumeSource::Secret { .. }
-            | VolumeSource::Projected { .. }
-            | VolumeSource::DownwardApi { .. } => Reach::Readable,
-            VolumeSource::EmptyDir { .. } => Reach::NewDirectory,
-            VolumeSource::HostPath { .. } | VolumeSource::Image { .. } => Reach::Nothing,
-            // `hostPath` and `nfs` volumes hand the directory over as it is (pkg/volume/hostpath, pkg/volume/nfs).
-            VolumeSource::Claim { .. } if self.claim.is_some_and(|claim| matches!(claim.source.as_str(), "hostPath" | "nfs")) => {
-                Reach::Nothing
-            }
-            VolumeSource::Other(kind) if matches!(kind.as_str(), "nfs" | "cephfs" | "glusterfs") => Reach::Nothing,
-            VolumeSource::Claim { .. } | VolumeSource::Csi { .. } | VolumeSource::Other(_) | VolumeSource::Unknown => Reach::Everything,
+    pub(in crate::rules) fn reach(&self) -> FsGroupReach {
+        if self.claim.is_some_and(|claim| VolumeSource::WITHOUT_FS_GROUP.contains(&claim.source.as_str())) {
+            return FsGroupReach::Nothing;
         }
+        self.volume.source.fs_group_reach()
     }
 
     /// A path of the container lies on it.
@@ -100,13 +77,7 @@ impl Located<'_> {
 
     /// Only the kubelet writes it.
     pub(in crate::rules) const fn is_kubelet_written(&self) -> bool {
-        matches!(
-            self.volume.source,
-            VolumeSource::ConfigMap { .. }
-                | VolumeSource::Secret { .. }
-                | VolumeSource::Projected { .. }
-                | VolumeSource::DownwardApi { .. }
-        )
+        self.volume.source.written().is_some()
     }
 
     /// The directory of the node that is behind it, with what follows.
@@ -159,8 +130,9 @@ impl Located<'_> {
     fn source(&self) -> Vec<String> {
         let wanted = self.in_volume();
         match &self.volume.source {
-            VolumeSource::ConfigMap { name, items, mode, optional } => keyed("ConfigMap", name, items, *mode, *optional, &wanted),
-            VolumeSource::Secret { name, items, mode, optional } => keyed("Secret", name, items, *mode, *optional, &wanted),
+            source @ (VolumeSource::ConfigMap { mode, .. } | VolumeSource::Secret { mode, .. }) => {
+                source.keys().map(|keys| keyed(keys, *mode, &wanted)).unwrap_or_default()
+            }
             VolumeSource::Projected { sources, mode } => {
                 let of = sources.iter().find_map(|source| projected(source, &wanted));
                 std::iter::once(of.unwrap_or_else(|| "projected".to_owned())).chain(mode.map(default_mode)).collect()
@@ -192,7 +164,8 @@ fn claim_words(name: &str, claim: Option<&Claim>) -> Vec<String> {
     all
 }
 
-fn keyed(kind: &str, name: &str, items: &[KeyPath], mode: Option<u32>, optional: bool, wanted: &str) -> Vec<String> {
+fn keyed(keys: Keys<'_>, mode: Option<u32>, wanted: &str) -> Vec<String> {
+    let Keys { kind, name, items, optional } = keys;
     let item = items.iter().find(|item| item.path == wanted && !wanted.is_empty());
     let key = item.filter(|item| item.key != item.path).map(|item| format!("key {} as {}", item.key, item.path));
     let mode = item.and_then(|item| item.mode).map(|mode| format!("mode {mode:04o}")).or_else(|| mode.map(default_mode));
@@ -202,20 +175,12 @@ fn keyed(kind: &str, name: &str, items: &[KeyPath], mode: Option<u32>, optional:
 
 /// The part of a projected volume that a file comes from.
 fn projected(source: &ProjectedSource, wanted: &str) -> Option<String> {
-    let has = |items: &[KeyPath]| items.iter().any(|item| item.path == wanted);
-    match source {
-        ProjectedSource::ConfigMap { name, items, .. } if has(items) => Some(format!("projected from ConfigMap {name}")),
-        ProjectedSource::Secret { name, items, .. } if has(items) => Some(format!("projected from Secret {name}")),
-        ProjectedSource::Token { path, .. } if path == wanted => Some("projected service-account token".to_owned()),
-        ProjectedSource::DownwardApi { paths } if paths.iter().any(|path| path == wanted) => {
-            Some("projected from the downward API".to_owned())
-        }
-        ProjectedSource::ConfigMap { .. }
-        | ProjectedSource::Secret { .. }
-        | ProjectedSource::Token { .. }
-        | ProjectedSource::DownwardApi { .. }
-        | ProjectedSource::Other(_) => None,
-    }
+    source.paths().filter(|paths| paths.contains(&wanted))?;
+    Some(match source.keys() {
+        Some(keys) => format!("projected from {} {}", keys.kind, keys.name),
+        None if matches!(source, ProjectedSource::Token { .. }) => "projected service-account token".to_owned(),
+        None => "projected from the downward API".to_owned(),
+    })
 }
 
 fn default_mode(mode: u32) -> String {
@@ -225,7 +190,7 @@ fn default_mode(mode: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pod::{Container, Pod};
+    use crate::pod::{Container, KeyPath, Pod};
 
     fn spec_of(volumes: Vec<(&str, VolumeSource)>, mounts: &[(&str, &str, &str)]) -> Pod {
         let mount = |(volume, path, sub_path): &(&str, &str, &str)| VolumeMount {
@@ -280,9 +245,9 @@ mod tests {
             let spec = Spec { pod: &pod, container: &pod.containers[0], claims };
             locate(&spec, "/data/x").map(|place| place.reach())
         };
-        assert_eq!(reach(&claims), Some(Reach::Everything));
-        assert_eq!(reach(&[claim("local")]), Some(Reach::Everything));
-        assert_eq!(reach(&[claim("hostPath")]), Some(Reach::Nothing));
+        assert_eq!(reach(&claims), Some(FsGroupReach::Everything));
+        assert_eq!(reach(&[claim("local")]), Some(FsGroupReach::Everything));
+        assert_eq!(reach(&[claim("hostPath")]), Some(FsGroupReach::Nothing));
     }
 
     #[test]

@@ -103,48 +103,33 @@ fn on_volume(finding: &mut Finding, failure: &Failure, spec: &Spec<'_>, place: &
         "Let the program write elsewhere; or mount an emptyDir at {at}, and let an init container copy the files of {} into it (`cp -rL`).",
         place.name()
     );
-    match &place.volume.source {
-        VolumeSource::ConfigMap { .. }
-        | VolumeSource::Secret { .. }
-        | VolumeSource::Projected { .. }
-        | VolumeSource::DownwardApi { .. } => {
-            finding.remedy.text = format!("No field makes such a volume writable. {copy}");
-        }
-        VolumeSource::Image { .. } => finding.remedy.text = format!("An image volume is always read-only. {copy}"),
-        VolumeSource::Claim { .. } if place.claim.is_some_and(|claim| claim.read_only) => {
-            finding.remedy.text = format!(
-                "The PersistentVolume itself is read-only (its driver's readOnly, or accessModes of only ReadOnlyMany): use a claim that may be written, or let the program write elsewhere than {at}."
-            );
-        }
-        VolumeSource::EmptyDir { .. }
-        | VolumeSource::HostPath { .. }
-        | VolumeSource::Claim { .. }
-        | VolumeSource::Csi { .. }
-        | VolumeSource::Other(_)
-        | VolumeSource::Unknown => writable(finding, spec, place),
+    if place.is_kubelet_written() {
+        finding.remedy.text = format!("No field makes such a volume writable. {copy}");
+    } else if let VolumeSource::Image { .. } = &place.volume.source {
+        finding.remedy.text = format!("An image volume is always read-only. {copy}");
+    } else if place.claim.is_some_and(|claim| claim.read_only) {
+        finding.remedy.text = format!(
+            "The PersistentVolume itself is read-only (its driver's readOnly, or accessModes of only ReadOnlyMany): use a claim that may be written, or let the program write elsewhere than {at}."
+        );
+    } else {
+        writable(finding, spec, place);
+    }
+}
+
+/// The volume with `readOnly` taken off, if it is set there.
+fn writable_volume(source: &VolumeSource) -> Option<Value> {
+    if let VolumeSource::Claim { name, read_only: true } = source {
+        Some(json!({ "persistentVolumeClaim": { "claimName": name, "readOnly": false } }))
+    } else if let VolumeSource::Csi { driver, read_only: true } = source {
+        Some(json!({ "csi": { "driver": driver, "readOnly": false } }))
+    } else {
+        None
     }
 }
 
 /// Takes `readOnly` off where it is set: at the volumeMount, at the volume, at both.
 fn writable(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>) {
     let name = &place.volume.name;
-    let at_volume = match &place.volume.source {
-        VolumeSource::Claim { name: claim, read_only: true } => {
-            Some(json!({ "persistentVolumeClaim": { "claimName": claim, "readOnly": false } }))
-        }
-        VolumeSource::Csi { driver, read_only: true } => Some(json!({ "csi": { "driver": driver, "readOnly": false } })),
-        VolumeSource::Claim { .. }
-        | VolumeSource::Csi { .. }
-        | VolumeSource::ConfigMap { .. }
-        | VolumeSource::Secret { .. }
-        | VolumeSource::Projected { .. }
-        | VolumeSource::DownwardApi { .. }
-        | VolumeSource::EmptyDir { .. }
-        | VolumeSource::HostPath { .. }
-        | VolumeSource::Image { .. }
-        | VolumeSource::Other(_)
-        | VolumeSource::Unknown => None,
-    };
     let mut fragment: Value = json!({});
     let mut fields = Vec::new();
     if place.mount.read_only {
@@ -152,7 +137,7 @@ fn writable(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>) {
         let mount = json!({ "mountPath": place.mount.path, "name": name, "readOnly": false });
         join(&mut fragment, of_container(spec.container, json!({ "volumeMounts": [mount] })));
     }
-    if let Some(mut source) = at_volume {
+    if let Some(mut source) = writable_volume(&place.volume.source) {
         fields.push(format!("volume {name}"));
         source["name"] = json!(name);
         join(&mut fragment, json!({ "volumes": [source] }));

@@ -1,13 +1,10 @@
 //! Would it help? The judgement of the failing call, repeated with what a change of the manifest would make of the process
 //! and of the files.
 
-use super::{
-    chain::outside,
-    denied::Change,
-    place::{Located, Reach},
-};
+use super::{chain::outside, denied::Change, place::Located};
 use crate::{
     permission::{Attempt, Judgement, judge},
+    pod::FsGroupReach,
     question::{Component, FileKind, Stop, Walk},
     record::{Creds, Errno},
 };
@@ -63,14 +60,14 @@ fn give_group(walk: &mut Walk, place: Option<&Located<'_>>, gid: u32) {
         }
     };
     match place.map(Located::reach) {
-        Some(Reach::Everything) => on_volume(walk, place, |component| give(component, READ_WRITE)),
-        Some(Reach::Readable) => on_volume(walk, place, |component| give(component, READ_ONLY)),
-        Some(Reach::NewDirectory) => {
+        Some(FsGroupReach::Everything) => on_volume(walk, place, |component| give(component, READ_WRITE)),
+        Some(FsGroupReach::Readable) => on_volume(walk, place, |component| give(component, READ_ONLY)),
+        Some(FsGroupReach::NewDirectory) => {
             on_volume(walk, place, |component| component.gid = gid);
             let root = place.map(|place| place.mount.path.clone()).unwrap_or_default();
             walk.components.iter_mut().filter(|component| component.path == root).for_each(|component| give(component, READ_WRITE));
         }
-        Some(Reach::Nothing) | None => {}
+        Some(FsGroupReach::Nothing) | None => {}
     }
 }
 

@@ -1,0 +1,39 @@
+//! Modes of files that only the kubelet writes: where the manifest says them, and the change of one.
+//!
+//! A file has the mode of its item, or else the volume's `defaultMode`. An item of a projected volume's source is out of
+//! reach of a patch (`sources` is a list without a key); a service-account token has a mode of its own; the modes of
+//! downwardAPI items are not known here. Where such a mode may be what counts, no change is given.
+
+use super::{item, place::Located};
+use crate::pod::{KeyPath, ProjectedSource, VolumeSource};
+use serde_json::{Value, json};
+
+/// The mode of one file, where the manifest says it.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    /// It is the item's own, and not the volume's `defaultMode`.
+    pub(super) of_item: bool,
+    /// The pod's spec with the new mode.
+    pub(super) fragment: Value,
+}
+
+/// Gives a file of a volume that the kubelet writes this mode.
+pub(super) fn set(place: &Located<'_>, mode: u32) -> Option<Setting> {
+    let written = place.volume.source.written()?;
+    let wanted = place.in_volume();
+    let volume = |fields: Value| json!({ "volumes": [{ "name": place.volume.name, written.field: fields }] });
+    let items = place.volume.source.keys().map(|keys| keys.items).unwrap_or_default();
+    let has_own = |item: &KeyPath| item.path == wanted && item.mode.is_some();
+    if items.iter().any(has_own) {
+        let mode_of = |one: &KeyPath| if one.path == wanted { Some(mode) } else { one.mode };
+        let items: Vec<Value> = items.iter().map(|one| item(one, mode_of(one))).collect();
+        return Some(Setting { of_item: true, fragment: volume(json!({ "items": items })) });
+    }
+    if let VolumeSource::Projected { sources, .. } = &place.volume.source {
+        let of_sources = sources.iter().filter_map(ProjectedSource::keys).flat_map(|keys| keys.items);
+        if of_sources.into_iter().any(has_own) {
+            return None;
+        }
+    }
+    Some(Setting { of_item: false, fragment: volume(json!({ "defaultMode": mode })) })
+}
