@@ -39,25 +39,30 @@ pub(super) fn load(options: LoadOptions) -> Result<Loaded, LoadError> {
         return Err(LoadError::NoObject);
     }
     lift_memlock();
-    let (loader, btf) = std::thread::scope(|scope| {
-        // aya reads the kernel's BTF when a loader is made, whether it is used or not: then let it be at the same time.
-        let loader = scope.spawn(|| {
-            let mut loader = EbpfLoader::new();
-            loader.btf(None);
-            loader
-        });
-        let btf = Btf::of_kernel();
-        (loader.join(), btf)
-    });
-    let loader = loader.map_err(|_| LoadError::Object("the loader panicked".to_owned()))?;
-    let btf = btf.map_err(|error| LoadError::NoBtf(error.to_string()))?;
-    let (offsets, mut degraded) = offsets::of_kernel(&btf);
-    let tracepoints = Tracepoints::of_kernel(&btf);
-    let globals =
-        Globals { offsets: Plain(offsets), dialect: Plain(tracepoints.dialect()), level: if options.debug_log { DEBUG } else { OFF } };
-    let mut ebpf = parse(loader, &globals)?;
-    let usable = load_programs(&mut ebpf, &tracepoints, &mut degraded)?;
+    let (kernel, mut degraded) = KernelTypes::read()?;
+    let globals = Globals {
+        offsets: Plain(kernel.offsets),
+        dialect: Plain(kernel.tracepoints.dialect()),
+        level: if options.debug_log { DEBUG } else { OFF },
+    };
+    let mut ebpf = parse(&globals)?;
+    let usable = load_programs(&mut ebpf, &kernel.tracepoints, &mut degraded)?;
     Ok(Loaded { ebpf, usable, degraded })
+}
+
+/// What the programs depend on in this kernel.
+struct KernelTypes {
+    offsets: Offsets,
+    tracepoints: Tracepoints,
+}
+
+impl KernelTypes {
+    /// The kernel's BTF is several MiB, and aya reads its own copy afterwards: the agent is largest here, and so it keeps one at a time.
+    fn read() -> Result<(Self, Vec<String>), LoadError> {
+        let btf = Btf::of_kernel().map_err(|error| LoadError::NoBtf(error.to_string()))?;
+        let (offsets, degraded) = offsets::of_kernel(&btf);
+        Ok((Self { offsets, tracepoints: Tracepoints::of_kernel(&btf) }, degraded))
+    }
 }
 
 /// Takes a map out of the object.
@@ -93,8 +98,10 @@ const OFF: u8 = 0;
 const DEBUG: u8 = aya_log::Level::Debug as u8;
 
 /// Reads the object with the globals of this kernel in it, and makes the maps.
-fn parse<'a>(mut loader: EbpfLoader<'a>, globals: &'a Globals) -> Result<Ebpf, LoadError> {
+fn parse(globals: &Globals) -> Result<Ebpf, LoadError> {
     const ROOT_CALLS: [u32; 2] = calls::ROOT_CALLS;
+    let mut loader = EbpfLoader::new(); // reads the kernel's BTF, whether it is used or not
+    loader.btf(None);
     loader.override_global("OFFSETS", &globals.offsets, true).override_global("DIALECT", &globals.dialect, true);
     loader.override_global("ROOT_CALLS", &ROOT_CALLS, true).override_global(aya_log::LEVEL, &globals.level, true);
     if globals.level == OFF {
