@@ -1,7 +1,7 @@
 //! What a runtime was told to run: the OCI `config.json` of a container, held open since it entered its root, or found in
 //! the runtimes' usual places on the host.
 
-use super::{proc, resolve, view::View};
+use super::proc;
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -199,14 +199,9 @@ impl Spec {
         path.split(':').map(|directory| absolute(&format!("{}/{command}", directory.trim_end_matches('/')))).collect()
     }
 
-    /// The root file system as the runtime prepared it, when nothing better is left: its mounts are gone, but where a
-    /// bind mount came from can still be looked at.
-    pub(super) fn view(&self) -> Option<View> {
-        if !self.rootfs.starts_with('/') {
-            return None;
-        }
-        let volumes = Volumes { mounts: self.mounts.clone(), is_read_only: self.is_read_only, id_maps: self.id_maps.clone() };
-        View::of_bundle(&self.rootfs, &self.cwd, volumes)
+    /// The mounts that it would have.
+    pub(super) fn volumes(&self) -> Volumes {
+        Volumes { mounts: self.mounts.clone(), is_read_only: self.is_read_only, id_maps: self.id_maps.clone() }
     }
 }
 
@@ -260,7 +255,7 @@ impl Volumes {
 
     /// A mount of the host, as the container would see it at a path.
     pub(super) fn translate(&self, path: &str, host: &mut Mount) {
-        let covers = |mount: &&MountConfig| resolve::is_below(path, mount.destination.trim_end_matches('/'));
+        let covers = |mount: &&MountConfig| is_below(path, mount.destination.trim_end_matches('/'));
         if let Some(mount) = self.mounts.iter().filter(covers).max_by_key(|mount| mount.destination.len()) {
             mount.destination.clone_into(&mut host.point);
             mount.source.clone_into(&mut host.root);
@@ -271,6 +266,11 @@ impl Volumes {
             host.read_only |= self.is_read_only;
         }
     }
+}
+
+/// Whether a path is a directory or lies below it; the empty directory is the root.
+fn is_below(path: &str, directory: &str) -> bool {
+    path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Looks a container up on the host: by its id, else by its cgroup.

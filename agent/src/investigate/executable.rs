@@ -1,19 +1,16 @@
 //! What a file is as an executable, read from its first bytes and, for ELF, from what these point to.
 
 use super::{
+    contents::open_regular,
     elf::{self, Elf},
-    libraries, proc,
-    resolve::{Found, Seen, errno, file_type, find, resolve},
+    libraries,
+    resolve::{Found, Seen, errno, find, resolve},
     view::View,
     walk::Describer,
 };
-use rustix::fs::{FileType, Mode, OFlags, open};
 use std::{
     fs::File,
-    os::{
-        fd::{AsFd, AsRawFd},
-        unix::fs::FileExt,
-    },
+    os::{fd::AsFd, unix::fs::FileExt},
 };
 use unready_diagnosis::{
     question::{ExecFormat, Executable},
@@ -49,21 +46,6 @@ pub(super) fn read_at(view: &View, path: &str, library_path: Option<&str>) -> Re
     let format = open_regular(&found).map(|file| format(view, &found, &file, library_path));
     let format = format.unwrap_or_else(|errno| ExecFormat::Unreadable { errno });
     Ok(Executable { path: path.to_owned(), file, format })
-}
-
-/// Opens what was found for reading, if it is a regular file: opening a pipe or device could block or have effects.
-pub(super) fn open_regular(found: &Found) -> Result<File, Errno> {
-    match file_type(&found.stat) {
-        FileType::RegularFile => {
-            // The magic link leads to the inode that was looked at, whatever has become of its name.
-            let path = format!("{}/self/fd/{}", proc::PROC, found.file.as_raw_fd());
-            open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).map(File::from).map_err(errno)
-        }
-        FileType::Directory => Err(Errno::EISDIR),
-        FileType::Symlink | FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {
-            Err(Errno::EACCES)
-        } // what execve says
-    }
 }
 
 fn format(view: &View, found: &Found, file: &File, library_path: Option<&str>) -> ExecFormat {

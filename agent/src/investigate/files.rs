@@ -2,7 +2,7 @@
 //! and whether a file has appeared.
 
 use super::{
-    libraries, mounts, proc,
+    contents, mounts, proc,
     resolve::{Seen, find, resolve, stat},
     start::Search,
     view::View,
@@ -99,7 +99,7 @@ pub(super) fn usage(view: &View, process: Process, path: &str, start: Option<Fil
 
 /// Whether `/etc/passwd` of the container has a uid.
 pub(super) fn account(view: &View, uid: u32) -> Answer {
-    match libraries::read(view, "/etc/passwd", MAX_PASSWD) {
+    match contents::read(view, "/etc/passwd", MAX_PASSWD) {
         Some(bytes) => Answer::Account { file: true, entry: has_uid(&String::from_utf8_lossy(&bytes), uid) },
         None => Answer::Account { file: false, entry: false },
     }

@@ -5,17 +5,13 @@
 //! class is passed over, as the loader does.
 
 use super::{
+    contents::{open_regular, read},
     elf::Elf,
-    executable::open_regular,
     proc,
     resolve::{Found, find},
     view::View,
 };
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    fs::File,
-    io::Read,
-};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Libraries looked for at most, those that libraries need included.
 const MAX_LIBRARIES: usize = 64;
@@ -128,14 +124,6 @@ fn musl_directories(view: &View, arch: &str) -> Vec<String> {
     let listed = read(view, &format!("/etc/ld-musl-{arch}.path"), 4096);
     let text = listed.map_or_else(|| "/lib:/usr/local/lib:/usr/lib".to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
     text.split([':', '\n']).map(str::trim).filter(|d| !d.is_empty()).map(str::to_owned).take(MAX_LIBRARIES).collect()
-}
-
-/// At most `limit` bytes of a regular file of the container.
-pub(super) fn read(view: &View, path: &str, limit: u64) -> Option<Vec<u8>> {
-    let file: File = open_regular(&find(view, path).ok()?).ok()?;
-    let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
 }
 
 fn cache(view: &View) -> BTreeMap<String, Vec<String>> {

@@ -1,22 +1,28 @@
 //! Answers the engine's questions about the world.
 //!
 //! Two halves: [`Investigator::note`] looks at records as they pass and takes hold of what will be gone when somebody
-//! asks ([`hold`]); [`Investigator::answer`] finds the best view there still is ([`view`]) and looks. An answer always
+//! asks ([`hold`]); [`Investigator::answer`] finds the best view there still is ([`choice`]) and looks. An answer always
 //! comes: what can no longer be known, and what takes too long (a dead network file system), is [`Answer::Gone`].
 //!
-//! - [`proc`]: bounded reading below `/proc`.
-//! - [`hold`], [`held`], [`view`], [`resolve`]: a container's root, the view through it, paths inside it.
+//! Each of these stands on those before it, and knows nothing of those after it:
+//!
+//! - [`proc`], [`mounts`]: bounded reading below `/proc`, of mount tables above all.
+//! - [`bundle`]: what the runtime was told of the container and its volumes.
+//! - [`held`], [`hold`]: what is held of one container, and of all.
+//! - [`view`], [`choice`]: the ways to see a container, and the best that there still is.
+//! - [`resolve`], [`contents`]: paths seen through a view, and what is in a file there.
 //! - [`start`]: where a relative path started, when its process is gone.
-//! - [`walk`], [`mounts`], [`acl`]: what decides over access to a path.
-//! - [`executable`], [`elf`], [`libraries`]: what a file is as a program, and what it needs.
-//! - [`sockets`], [`netns`]: who listens, which addresses there are.
-//! - [`files`], [`memory`], [`bundle`]: file systems, limits, memory, what the runtime was told.
+//! - The answers: [`walk`], [`acl`] (what decides over access to a path), [`executable`], [`elf`], [`libraries`] (what a file
+//!   is as a program, and what it needs), [`sockets`], [`netns`] (who listens, which addresses there are), [`files`],
+//!   [`memory`] (file systems, limits, memory).
 //!
 //! Refused: to open anything of a container but regular files and directories, to leave its root by a link, to attribute
 //! by `/proc/PID/cgroup`.
 
 mod acl;
 mod bundle;
+mod choice;
+mod contents;
 mod elf;
 mod executable;
 mod files;
@@ -179,13 +185,13 @@ impl Shared {
 
     fn view(&self, scope: Scope) -> Result<View, String> {
         let directory = self.store.path(scope.cgroup).map(|path| self.cgroups.directory(&path));
-        View::find(&self.store, scope, directory.as_deref()).or_else(|reason| self.bundle_view(scope.cgroup).ok_or(reason))
+        choice::best(&self.store, scope, directory.as_deref()).or_else(|reason| self.bundle_view(scope.cgroup).ok_or(reason))
     }
 
     /// The runtime's description, for containers that were there before us.
     fn bundle_view(&self, cgroup: CgroupId) -> Option<View> {
         let path = self.store.path(cgroup)?;
-        bundle::find(&self.state_roots, attribution::last_component(&path), Some(&path))?.view()
+        View::of_bundle(&bundle::find(&self.state_roots, attribution::last_component(&path), Some(&path))?)
     }
 
     fn answer(&self, question: Question) -> Answer {
@@ -250,7 +256,7 @@ impl Shared {
         let Some(spec) = spec else {
             return Err(format!("no runtime on this node describes a container {container_id} any more"));
         };
-        let view = held.map(View::of_held).or_else(|| spec.view());
+        let view = held.map(View::of_held).or_else(|| View::of_bundle(&spec));
         let command = view.as_ref().and_then(|view| command(view, &spec));
         Ok(Answer::RuntimeSpec(RuntimeSpec { args: spec.args, cwd: spec.cwd, path: spec.path, command }))
     }

@@ -77,11 +77,6 @@ pub(super) fn stat(file: BorrowedFd<'_>) -> io::Result<Statx> {
     statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID)
 }
 
-/// Whether a path is a directory or lies below it; the empty directory is the root.
-pub(super) fn is_below(path: &str, directory: &str) -> bool {
-    path.strip_prefix(directory).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
 /// The type bits of a file's mode.
 pub(super) fn file_type(stat: &Statx) -> FileType {
     FileType::from_raw_mode(u32::from(stat.stx_mode))

@@ -1,4 +1,4 @@
-//! Where a relative path started, and where a descriptor's file lies, when only device and inode are left of them.
+//! Where a relative path started, and where a descriptor's file lies, also when only device and inode are left of them.
 //!
 //! A program changes its directory, fails, and is gone before anybody could read `/proc/PID/cwd`. The kernel half tells
 //! which directory it was, but not its path. That is looked for where a program of a container works: where it was told
@@ -25,6 +25,40 @@ const MAX_LISTED: usize = 16;
 const MAX_ENTRIES: usize = 400;
 /// Processes of the cgroup whose working directories are looked at.
 const MAX_PROCESSES: usize = 16;
+
+impl View {
+    /// The absolute path meant by a path of the process, in the container; `None` when its start is unknown.
+    /// `start` is the directory that the kernel saw it start from: a process may have gone elsewhere since.
+    pub(super) fn absolute(&self, process: Process, path: &str, dirfd: Option<i32>, start: Option<FileId>) -> Option<String> {
+        if path.starts_with('/') {
+            return Some(path.to_owned());
+        }
+        let start = match (start, dirfd) {
+            (Some(start), _) => Search::new(self, start).directory(process, dirfd)?,
+            (None, Some(fd)) => proc::place(self.live?, &format!("fd/{fd}"))?,
+            (None, None) => self.working_directory(process)?,
+        };
+        Some(join(&start, path))
+    }
+
+    fn working_directory(&self, process: Process) -> Option<String> {
+        if let Some(place) = self.live.and_then(|pid| proc::place(pid, "cwd")) {
+            return Some(place);
+        }
+        self.remembered_directory(process)
+    }
+
+    fn remembered_directory(&self, process: Process) -> Option<String> {
+        let remembered = self.held.as_ref().and_then(|held| held.working_directory(process));
+        remembered.or_else(|| self.cwd.clone())
+    }
+
+    /// Where the container's programs are likely to work, the likeliest first.
+    fn working_directories(&self, process: Process) -> Vec<String> {
+        let others = self.held.iter().flat_map(|held| held.working_directories());
+        self.remembered_directory(process).into_iter().chain(others).collect()
+    }
+}
 
 /// A search for the path of one file.
 pub(super) struct Search<'v> {

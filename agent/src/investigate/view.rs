@@ -1,7 +1,11 @@
-//! Through what a container is seen, best first: the process itself while it lives, another process of its cgroup, what
-//! was held of its root, the runtime's description on the host.
+//! Through what a container is seen: a living process, what was held of its root, or a root file system on the host as the
+//! runtime prepared it. What is seen through it is looked at elsewhere: here are only the ways in.
 
-use super::{bundle::Volumes, held::Held, hold::Store, mounts, proc, start::Search};
+use super::{
+    bundle::{Spec, Volumes},
+    held::Held,
+    mounts, proc,
+};
 use std::{
     fs::File,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -9,9 +13,8 @@ use std::{
     sync::Arc,
 };
 use unready_diagnosis::{
-    question::{self, IdRange, Scope},
-    record::FileId,
-    units::{CgroupId, Process},
+    question::{self, IdRange},
+    units::Process,
 };
 
 /// Most processes of a cgroup that are tried.
@@ -38,104 +41,50 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The best view that there still is.
-    pub(super) fn find(store: &Store, scope: Scope, directory: Option<&Path>) -> Result<Self, String> {
-        let view = Self { cgroup: directory.map(Path::to_owned), ..Self::best(store, scope, directory)? };
-        Ok(if store.is_local(scope.cgroup) { view.started_here() } else { view })
+    /// Nothing but a root is known.
+    fn of_root(kind: question::View, root: Arc<OwnedFd>) -> Self {
+        Self { kind, root, mounts: None, live: None, neighbour: None, held: None, cwd: None, volumes: None, cgroup: None }
     }
 
-    /// A command of `unready run` starts in our own working directory.
-    fn started_here(self) -> Self {
-        let ours = || std::env::current_dir().ok().and_then(|directory| directory.into_os_string().into_string().ok());
-        Self { cwd: self.cwd.or_else(ours), ..self }
-    }
-
-    fn best(store: &Store, scope: Scope, directory: Option<&Path>) -> Result<Self, String> {
-        let held = store.held(scope.cgroup);
-        if let Some(view) = Self::of_process(scope.process, held.as_ref()) {
-            return Ok(view);
-        }
-        if let Some(view) = directory.and_then(|directory| Self::of_sibling(store, scope.cgroup, directory, held.as_ref())) {
-            return Ok(view);
-        }
-        match held {
-            Some(held) => Ok(Self::of_held(held)),
-            None if store.is_local(scope.cgroup) => Self::own().ok_or_else(|| "our own root could not be opened".to_owned()),
-            None => Err("the process ended, its container has no other, and its root was not held".to_owned()),
-        }
-    }
-
-    fn of_process(process: Process, held: Option<&Arc<Held>>) -> Option<Self> {
+    /// The process of the question itself, if it lives.
+    pub(super) fn of_process(process: Process, held: Option<&Arc<Held>>) -> Option<Self> {
         let view = Self::through(process.pid, question::View::Process, held)?;
         // Looked at after opening: if it is the same process now, it was then.
         proc::is_same(process).then_some(Self { live: Some(process.pid), ..view })
     }
 
-    /// Another process of the cgroup, of the same mount namespace as what was held: a runtime's helper that has just
-    /// joined the cgroup still sees the node's files.
-    fn of_sibling(store: &Store, cgroup: CgroupId, directory: &Path, held: Option<&Arc<Held>>) -> Option<Self> {
-        let expected = held.map(|held| held.place.mount_namespace);
-        let no_helpers = store.is_container(cgroup);
-        let is_inside = |namespace: u64| expected.map_or(!(no_helpers && store.is_node(namespace)), |expected| namespace == expected);
-        pids(directory)
-            .into_iter()
-            .filter(|pid| proc::namespace(*pid, "mnt").is_some_and(is_inside))
-            .find_map(|pid| Self::through(pid, question::View::Sibling, held))
+    /// Another process of the container.
+    pub(super) fn of_sibling(pid: u32, held: Option<&Arc<Held>>) -> Option<Self> {
+        Self::through(pid, question::View::Sibling, held)
     }
 
     fn through(pid: u32, kind: question::View, held: Option<&Arc<Held>>) -> Option<Self> {
-        Some(Self {
-            kind,
-            root: Arc::new(proc::hold(&proc::path(pid, "root"))?),
-            mounts: Some(mounts::open(pid)?),
-            live: None,
-            neighbour: Some(pid),
-            held: held.cloned(),
-            cwd: None,
-            volumes: None,
-            cgroup: None,
-        })
+        let root = Arc::new(proc::hold(&proc::path(pid, "root"))?);
+        Some(Self { mounts: Some(mounts::open(pid)?), neighbour: Some(pid), held: held.cloned(), ..Self::of_root(kind, root) })
     }
 
     /// What was held, all processes may be gone.
     pub(super) fn of_held(held: Arc<Held>) -> Self {
-        Self {
-            kind: question::View::Held,
-            root: Arc::clone(&held.place.root),
-            mounts: held.place.mounts.clone(),
-            live: None,
-            neighbour: None,
-            held: Some(held),
-            cwd: None,
-            volumes: None,
-            cgroup: None,
-        }
+        let root = Arc::clone(&held.place.root);
+        Self { mounts: held.place.mounts.clone(), held: Some(held), ..Self::of_root(question::View::Held, root) }
     }
 
     /// Our own root, for commands that were started in our namespaces.
-    fn own() -> Option<Self> {
-        Self::of_directory("/").map(|view| Self { kind: question::View::Held, ..view })
+    pub(super) fn own() -> Option<Self> {
+        Some(Self::of_root(question::View::Held, Arc::new(proc::hold("/")?)))
     }
 
-    /// A root file system on the host, as the runtime prepared it.
-    pub(super) fn of_bundle(rootfs: &str, cwd: &str, volumes: Volumes) -> Option<Self> {
-        let cwd = Some(cwd.to_owned()).filter(|cwd| cwd.starts_with('/'));
-        Self::of_directory(rootfs).map(|view| Self { volumes: Some(volumes), cwd, ..view })
+    /// The root file system as the runtime prepared it, when nothing better is left: its mounts are gone, but where a
+    /// bind mount came from can still be looked at.
+    pub(super) fn of_bundle(spec: &Spec) -> Option<Self> {
+        let root = Some(spec.rootfs.as_str()).filter(|rootfs| rootfs.starts_with('/'))?;
+        let cwd = Some(spec.cwd.clone()).filter(|cwd| cwd.starts_with('/'));
+        Some(Self { volumes: Some(spec.volumes()), cwd, ..Self::of_directory(root)? })
     }
 
     /// A directory of ours.
     pub(super) fn of_directory(path: &str) -> Option<Self> {
-        Some(Self {
-            kind: question::View::Bundle,
-            root: Arc::new(proc::hold(path)?),
-            mounts: None,
-            live: None,
-            neighbour: None,
-            held: None,
-            cwd: None,
-            volumes: None,
-            cgroup: None,
-        })
+        Some(Self::of_root(question::View::Bundle, Arc::new(proc::hold(path)?)))
     }
 
     pub(super) fn root(&self) -> BorrowedFd<'_> {
@@ -167,38 +116,6 @@ impl View {
             return proc::confinement(pid);
         }
         self.held.as_ref().map(|held| held.confinement(process)).unwrap_or_default()
-    }
-
-    /// The absolute path meant by a path of the process, in the container; `None` when its start is unknown.
-    /// `start` is the directory that the kernel saw it start from: a process may have gone elsewhere since.
-    pub(super) fn absolute(&self, process: Process, path: &str, dirfd: Option<i32>, start: Option<FileId>) -> Option<String> {
-        if path.starts_with('/') {
-            return Some(path.to_owned());
-        }
-        let start = match (start, dirfd) {
-            (Some(start), _) => Search::new(self, start).directory(process, dirfd)?,
-            (None, Some(fd)) => proc::place(self.live?, &format!("fd/{fd}"))?,
-            (None, None) => self.working_directory(process)?,
-        };
-        Some(format!("{}/{path}", start.trim_end_matches('/')))
-    }
-
-    fn working_directory(&self, process: Process) -> Option<String> {
-        if let Some(place) = self.live.and_then(|pid| proc::place(pid, "cwd")) {
-            return Some(place);
-        }
-        self.remembered_directory(process)
-    }
-
-    fn remembered_directory(&self, process: Process) -> Option<String> {
-        let remembered = self.held.as_ref().and_then(|held| held.working_directory(process));
-        remembered.or_else(|| self.cwd.clone())
-    }
-
-    /// Where the container's programs are likely to work, the likeliest first.
-    pub(super) fn working_directories(&self, process: Process) -> Vec<String> {
-        let others = self.held.iter().flat_map(|held| held.working_directories());
-        self.remembered_directory(process).into_iter().chain(others).collect()
     }
 }
 
