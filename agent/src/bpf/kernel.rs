@@ -7,6 +7,7 @@ use super::{
     load::{self, Loaded},
     log::Messages,
     observer::{self, Counters, Observer, Twins},
+    options::LoadOptions,
     pod::Plain,
     reader::Reader,
 };
@@ -25,14 +26,6 @@ use unready_agent_common::{
     watch::{Level, RepeatKey, RepeatValue, Watch},
 };
 use unready_diagnosis::units::CgroupId;
-
-/// How to load.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LoadOptions {
-    /// Let the programs say what they do, to `tracing` at level debug. Without it the messages cost nothing: the verifier
-    /// removes them.
-    pub debug_log: bool,
-}
 
 /// The kernel half: loaded, and attached as far as was asked for. What is attached goes with it.
 pub struct Kernel {

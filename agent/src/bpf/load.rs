@@ -5,8 +5,8 @@ use super::{
     calls,
     error::LoadError,
     hooks::{HOOKS, Row, STEADY},
-    kernel::LoadOptions,
     links, log, offsets,
+    options::LoadOptions,
     pod::Plain,
     tracepoints::Tracepoints,
 };

@@ -1,6 +1,6 @@
 //! The programs' debug messages, passed on to `tracing`.
 
-use super::{error::LoadError, reader::waitable};
+use super::{error::LoadError, wait::waitable};
 use aya::Ebpf;
 use aya_log::EbpfLogger;
 use log::{Log, Metadata, Record};

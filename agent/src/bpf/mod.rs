@@ -8,10 +8,10 @@
 //! - [`observer`](Observer): what it has done, what it costs and how full it is, for the metrics.
 //!
 //! This is the only module of the agent with `unsafe`: a trait of aya that vouches for plain data ([`pod`]), and a function of
-//! tokio that wants to be sure of a descriptor.
+//! tokio that wants to be sure of a descriptor ([`wait`]).
 #![expect(
     unsafe_code,
-    reason = "aya::Pod is an unsafe trait, which pod.rs derives from zerocopy's checked ones; AsyncFd's registration is unsafe"
+    reason = "aya::Pod is an unsafe trait, which pod.rs derives from zerocopy's checked ones; AsyncFd's registration in wait.rs is unsafe"
 )]
 
 mod btf;
@@ -24,11 +24,14 @@ mod load;
 mod log;
 mod observer;
 mod offsets;
+mod options;
 mod pod;
 mod reader;
 mod tracepoints;
+mod wait;
 
 pub use error::LoadError;
-pub use kernel::{Kernel, LoadOptions};
+pub use kernel::Kernel;
 pub use observer::{MapFill, Observation, Observer, ProgramCost};
+pub use options::LoadOptions;
 pub use reader::Reader;

@@ -3,13 +3,10 @@
 //! Waiting and taking are two calls, so that a caller may drop the wait (`tokio::select!`) and lose nothing, and may take what
 //! is there without waiting.
 
-use super::{error::LoadError, log::Messages};
+use super::{error::LoadError, log::Messages, wait::waitable};
 use aya::maps::{Map, MapData, RingBuf};
-use std::{
-    io,
-    os::fd::{AsFd, AsRawFd},
-};
-use tokio::io::{Interest, unix::AsyncFd};
+use std::io;
+use tokio::io::unix::AsyncFd;
 
 /// Records taken in one batch. It bounds how long a flood keeps the caller from its other work: some milliseconds.
 const BATCH_MAX: usize = 4096;
@@ -59,13 +56,6 @@ impl Reader {
         self.more = taken == BATCH_MAX;
         taken
     }
-}
-
-/// Registers one of the two rings with the runtime.
-pub(super) fn waitable<T: AsFd + AsRawFd>(ring: T) -> Result<AsyncFd<T>, LoadError> {
-    // SAFETY: a ring owns its map's descriptor, which is open as long as the ring lives, and never replaces it.
-    let registered = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
-    registered.map_err(|error| LoadError::Wait(error.into()))
 }
 
 /// Readiness is cleared before the ring is read: what comes in between wakes once too often, never once too few.
