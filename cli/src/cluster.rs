@@ -1,7 +1,8 @@
 //! The cluster behind `kubectl unready`: kubectl's flags for it, its pods, its collector, its Events.
 //!
 //! - [`target`]: which pods were meant: names, owners, a selector.
-//! - [`pods`]: the pods themselves, listed.
+//! - [`gather`]: all that is known of what was meant, whoever said it; of that:
+//! - [`pods`]: the pods themselves, listed; [`facts`]: each in a line.
 //! - [`collector`]: finding the collector and reaching it through the API server.
 //! - [`account`]: what the API server alone tells of a pod, for pods of which nobody else has said anything.
 //! - [`owners`]: owners that may make no pod, likewise.
@@ -11,11 +12,14 @@
 
 pub(crate) mod account;
 pub(crate) mod collector;
+pub(crate) mod facts;
+pub(crate) mod gather;
 pub(crate) mod owners;
 pub(crate) mod pods;
 pub(crate) mod target;
 pub(crate) mod told;
 
+use crate::time::timeout;
 use anyhow::anyhow;
 use clap::{Args, ValueHint};
 use std::{future::Future, path::PathBuf, time::Duration};
@@ -43,7 +47,7 @@ pub(crate) struct ClusterArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) kubeconfig: Option<PathBuf>,
     /// How long an answer of the API server or the collector may take
-    #[arg(long, value_name = "D", default_value = "10s", value_parser = crate::args::timeout)]
+    #[arg(long, value_name = "D", default_value = "10s", value_parser = timeout)]
     pub(crate) request_timeout: Duration,
     /// Namespace of the collector, if it is not `unready`
     #[arg(long, value_name = "NAMESPACE", env = "UNREADY_COLLECTOR_NAMESPACE")]

@@ -6,13 +6,13 @@
 //! that waits for a completion is no place for either.
 
 use crate::{
+    cause,
     cluster::{Cluster, ClusterArgs},
-    explain, output, plugin,
+    output, plugin,
 };
 use clap::Args;
 use serde::de::DeserializeOwned;
-use std::{ffi::OsString, fmt::Debug, time::Duration};
-use unready_diagnosis::cause::Cause;
+use std::{ffi::OsString, fmt::Debug, process::ExitCode, time::Duration};
 use unready_kubernetes::{
     k8s_openapi::{
         NamespaceResourceScope,
@@ -25,8 +25,6 @@ use unready_kubernetes::{
     kube::{Api, Resource, api::ListParams, config::Kubeconfig},
 };
 
-/// `unready completions kubectl` prints it.
-pub(crate) const KUBECTL_SCRIPT: &str = include_str!("../../deploy/krew/kubectl_complete-unready");
 /// `ShellCompDirectiveNoFileComp`.
 const NO_FILES: &str = ":4";
 /// `ShellCompDirectiveDefault`: the shell offers files.
@@ -55,20 +53,19 @@ enum Wanted {
     Name { first: bool },
 }
 
-/// Prints the choices.
-pub(crate) async fn complete(args: &CompleteArgs) -> anyhow::Result<()> {
-    let command = plugin::command(true);
+/// Prints the choices; `command`: what can be typed.
+pub(crate) async fn complete(args: &CompleteArgs, command: &clap::Command) -> anyhow::Result<ExitCode> {
     let (last, before) = args.words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
-    let (subcommand, wanted) = wanted(before, last, &command);
+    let (subcommand, wanted) = wanted(before, last, command);
     let typed = match &wanted {
         Wanted::Value { before, .. } => last[before.len()..].to_owned(),
         Wanted::Flag | Wanted::Name { .. } => last.to_owned(),
     };
-    let (choices, directive) = choices(&subcommand, &wanted, &typed, before, &command).await;
+    let (choices, directive) = choices(&subcommand, &wanted, &typed, before, command).await;
     let prefix = if let Wanted::Value { before, .. } = &wanted { before.as_str() } else { "" };
     let fitting = choices.iter().filter(|choice| choice.starts_with(&typed));
     let lines: Vec<String> = fitting.map(|choice| format!("{prefix}{choice}")).chain([directive.to_owned()]).collect();
-    output::stdout((lines.join("\n") + "\n").as_bytes())
+    output::stdout((lines.join("\n") + "\n").as_bytes()).map(|()| ExitCode::SUCCESS)
 }
 
 /// Which subcommand, and what of it.
@@ -128,7 +125,7 @@ fn described(word: &str, about: Option<&clap::builder::StyledStr>) -> String {
 }
 
 fn causes() -> Vec<String> {
-    Cause::ALL.iter().map(|cause| cause.code().to_owned()).chain(explain::cause_or_waiting("waiting")).collect()
+    cause::codes().map(str::to_owned).collect()
 }
 
 /// The values that the definition of a flag lists.
@@ -213,11 +210,12 @@ async fn listed<K: Clone + Debug + DeserializeOwned>(cluster: &Cluster, api: &Ap
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::definition;
 
     fn of(line: &str) -> (String, Wanted) {
         let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
         let (last, before) = words.split_last().map_or(("", &[][..]), |(last, before)| (last.as_str(), before));
-        wanted(before, last, &plugin::command(true))
+        wanted(before, last, &definition(true))
     }
 
     fn value(flag: &str, before: &str) -> Wanted {
@@ -245,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_the_definition_knows() {
-        let command = plugin::command(true);
+        let command = definition(true);
         let all = subcommands(&command);
         assert!(all.iter().any(|one| one.starts_with("patch\t")) && !all.iter().any(|one| one.starts_with("__")), "{all:?}");
         let get = command.find_subcommand("get").map(|get| (flags(get), possible(get, "output"))).unwrap_or_default();
@@ -260,10 +258,5 @@ mod tests {
         let args = cluster_args(&words);
         assert_eq!((args.namespace.as_deref(), args.context.as_deref()), (Some("shop"), Some("prod")));
         assert_eq!(args.kubeconfig, Some("/k".into()));
-    }
-
-    #[test]
-    fn the_script_calls_us() {
-        assert!(KUBECTL_SCRIPT.starts_with("#!") && KUBECTL_SCRIPT.contains("__complete \"$@\""));
     }
 }

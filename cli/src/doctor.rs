@@ -1,16 +1,24 @@
 //! `unready doctor`: the preflight as a table, the loading of the eBPF programs included. Status 1 if anything refuses.
 
 use crate::{
-    args::{DoctorArgs, Format},
-    output,
+    output::{self, Format},
     status::Status,
 };
 use anyhow::Context;
+use clap::Args;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets::NOTHING};
 use unready_agent::{
     bpf::{Kernel, LoadOptions},
     preflight::{self, Check, State},
 };
+
+/// `unready doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// How the checks are printed
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Format,
+}
 
 /// Looks, prints, judges.
 pub(crate) fn doctor(args: &DoctorArgs) -> anyhow::Result<Status> {

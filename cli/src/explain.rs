@@ -1,7 +1,7 @@
 //! `unready explain`: the catalogue of causes, from `docs/causes.md` as it was when this program was built.
 
 use crate::{
-    cluster::account::WAITING,
+    cause::{self, WAITING},
     output,
     plugin::is_plugin,
     render::{self, Style, markdown},
@@ -16,7 +16,7 @@ const CATALOGUE: &str = include_str!("../../docs/causes.md");
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
     /// A cause, as the column CAUSE has it; without one all are listed
-    #[arg(value_name = "CAUSE", value_parser = cause_or_waiting)]
+    #[arg(value_name = "CAUSE", value_parser = cause::parse)]
     pub(crate) cause: Option<String>,
 }
 
@@ -71,25 +71,8 @@ fn symptom(section: &str) -> Option<String> {
     Some(text.split_once(". ").map_or(text.as_str(), |(first, _)| first).trim_end_matches('.').to_owned())
 }
 
-/// The cause that was meant, whatever its case; else a sentence with those that are much alike.
-pub(crate) fn cause_or_waiting(text: &str) -> Result<String, String> {
-    let codes = || Cause::ALL.iter().map(|cause| cause.code()).chain([WAITING]);
-    if let Some(code) = codes().find(|code| code.eq_ignore_ascii_case(text)) {
-        return Ok(code.to_owned());
-    }
-    let mut alike: Vec<(f64, &str)> =
-        codes().map(|code| (strsim::jaro_winkler(&code.to_lowercase(), &text.to_lowercase()), code)).collect();
-    alike.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let alike: Vec<&str> = alike.into_iter().take_while(|(score, _)| *score > 0.75).take(3).map(|(_, code)| code).collect();
-    if alike.is_empty() {
-        return Err("no such cause; `unready explain` lists them".to_owned());
-    }
-    Err(format!("no such cause; did you mean {}?", alike.join(" or ")))
-}
-
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
@@ -108,14 +91,5 @@ mod tests {
         assert!(text.contains("\nAddressInUse "), "{text}");
         let narrow = all(Style { width: Some(60), color: false });
         assert!(narrow.lines().all(|line| textwrap::core::display_width(line) <= 60), "{narrow}");
-    }
-
-    #[test]
-    fn unknown_causes_get_suggestions() {
-        assert_eq!(cause_or_waiting("permissiondenied").unwrap(), "PermissionDenied");
-        assert_eq!(cause_or_waiting("waiting").unwrap(), WAITING);
-        assert!(cause_or_waiting("PermisionDenied").unwrap_err().contains("did you mean PermissionDenied"));
-        assert!(cause_or_waiting("FileMising").unwrap_err().contains("FileMissing"));
-        assert_eq!(cause_or_waiting("xyzzy").unwrap_err(), "no such cause; `unready explain` lists them");
     }
 }

@@ -1,37 +1,45 @@
 //! `unready`, or as a plugin of kubectl `kubectl unready`: the command line.
 //!
-//! - [`args`]: what can be typed.
-//! - [`run`]: start a program here and explain its start.
-//! - [`get`]: which pods are not ready, and why.
-//! - [`patch`]: the fix, for kubectl; [`timeline`]: a start as a waterfall; [`explain`]: the catalogue.
-//! - [`cluster`]: the cluster behind these; [`plugin`], [`complete`]: what kubectl expects of a plugin.
-//! - [`replay`]: the same from a recording.
-//! - [`doctor`]: what this machine allows.
-//! - [`status`], [`output`]: how all of them end, and what they print.
+//! Imports run one way, downwards:
+//!
+//! - [`args`]: the command line as a whole.
+//! - The commands, each with what can be typed after it: [`run`] starts a program here and explains its start, [`replay`] says
+//!   the same from a recording; [`get`]: which pods are not ready, and why; [`patch`]: the fix, for kubectl; [`timeline`]: a
+//!   start as a waterfall; [`explain`]: the catalogue; [`doctor`]: what this machine allows; [`complete`] and [`completions`]:
+//!   what a shell may offer.
+//! - Whom they ask: [`route`] chooses between the [`cluster`] and one [`collector`]; [`join`] finds the pods of verdicts.
+//! - What they print: [`output`], [`render`].
+//! - The words of all of them: [`cause`], [`time`], [`plugin`] (how we were called), [`status`] (how all of them end).
 //!
 //! Exit statuses are those of `--help`; an error of our own is one sentence on stderr and status 1.
 #![forbid(unsafe_code)]
 
 mod args;
+mod cause;
 mod cluster;
+mod collector;
 mod complete;
+mod completions;
 mod doctor;
 mod explain;
 mod get;
+mod join;
 mod output;
 mod patch;
 mod plugin;
 mod render;
 mod replay;
+mod route;
 mod run;
 mod status;
+mod time;
 mod timeline;
 
 use anyhow::Context;
-use args::{Cli, Command, Script};
-use clap::FromArgMatches;
+use args::{Cli, Command};
+use clap::{FromArgMatches, error::ErrorKind};
 use plugin::is_plugin;
-use status::Status;
+use status::{Status, Usage};
 use std::{
     ffi::OsString,
     io::{self, IsTerminal},
@@ -41,25 +49,18 @@ use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let is_plugin = is_plugin();
-    let command = plugin::command(is_plugin);
-    let words = if is_plugin { plugin::with_default(words, &command) } else { words };
-    let cli = Cli::from_arg_matches(&command.clone().get_matches_from(words)).unwrap_or_else(|error| error.exit());
+    let definition = args::definition(is_plugin());
+    let words = if is_plugin() { plugin::with_default(words, &definition) } else { words };
+    let cli = Cli::from_arg_matches(&definition.clone().get_matches_from(words)).unwrap_or_else(|error| error.exit());
     start_log();
-    match execute(cli.command, command) {
-        Ok(code) => code,
-        Err(error) => {
-            output::note(&sentence(&error));
-            Status::Failed.into()
-        }
-    }
+    execute(cli.command, &definition).unwrap_or_else(|error| failed(&error, definition))
 }
 
-fn execute(subcommand: Command, mut definition: clap::Command) -> anyhow::Result<ExitCode> {
+fn execute(subcommand: Command, definition: &clap::Command) -> anyhow::Result<ExitCode> {
     match subcommand {
         Command::Run(args) => {
             if args.command.first().is_some_and(|name| name.is_empty()) {
-                definition.error(clap::error::ErrorKind::ValueValidation, "CMD is empty: name the program to run").exit();
+                return Err(Usage("CMD is empty: name the program to run".to_owned()).into());
             }
             run::run(&args).map(Into::into)
         }
@@ -67,11 +68,11 @@ fn execute(subcommand: Command, mut definition: clap::Command) -> anyhow::Result
         Command::Patch(args) => asynchronously(patch::patch(*args)),
         Command::Timeline(args) => asynchronously(timeline::timeline(*args)),
         Command::Explain(args) => explain::explain(&args),
-        Command::Complete(args) => asynchronously(async move { complete::complete(&args).await.map(|()| ExitCode::SUCCESS) }),
+        Command::Complete(args) => asynchronously(complete::complete(&args, definition)),
         Command::Replay(args) => replay::replay(&args).map(Into::into),
         Command::Doctor(args) => doctor::doctor(&args).map(Into::into),
         Command::Launch(args) => run::launcher::launch(&args),
-        Command::Completions(args) => completions(args.shell, definition),
+        Command::Completions(args) => completions::completions(&args, definition.clone()),
     }
 }
 
@@ -79,19 +80,13 @@ fn asynchronously(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyho
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?.block_on(work)
 }
 
-fn completions(script: Script, mut definition: clap::Command) -> anyhow::Result<ExitCode> {
-    let Some(shell) = script.shell() else {
-        return output::stdout(complete::KUBECTL_SCRIPT.as_bytes()).map(|()| ExitCode::SUCCESS);
-    };
-    let name = definition.get_bin_name().unwrap_or("unready").replace(' ', "-");
-    let mut text = Vec::new();
-    clap_complete::generate(shell, &mut definition, name, &mut text);
-    output::stdout(&text).map(|()| ExitCode::SUCCESS)
-}
-
-/// Ends as clap does when the command line makes no sense: status 2.
-fn usage(text: &str) -> ! {
-    plugin::command(is_plugin()).error(clap::error::ErrorKind::ValueValidation, text).exit()
+/// What makes no sense is told as clap tells it.
+fn failed(error: &anyhow::Error, mut definition: clap::Command) -> ExitCode {
+    if let Some(Usage(text)) = error.downcast_ref() {
+        definition.error(ErrorKind::ValueValidation, text).exit();
+    }
+    output::note(&sentence(error));
+    Status::Failed.into()
 }
 
 /// An error and its reasons, each said once: some texts hold their reason already.

@@ -1,10 +1,21 @@
 //! What is printed: verdicts on stdout, everything else on stderr with our name before it.
 
-use crate::{args::Format, render, status::Findings};
+use crate::{render, status::Findings};
 use anyhow::Context;
+use clap::ValueEnum;
 use std::io::{self, Write};
 use unready_diagnosis::units::ClockAnchor;
 use unready_wire as wire;
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line, and nothing else on stdout
+    Json,
+}
 
 /// A line for the user that is no verdict.
 pub(crate) fn note(text: &str) {

@@ -12,9 +12,9 @@ mod print;
 mod trusted;
 
 use crate::{
-    cluster::{Cluster, ClusterArgs, target},
-    get::{Route, direct, join, listing},
-    output,
+    cluster::{Cluster, ClusterArgs, gather::gather, target},
+    collector, join, output,
+    route::Route,
     status::Status,
 };
 use anyhow::anyhow;
@@ -62,19 +62,19 @@ const SENTENCES: usize = 3;
 
 /// Prints the patches.
 pub(crate) async fn patch(args: PatchArgs) -> anyhow::Result<ExitCode> {
-    let targets = target::parse(&args.names).unwrap_or_else(|error| crate::usage(&error));
+    let targets = target::parse(&args.names)?;
     let mut has_collector = true;
     let verdicts = match Route::choose(args.collector.as_ref(), &args.cluster)? {
         Route::Direct(url) => {
             let namespace = args.cluster.namespace.clone().unwrap_or_default();
             let filter = Filter { namespace, ..Filter::default() };
-            let answer = direct::ask(&url, filter, listing::MOST, args.cluster.request_timeout).await?;
-            let meant = answer.verdicts.iter().filter(|verdict| direct::is_meant(verdict, &targets));
+            let answer = collector::ask(&url, filter, collector::MOST, args.cluster.request_timeout).await?;
+            let meant = answer.verdicts.iter().filter(|verdict| target::is_meant(verdict, &targets));
             join::current(meant.collect(), false)
         }
         Route::Cluster => {
             let cluster = Cluster::connect(&args.cluster).await?;
-            let gathered = listing::gather(&cluster, &targets, args.selector.as_deref(), false).await?;
+            let gathered = gather(&cluster, &targets, args.selector.as_deref(), false).await?;
             has_collector = gathered.has_collector;
             let pods = gathered.pods.into_iter().filter(|answer| !answer.pod.is_well() || !answer.verdicts.is_empty());
             let of_pods = pods.flat_map(|answer| trusted::of_pod(&answer.pod, answer.verdicts));

@@ -3,8 +3,7 @@
 //! kubectl runs a plugin with the words that follow its name, and passes no flag of its own along. `kubectl unready` is then
 //! `get`, flags may stand before the subcommand as kubectl's users expect, and the cluster that kubectl looks at is ours.
 
-use crate::args::Cli;
-use clap::CommandFactory as _;
+use clap::Command;
 use std::{ffi::OsString, path::Path, sync::OnceLock};
 
 /// By this name kubectl finds us.
@@ -21,17 +20,13 @@ pub(crate) fn is_plugin() -> bool {
     *IS.get_or_init(|| std::env::args_os().next().is_some_and(|name| Path::new(&name).file_stem().is_some_and(|name| name == PLUGIN)))
 }
 
-/// The definition under the name by which we were called.
-pub(crate) fn command(is_plugin: bool) -> clap::Command {
-    let command = Cli::command();
-    if !is_plugin {
-        return command;
-    }
-    command.name(PLUGIN).bin_name("kubectl unready").about("Says which pods are not ready, why, and what to do.").override_usage(USAGE)
+/// A definition under that name.
+pub(crate) fn renamed(definition: Command) -> Command {
+    definition.name(PLUGIN).bin_name("kubectl unready").about("Says which pods are not ready, why, and what to do.").override_usage(USAGE)
 }
 
 /// `kubectl unready` and `kubectl unready pod/x` mean `get`, `kubectl unready -n shop patch x` means `patch`.
-pub(crate) fn with_default(mut words: Vec<OsString>, command: &clap::Command) -> Vec<OsString> {
+pub(crate) fn with_default(mut words: Vec<OsString>, command: &Command) -> Vec<OsString> {
     let is_ours = |word: &OsString| word.to_str().is_some_and(|word| OURS.contains(&word));
     if words.get(1).is_some_and(is_ours) {
         return words;
@@ -43,7 +38,7 @@ pub(crate) fn with_default(mut words: Vec<OsString>, command: &clap::Command) ->
 }
 
 /// Where the first word stands that is neither a flag nor a flag's value.
-pub(crate) fn first_positional(words: &[OsString], command: &clap::Command) -> Option<usize> {
+pub(crate) fn first_positional(words: &[OsString], command: &Command) -> Option<usize> {
     let mut at = 1;
     while let Some(word) = words.get(at) {
         let word = word.to_string_lossy();
@@ -56,7 +51,7 @@ pub(crate) fn first_positional(words: &[OsString], command: &clap::Command) -> O
 }
 
 /// Whether the word after this flag of `get` is its value.
-pub(crate) fn takes_value(flag: &str, command: &clap::Command) -> bool {
+pub(crate) fn takes_value(flag: &str, command: &Command) -> bool {
     let Some(get) = command.find_subcommand("get") else { return false };
     get.get_arguments().any(|argument| {
         let long = argument.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long));
@@ -69,11 +64,12 @@ pub(crate) fn takes_value(flag: &str, command: &clap::Command) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::args::definition;
 
     #[test]
     fn get_may_be_left_out_and_flags_may_come_first() {
         let words = |line: &str| {
-            let words = with_default(line.split(' ').map(OsString::from).collect(), &command(true));
+            let words = with_default(line.split(' ').map(OsString::from).collect(), &definition(true));
             words.join(&OsString::from(" ")).into_string()
         };
         for (line, expected) in [

@@ -7,13 +7,13 @@
 //! Refused with status 1: what cannot be read, is no recording, or of a newer format.
 
 use crate::{
-    args::ReplayArgs,
-    output,
+    output::{self, Format},
     render::Facts,
     run::interrupt,
     status::{Findings, Outcome, Status},
 };
-use std::time::Duration;
+use clap::{Args, ValueHint};
+use std::{path::PathBuf, time::Duration};
 use unready_agent::recording::Reader;
 use unready_diagnosis::{
     Engine, Input, Output,
@@ -22,6 +22,20 @@ use unready_diagnosis::{
     record::Record,
     units::{BootNanos, CgroupId},
 };
+
+/// `unready replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// A file that `--record` wrote
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    file: PathBuf,
+    /// With text: the facts behind each verdict, too
+    #[arg(long)]
+    evidence: bool,
+    /// How verdicts are printed
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    output: Format,
+}
 
 /// Replays a file.
 pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Status> {

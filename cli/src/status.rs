@@ -1,4 +1,4 @@
-//! How `run` and `replay` end: the outcome of a start and the findings about it make the exit status.
+//! How a command ends. Of `run` and `replay` the outcome of a start and the findings about it make the exit status.
 
 use std::process::ExitCode;
 use unready_diagnosis::{
@@ -19,6 +19,11 @@ pub(crate) enum Status {
     /// Not ready, and no cause was found.
     Unexplained,
 }
+
+/// What was typed makes no sense, and that was found only after clap had read it: it ends as clap does, with status 2.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(pub(crate) String);
 
 impl From<Status> for ExitCode {
     fn from(status: Status) -> Self {

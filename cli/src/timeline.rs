@@ -1,26 +1,34 @@
 //! `unready timeline`: the start of a pod as a waterfall.
 //!
-//! - [`spans`]: what took how long, from conditions, container statuses and events; pure.
-//! - [`draw`]: as bars on a terminal.
+//! - [`span`]: a start as spans, and the verdicts that fall into them.
+//! - [`spans`]: what took how long, from conditions, [`containers`]' states and events ([`pulls`]); pure.
+//! - [`draw`]: as bars on a terminal; [`json`]: for programs.
 //!
 //! The API server's times have whole seconds, and of earlier starts of a container it keeps the last one: the picture says so
 //! rather than guess.
 
+mod containers;
 mod draw;
+mod json;
+mod pulls;
+mod span;
 mod spans;
 
 use crate::{
     cluster::{
         Cluster, ClusterArgs, account,
+        gather::gather,
+        pods,
         target::{self, Kind, Target},
     },
-    get::listing,
     output,
     render::Style,
+    status::Usage,
+    time::now,
 };
 use anyhow::anyhow;
 use clap::{Args, ValueEnum};
-use spans::Timeline;
+use span::Timeline;
 use std::process::ExitCode;
 
 /// `unready timeline`.
@@ -47,32 +55,32 @@ enum Form {
 
 /// Draws the start of each pod.
 pub(crate) async fn timeline(args: TimelineArgs) -> anyhow::Result<ExitCode> {
-    let targets = target::parse(&args.names).unwrap_or_else(|error| crate::usage(&error));
+    let targets = target::parse(&args.names)?;
     if targets.is_empty() {
-        crate::usage("name a pod: pod/NAME");
+        return Err(Usage("name a pod: pod/NAME".to_owned()).into());
     }
     let cluster = Cluster::connect(&args.cluster).await?;
     let mut text = String::new();
-    for timeline in gather(&cluster, &targets).await? {
+    for timeline in starts(&cluster, &targets).await? {
         if !text.is_empty() && args.output == Form::Text {
             text.push('\n');
         }
         text += &match args.output {
             Form::Text => draw::draw(&timeline, Style::full()),
-            Form::Json => spans::json(&timeline).to_string() + "\n",
+            Form::Json => json::json(&timeline).to_string() + "\n",
         };
     }
     output::stdout(text.as_bytes()).map(|()| ExitCode::SUCCESS)
 }
 
 /// The pods, also those that are well, with their events and verdicts.
-async fn gather(cluster: &Cluster, targets: &[Target]) -> anyhow::Result<Vec<Timeline>> {
+async fn starts(cluster: &Cluster, targets: &[Target]) -> anyhow::Result<Vec<Timeline>> {
     let targets = with_pods(cluster, targets).await?;
-    let gathered = listing::gather(cluster, &targets, None, true).await?;
+    let gathered = gather(cluster, &targets, None, true).await?;
     let mut all = Vec::new();
     for answer in gathered.pods {
         let events = account::events(cluster, &answer.pod).await;
-        all.push(spans::timeline(answer.pod, &events, answer.verdicts, account::now()));
+        all.push(spans::timeline(answer.pod, &events, answer.verdicts, now()));
     }
     Ok(all)
 }
@@ -83,7 +91,7 @@ async fn with_pods(cluster: &Cluster, targets: &[Target]) -> anyhow::Result<Vec<
         return Ok(targets.to_vec());
     }
     let selection = target::select(cluster, targets, None).await?;
-    let pods = crate::cluster::pods::list(cluster, &selection).await.map_err(|trouble| trouble.to_error())?;
+    let pods = pods::list(cluster, &selection).await.map_err(|trouble| trouble.to_error())?;
     if pods.is_empty() {
         return Err(anyhow!("{} has no pods", selection.owners.join(", ")));
     }

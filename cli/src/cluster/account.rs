@@ -3,9 +3,9 @@
 //! The judgement is `unready_diagnosis::platform`; here its questions are asked. Every pod that is not ready gets an answer:
 //! where nothing is known to be wrong, the sentence says what it waits for.
 
-use super::Cluster;
+use super::{Cluster, facts::not_ready_since};
+use crate::{cause::WAITING, time::now};
 use futures_util::{StreamExt as _, stream};
-use std::time::{SystemTime, UNIX_EPOCH};
 use unready_diagnosis::{
     cluster::{ClusterAnswer, ClusterQuestion},
     engine,
@@ -19,8 +19,6 @@ use unready_proto::{
     v1::{Start, Verdict, Workload},
 };
 
-/// The word in place of a cause when nothing is known to be wrong.
-pub(crate) const WAITING: &str = "Waiting";
 /// Pods that are asked about at the same time.
 const AT_ONCE: usize = 16;
 
@@ -99,11 +97,6 @@ pub(crate) fn waiting(pod: &Pod, sentence: String) -> Verdict {
     }
 }
 
-/// Since when a pod is not ready: since it lost its readiness, else since it was created.
-pub(crate) fn not_ready_since(pod: &Pod) -> u64 {
-    pod.condition("Ready").filter(|ready| ready.status != "True").map_or(0, |ready| ready.since).max(pod.created)
-}
-
 fn workload(pod: &Pod) -> Workload {
     Workload {
         namespace: pod.namespace.clone(),
@@ -113,12 +106,6 @@ fn workload(pod: &Pod) -> Workload {
         node: pod.node.clone(),
         ..Workload::default()
     }
-}
-
-/// Nanoseconds since 1970.
-pub(crate) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -151,7 +138,5 @@ mod tests {
         let verdict = waiting(&pod(), "waits".into());
         assert_eq!(verdict.first_seen, Some(timestamp(7_000_000_000)));
         assert_eq!(verdict.workload.unwrap().pod_uid, "u1");
-        let new = Pod { status: PodStatus::default(), ..pod() };
-        assert_eq!(not_ready_since(&new), 5_000_000_000);
     }
 }

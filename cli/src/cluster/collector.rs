@@ -4,9 +4,11 @@
 //! It is found by its labels, anew with each connection: a collector that was replaced has another name.
 
 use super::{Cluster, Trouble};
+use crate::collector::{Client, client};
 use hyper_util::rt::TokioIo;
 use std::{collections::BTreeSet, time::Duration};
-use tonic::transport::{Channel, Endpoint, Uri};
+use tonic::transport::{Endpoint, Uri};
+use unready_agent::deliver::peer;
 use unready_kubernetes::{k8s_openapi::api::core::v1 as api, kube::api::ListParams};
 
 /// As the chart labels it.
@@ -55,8 +57,8 @@ pub(crate) enum NoCollector {
     },
 }
 
-/// A connection to the collector, which it renews by itself.
-pub(crate) async fn connect(cluster: &Cluster) -> Result<Channel, NoCollector> {
+/// Asks the collector, over a connection that renews itself.
+pub(crate) async fn connect(cluster: &Cluster) -> Result<Client, NoCollector> {
     let found = find(cluster).await?;
     let endpoint = Endpoint::from_static("http://collector.unready").connect_timeout(cluster.patience);
     let endpoint = endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_while_idle(true);
@@ -68,10 +70,10 @@ pub(crate) async fn connect(cluster: &Cluster) -> Result<Channel, NoCollector> {
             forward(&cluster, &found).await.map(TokioIo::new)
         }
     });
-    endpoint.connect_with_connector(connector).await.map_err(|error| NoCollector::Unreachable {
+    endpoint.connect_with_connector(connector).await.map(client).map_err(|error| NoCollector::Unreachable {
         namespace: found.namespace,
         pod: found.pod,
-        reason: crate::get::innermost(&error),
+        reason: peer::innermost(&error),
     })
 }
 

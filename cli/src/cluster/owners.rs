@@ -1,6 +1,7 @@
 //! Owners that may make no pod, for clusters without a collector: their own events tell why.
 
-use super::{Cluster, Trouble, account, target::Selection};
+use super::{Cluster, Trouble, target::Selection};
+use crate::time::now;
 use std::collections::BTreeMap;
 use unready_diagnosis::{
     engine,
@@ -57,7 +58,7 @@ async fn try_accounts(cluster: &Cluster, selection: &Selection) -> Result<Vec<Ve
         };
         if selection.includes_owner(&state.owner.to_string()) {
             let anchor = ClockAnchor::default();
-            let found = platform::owner(&state, account::now());
+            let found = platform::owner(&state, now());
             verdicts.extend(found.iter().map(|found| unready_wire::verdict(&engine::of_owner(&state, found, anchor), anchor, "")));
         }
     }

@@ -4,11 +4,13 @@
 //! pod's. An owner means its pods and what is said of the owner itself.
 
 use super::{Cluster, Trouble};
+use crate::status::Usage;
 use anyhow::anyhow;
 use unready_kubernetes::kube::{
     Api,
     api::{ApiResource, DynamicObject, GroupVersionKind, ListParams},
 };
+use unready_proto::v1::Verdict;
 
 /// Kinds that own pods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +82,11 @@ impl Target {
 }
 
 /// All that was named; empty: everything.
-pub(crate) fn parse(words: &[String]) -> Result<Vec<Target>, String> {
+pub(crate) fn parse(words: &[String]) -> Result<Vec<Target>, Usage> {
+    targets(words).map_err(Usage)
+}
+
+fn targets(words: &[String]) -> Result<Vec<Target>, String> {
     if let Some((first, names)) = words.split_first()
         && let Some(kind) = Kind::of(first)
     {
@@ -106,6 +112,19 @@ fn plain(kind: Kind, name: &str) -> Result<Target, String> {
         return Err(format!("{name:?} is no name: names have lower-case letters, digits, '-' and '.'"));
     }
     Ok(Target { kind, name: name.to_owned() })
+}
+
+/// Whether a verdict is about what was named.
+pub(crate) fn is_meant(verdict: &Verdict, targets: &[Target]) -> bool {
+    let Some(workload) = &verdict.workload else { return targets.is_empty() };
+    let is_it = |target: &Target| {
+        if target.kind == Kind::Pod {
+            workload.pod == target.name || (workload.pod.is_empty() && workload.container == target.name)
+        } else {
+            workload.owner == target.owner()
+        }
+    };
+    targets.is_empty() || targets.iter().any(is_it)
 }
 
 /// One question for pods.
@@ -207,10 +226,11 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use serde_json::json;
+    use unready_proto::v1::Workload;
 
     fn parsed(line: &str) -> Result<Vec<String>, String> {
         let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        parse(&words).map(|all| all.iter().map(Target::owner).collect())
+        targets(&words).map(|all| all.iter().map(Target::owner).collect())
     }
 
     #[test]
@@ -262,5 +282,19 @@ mod tests {
         assert_eq!(of(both).unwrap(), "app=orders,tier=web,env in (a,b),!old,new,x notin (1)");
         assert_eq!(of(json!({ "app": "orders" })).unwrap(), "app=orders", "a ReplicationController's");
         assert_eq!(of(json!({})), None, "an owner without a selector has no pods");
+    }
+
+    #[test]
+    fn a_name_is_a_pods_or_a_containers() {
+        let meant = |workload: Workload, words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            is_meant(&Verdict { workload: Some(workload), ..Verdict::default() }, &parse(&words).unwrap())
+        };
+        let pod = || Workload { pod: "orders".into(), container: "app".into(), owner: "Deployment/orders".into(), ..Workload::default() };
+        let local = || Workload { container: "web".into(), ..Workload::default() };
+        assert!(meant(pod(), &[]) && meant(pod(), &["pod/orders"]) && meant(pod(), &["x", "orders"]));
+        assert!(meant(pod(), &["deployment/orders"]) && !meant(pod(), &["deployment/other"]));
+        assert!(!meant(pod(), &["app"]), "a container of a pod has a pod to be named by");
+        assert!(meant(local(), &["web"]) && !meant(local(), &["app"]));
     }
 }

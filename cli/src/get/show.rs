@@ -1,9 +1,10 @@
 //! Printing what was answered, in the form that was asked for.
 
-use super::Format;
+use super::args::Format;
 use crate::{
-    cluster::account::now,
+    plugin::is_plugin,
     render::{self, Facts, Look, Style, Table},
+    time::now,
 };
 use std::{
     collections::BTreeSet,
@@ -56,7 +57,7 @@ impl Show {
         }
         let pod = verdicts.iter().filter_map(|verdict| verdict.workload.as_ref()).find(|workload| !workload.pod.is_empty());
         match pod {
-            Some(pod) if crate::plugin::is_plugin() => {
+            Some(pod) if is_plugin() => {
                 eprintln!("\nwhy, and what to do: kubectl unready pod/{} -n {}", pod.pod, pod.namespace);
             }
             _ => eprintln!("\nwith -o wide the fixes are shown too, with -o text each verdict in full"),

@@ -1,26 +1,29 @@
 //! `--watch` in a cluster: what there is, then every change, across restarts of collector and API server.
 //!
 //! Three sources run as tasks and send into one channel: the pods' watch, the verdicts (the collector's stream; without a
-//! collector the agents' Events), and the API server's accounts of pods that nobody has said anything about. [`Board`] keeps
-//! what is known and says what is news; it is pure.
+//! collector the agents' Events), and the API server's accounts of pods that nobody has said anything about. [`known`] keeps
+//! them and [`board`] says what is news; both are pure.
 
-use super::{
-    GetArgs,
-    follow::{Change, Feed, Pauses},
-    show::Show,
-};
+use super::{args::GetArgs, show::Show};
 use crate::{
     cluster::{
-        Cluster, account, collector, pods,
+        Cluster, account, collector, gather, pods,
         target::{self, Query, Selection, Target},
         told,
     },
-    output,
+    collector::{
+        MOST,
+        follow::{Change, Explained, Feed, Pauses},
+    },
+    join, output,
+    time::now,
 };
 use board::Board;
 use futures_util::{StreamExt as _, stream::select_all};
+use known::News;
 use std::{collections::HashSet, time::Duration};
 use tokio::sync::mpsc;
+use unready_agent::deliver::peer;
 use unready_diagnosis::pod::Pod;
 use unready_kubernetes::{
     k8s_openapi::api::{core::v1 as api, events::v1::Event as ApiEvent},
@@ -34,6 +37,7 @@ use unready_kubernetes::{
 use unready_proto::v1::{Filter, Verdict};
 
 mod board;
+mod known;
 
 /// Looks for what is due.
 const TICK: Duration = Duration::from_millis(500);
@@ -43,25 +47,6 @@ const FIRST: Duration = Duration::from_secs(3);
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// News that wait for the printer.
 const QUEUE: usize = 1024;
-
-/// What the sources bring.
-#[derive(Debug)]
-pub(super) enum News {
-    /// A pod, new or changed, of one of the queries.
-    Pod { query: usize, pod: Box<Pod> },
-    /// A pod that is gone.
-    Gone(Box<Pod>),
-    /// Uids of all pods of a query. What is not in it is gone: an interruption may have been too long for the API server's memory.
-    PodsListed { query: usize, uids: HashSet<String> },
-    /// The API server does not answer, or does again: its accounts are worth nothing meanwhile.
-    Away(bool),
-    /// A verdict, new or changed.
-    Verdict(Box<Verdict>),
-    /// All verdicts that there are.
-    Verdicts(Vec<Verdict>),
-    /// What the API server tells of a pod.
-    Account { uid: String, asked: u64, verdicts: Vec<Verdict> },
-}
 
 /// Watches until it is interrupted; returns with an error only.
 pub(super) async fn watch(args: &GetArgs, cluster: &Cluster, targets: &[Target]) -> anyhow::Result<bool> {
@@ -78,7 +63,7 @@ pub(super) async fn watch(args: &GetArgs, cluster: &Cluster, targets: &[Target])
         tokio::select! {
             Some(one) = news.recv() => board.take(one),
             _ = tick.tick() => {
-                let due = board.due(account::now());
+                let due = board.due(now());
                 for pod in due {
                     tokio::spawn(look(cluster.clone(), pod, sender.clone()));
                 }
@@ -91,13 +76,13 @@ pub(super) async fn watch(args: &GetArgs, cluster: &Cluster, targets: &[Target])
         if first && !board.is_complete() && begun.elapsed() < FIRST {
             continue;
         }
-        let rows = board.news(account::now());
+        let rows = board.news(now());
         print(args, &selection, cluster, &mut show, rows, std::mem::take(&mut first))?;
     }
 }
 
 fn print(args: &GetArgs, selection: &Selection, cluster: &Cluster, show: &mut Show, rows: Vec<Verdict>, first: bool) -> anyhow::Result<()> {
-    let of_owner = |verdict: &Verdict| super::join::owner(verdict).is_none_or(|owner| selection.includes_owner(owner));
+    let of_owner = |verdict: &Verdict| join::owner(verdict).is_none_or(|owner| selection.includes_owner(owner));
     let here = |verdict: &Verdict| {
         let namespace = verdict.workload.as_ref().map(|workload| workload.namespace.as_str());
         cluster.namespace.as_deref().is_none_or(|wanted| namespace == Some(wanted))
@@ -107,7 +92,7 @@ fn print(args: &GetArgs, selection: &Selection, cluster: &Cluster, show: &mut Sh
 }
 
 async fn look(cluster: Cluster, pod: Pod, sender: mpsc::Sender<News>) {
-    let asked = account::now();
+    let asked = now();
     let verdicts = account::account(&cluster, &pod).await;
     // The receiver goes away when the program ends.
     let _ = sender.send(News::Account { uid: pod.api_uid, asked, verdicts }).await;
@@ -167,7 +152,7 @@ async fn watch_verdicts(cluster: Cluster, all: bool, sender: mpsc::Sender<News>)
     let feed = match follow(&cluster, all).await {
         Ok(feed) => feed,
         Err(reason) => {
-            let verdicts = super::listing::from_events(&cluster, &reason).await;
+            let verdicts = gather::from_events(&cluster, &reason).await;
             if sender.send(News::Verdicts(verdicts)).await.is_err() {
                 return;
             }
@@ -204,15 +189,15 @@ async fn pass_on(mut feed: Feed, sender: &mpsc::Sender<News>) {
 }
 
 async fn follow(cluster: &Cluster, all: bool) -> Result<Feed, String> {
-    let channel = collector::connect(cluster).await.map_err(|error| error.to_string())?;
+    let client = collector::connect(cluster).await.map_err(|error| error.to_string())?;
     let filter = Filter { namespace: cluster.namespace.clone().unwrap_or_default(), include_resolved: all, ..Filter::default() };
-    let explain = |status: tonic::Status| Box::pin(async move { said(&status) }) as super::follow::Explained;
-    Feed::begin(super::listing::client(channel), filter, super::listing::MOST, explain).await.map_err(|error| error.to_string())
+    let explain = |status: tonic::Status| Box::pin(async move { said(&status) }) as Explained;
+    Feed::begin(client, filter, MOST, explain).await.map_err(|error| error.to_string())
 }
 
 /// A status that the collector gave, or what broke the connection.
 fn said(status: &tonic::Status) -> String {
-    if std::error::Error::source(status).is_some() { super::innermost(status) } else { status.message().to_owned() }
+    if std::error::Error::source(status).is_some() { peer::innermost(status) } else { status.message().to_owned() }
 }
 
 async fn watch_events(cluster: &Cluster, sender: &mpsc::Sender<News>) {

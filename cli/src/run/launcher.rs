@@ -12,8 +12,7 @@
 //!
 //! No `unsafe`: the pipes are opened again by their numbers in `/proc/self/fd`, and the inherited ones closed.
 
-use super::identity::Drop;
-use crate::args::LaunchArgs;
+use super::{args::LaunchArgs, identity::Drop};
 use anyhow::Context;
 use caps::{CapSet, Capability};
 use nix::{

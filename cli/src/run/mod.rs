@@ -2,7 +2,7 @@
 //!
 //! The module list follows a run:
 //!
-//! - [`identity`], [`quantity`], [`probe`]: what the flags mean.
+//! - [`args`]: the flags; [`identity`], [`quantity`], [`probe`]: what they mean.
 //! - [`child`] and [`launcher`]: the two halves of starting CMD, a pipe apart.
 //! - [`stderr`]: what CMD says, carried on.
 //! - [`cgroup`]: the cgroup of the run, which is gone afterwards.
@@ -14,6 +14,7 @@
 //! The order of the start matters: the launcher is forked first, then the eBPF programs are attached while it comes up;
 //! the cgroup is made when they can see it, and CMD is executed when the engine knows of it.
 
+pub(crate) mod args;
 pub(crate) mod cgroup;
 pub(crate) mod child;
 pub(crate) mod identity;
@@ -28,11 +29,11 @@ pub(crate) mod stderr;
 pub(crate) mod words;
 
 use crate::{
-    args::{Format, RunArgs},
-    output,
+    output::{self, Format},
     status::{Outcome, Status},
 };
 use anyhow::Context;
+use args::RunArgs;
 use cgroup::RunCgroup;
 use child::{Running, Spec, Waiting};
 use identity::Identity;

@@ -11,6 +11,7 @@
 //! engine's last words, prints them and makes the exit status.
 
 use super::{
+    args::RunArgs,
     cgroup::RunCgroup,
     child::{self, Running},
     interrupt,
@@ -21,7 +22,6 @@ use super::{
     words::{Seen, seconds, signal_name},
 };
 use crate::{
-    args::RunArgs,
     output,
     status::{Findings, Outcome, Status},
 };

@@ -3,9 +3,9 @@
 //! What goes on would push everything else into the first column once it has gone on for hours: its bar is then cut at the
 //! right edge, with an arrow.
 
-use super::spans::{Span, Timeline};
+use super::span::{Span, Timeline};
 use crate::{
-    cluster::account::WAITING,
+    cause::WAITING,
     render::{DIM, RESET, Style, printable, shorten, tint},
 };
 use std::fmt::Write as _;

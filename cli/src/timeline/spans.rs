@@ -5,47 +5,16 @@
 //! ```
 //!
 //! Sources: the conditions `PodScheduled`, `PodReadyToStartContainers`, `Initialized`, `ContainersReady`, `Ready`; the
-//! containers' states; events (`Pulling`, `Pulled`, what is said of volumes). A pull's length is in the event's message, finer
-//! than the events' times (`pkg/kubelet/images/image_manager.go`). Events are forgotten after an hour: then pulls are missing.
+//! [containers'](container) states; events ([pulls], what is said of volumes).
 
-use crate::get::join::facts;
-use serde_json::{Value, json};
-use unready_diagnosis::pod::{Container, ContainerKind, ContainerState, Pod, PodEvent};
-use unready_proto::{
-    time::{nanos, timestamp},
-    v1::Verdict,
+use super::{
+    containers::container,
+    pulls::pulls,
+    span::{Span, Timeline, moment},
 };
-
-/// A part of the start.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Span {
-    /// What: `scheduled`, `init migrate`.
-    pub(super) name: String,
-    /// Container that it is about; empty: the pod.
-    pub(super) container: String,
-    /// Nanoseconds since 1970.
-    pub(super) begin: u64,
-    /// `None`: it goes on.
-    pub(super) end: Option<u64>,
-    /// How it ended, or what it waits for.
-    pub(super) note: String,
-    /// Something went wrong in it.
-    pub(super) failed: bool,
-    /// What fell into it.
-    pub(super) verdicts: Vec<Verdict>,
-}
-
-/// A start.
-#[derive(Clone, Debug)]
-pub(super) struct Timeline {
-    /// The pod in a line.
-    pub(super) head: String,
-    pub(super) pod: Pod,
-    pub(super) spans: Vec<Span>,
-    /// Verdicts that belong to no span.
-    pub(super) others: Vec<Verdict>,
-    pub(super) now: u64,
-}
+use crate::cluster::facts::facts;
+use unready_diagnosis::pod::{ContainerKind, ContainerState, Pod, PodEvent};
+use unready_proto::v1::Verdict;
 
 /// The timeline of a pod; events oldest first.
 pub(super) fn timeline(pod: Pod, events: &[PodEvent], verdicts: Vec<Verdict>, now: u64) -> Timeline {
@@ -63,11 +32,6 @@ pub(super) fn timeline(pod: Pod, events: &[PodEvent], verdicts: Vec<Verdict>, no
         timeline.place(verdict);
     }
     timeline
-}
-
-/// When a condition became true.
-fn moment(pod: &Pod, kind: &str) -> Option<u64> {
-    pod.condition(kind).filter(|condition| condition.status == "True").map(|condition| condition.since)
 }
 
 fn scheduled(pod: &Pod) -> Span {
@@ -93,48 +57,6 @@ fn sandbox(pod: &Pod, events: &[PodEvent], begin: u64) -> Span {
     Span { name: "sandbox".into(), begin, end, failed: !note.is_empty(), note, ..Span::default() }
 }
 
-/// A pull a container, as far as its image was pulled at all.
-fn pulls(pod: &Pod, events: &[PodEvent]) -> Vec<Span> {
-    let mut spans = Vec::new();
-    for begun in events.iter().filter(|event| event.reason == "Pulling") {
-        let done = events.iter().find(|event| event.reason == "Pulled" && event.field == begun.field && event.first >= begun.first);
-        let name = begun.field.split_once('{').map_or("", |(_, name)| name.trim_end_matches('}')).to_owned();
-        let image = pod.container(&name).map_or_else(|| "image".to_owned(), |container| short_image(&container.image));
-        let end = done.map(|done| length(&done.message).map_or(done.first, |length| begun.first + length).max(begun.first));
-        let failed = end.is_none() && events.iter().any(|event| event.field == begun.field && event.is_warning);
-        let note = if failed { "fails".to_owned() } else { String::new() };
-        spans.push(Span { name: format!("pull {image}"), container: name, begin: begun.first, end, note, failed, ..Span::default() });
-    }
-    spans
-}
-
-/// The last part of an image's name, with its tag.
-fn short_image(image: &str) -> String {
-    let bare = image.split('@').next().unwrap_or(image);
-    bare.rsplit('/').next().unwrap_or(bare).to_owned()
-}
-
-/// `Successfully pulled image "x" in 1.234s (…)`, as Go writes durations.
-fn length(message: &str) -> Option<u64> {
-    let word = message.split(" in ").nth(1)?.split_whitespace().next()?;
-    let (mut total, mut number) = (0.0, String::new());
-    let mut rest = word;
-    while let Some(c) = rest.chars().next() {
-        if c.is_ascii_digit() || c == '.' {
-            number.push(c);
-            rest = &rest[1..];
-            continue;
-        }
-        let (unit, seconds) = [("ms", 1e-3), ("µs", 1e-6), ("us", 1e-6), ("ns", 1e-9), ("h", 3600.0), ("m", 60.0), ("s", 1.0)]
-            .into_iter()
-            .find(|(unit, _)| rest.starts_with(unit))?;
-        total += number.parse::<f64>().ok()? * seconds;
-        number.clear();
-        rest = &rest[unit.len()..];
-    }
-    std::time::Duration::try_from_secs_f64(total).ok().and_then(|length| u64::try_from(length.as_nanos()).ok())
-}
-
 /// When a state began, if it is one of a process.
 fn began(state: &ContainerState) -> Option<u64> {
     match state {
@@ -142,82 +64,6 @@ fn began(state: &ContainerState) -> Option<u64> {
         ContainerState::Terminated { started, .. } => Some(*started).filter(|at| *at != 0),
         ContainerState::Waiting { .. } => None,
     }
-}
-
-/// The starts of a container that are known: the last one that ended, and the present one.
-fn container(pod: &Pod, events: &[PodEvent], spec: &Container) -> Vec<Span> {
-    let Some(status) = pod.status_of(&spec.name) else { return Vec::new() };
-    let name = match spec.kind {
-        ContainerKind::Init | ContainerKind::Sidecar => format!("{} {}", spec.kind.word(), spec.name),
-        ContainerKind::App | ContainerKind::Ephemeral => spec.name.clone(),
-    };
-    let numbered = |start: u32| if status.restarts == 0 { name.clone() } else { format!("{name}, start {}", start + 1) };
-    let span = |name: String, begin: u64| Span { name, container: spec.name.clone(), begin, ..Span::default() };
-    let runs = matches!(status.state, ContainerState::Running { .. });
-    let mut spans = Vec::new();
-    // `restartCount` counts a start that is over only once the next has begun.
-    let before =
-        if runs || matches!(status.state, ContainerState::Terminated { .. }) { status.restarts.saturating_sub(1) } else { status.restarts };
-    if let Some(last) = &status.last {
-        spans.extend(ended(last).map(|(begin, end, note, failed)| Span { end: Some(end), note, failed, ..span(numbered(before), begin) }));
-    }
-    match &status.state {
-        ContainerState::Running { since } => {
-            let ready = moment(pod, "ContainersReady").filter(|_| status.is_ready).map(|at| at.max(*since));
-            let end = if spec.kind == ContainerKind::Sidecar && status.is_started { Some(ready.unwrap_or(*since)) } else { ready };
-            spans.push(Span {
-                end,
-                note: running(status.is_ready, status.is_started, spec, events),
-                ..span(numbered(status.restarts), *since)
-            });
-        }
-        ended_state @ ContainerState::Terminated { .. } => {
-            let over = ended(ended_state);
-            spans.extend(over.map(|(begin, end, note, failed)| Span {
-                end: Some(end),
-                note,
-                failed,
-                ..span(numbered(status.restarts), begin)
-            }));
-        }
-        ContainerState::Waiting { reason, .. } if !matches!(reason.as_str(), "PodInitializing" | "ContainerCreating" | "") => {
-            let begin = spans.last().and_then(|last| last.end).or(moment(pod, "Initialized")).unwrap_or(pod.created);
-            spans.push(Span { note: reason.clone(), failed: true, ..span(format!("{name}, waits"), begin) });
-        }
-        ContainerState::Waiting { .. } => {}
-    }
-    spans
-}
-
-/// From when to when, and how it ended.
-fn ended(state: &ContainerState) -> Option<(u64, u64, String, bool)> {
-    let ContainerState::Terminated { code, signal, reason, started, finished, .. } = state else { return None };
-    let begin = if *started == 0 { *finished } else { *started };
-    let how = if *signal != 0 { format!("signal {signal}") } else { format!("exit {code}") };
-    let note = if matches!(reason.as_str(), "" | "Error" | "Completed") { how } else { format!("{reason}, {how}") };
-    Some((begin, (*finished).max(begin), note, *code != 0))
-}
-
-/// What a running container has reached, and what its probes said last.
-fn running(is_ready: bool, is_started: bool, spec: &Container, events: &[PodEvent]) -> String {
-    if is_ready {
-        return "ready".to_owned();
-    }
-    let field = format!("{{{}}}", spec.name);
-    let failing = events.iter().rev().find(|event| event.reason == "Unhealthy" && event.field.ends_with(&field));
-    let state = match (is_started, &spec.startup) {
-        (false, Some(_)) => "runs, its startup probe has not succeeded",
-        _ => "runs, not ready",
-    };
-    match failing {
-        Some(event) => format!("{state}: {} (×{})", first_words(&event.message), event.count),
-        None => state.to_owned(),
-    }
-}
-
-/// `Readiness probe failed`, without the details that the verdicts tell.
-fn first_words(message: &str) -> &str {
-    message.split(": ").next().unwrap_or(message)
 }
 
 /// From the containers' readiness to the pod's: gates and conditions of others.
@@ -233,83 +79,13 @@ fn ready(pod: &Pod, now: u64) -> Span {
     Span { name: "ready".into(), begin, end: end.map(|at| at.max(begin)), note, ..Span::default() }
 }
 
-impl Timeline {
-    /// When everything began.
-    pub(super) const fn begin(&self) -> u64 {
-        self.pod.created
-    }
-
-    /// Shows a verdict at the span into which it falls.
-    fn place(&mut self, verdict: Verdict) {
-        /// The API server cuts off what is below the second.
-        const SECOND: u64 = 1_000_000_000;
-        let container = verdict.workload.as_ref().map(|workload| workload.container.clone()).unwrap_or_default();
-        let at = verdict.first_seen.as_ref().map_or(self.now, nanos);
-        let part = part(&verdict.cause);
-        let holds =
-            |span: &&mut Span| at.saturating_add(SECOND) >= span.begin && span.end.is_none_or(|end| at <= end.saturating_add(SECOND));
-        let fits = |span: &&mut Span| match part {
-            Some(part) => span.name.starts_with(part) && (span.container.is_empty() || container.is_empty() || span.container == container),
-            None => !container.is_empty() && span.container == container && !span.name.starts_with("pull "),
-        };
-        // A repeated finding may have begun before the starts that are still known.
-        let exact = self.spans.iter().rposition(|span| fits(&&mut span.clone()) && holds(&&mut span.clone()));
-        let place = exact.or_else(|| self.spans.iter().rposition(|span| fits(&&mut span.clone())));
-        match place {
-            Some(place) => self.spans[place].verdicts.push(verdict),
-            None => self.others.push(verdict),
-        }
-    }
-}
-
-/// The part of a start that a cause is about by its nature.
-fn part(cause: &str) -> Option<&'static str> {
-    match cause {
-        "Unschedulable" => Some("scheduled"),
-        "VolumeSetup" => Some("volumes"),
-        "SandboxSetup" => Some("sandbox"),
-        "ImagePull" => Some("pull "),
-        "ReadinessGate" => Some("ready"),
-        _ => None,
-    }
-}
-
-/// For programs.
-pub(super) fn json(timeline: &Timeline) -> Value {
-    let date = |at: u64| timestamp(at).to_string();
-    let span = |span: &Span| {
-        json!({
-            "name": span.name,
-            "container": span.container,
-            "begin": date(span.begin),
-            "end": span.end.map(date),
-            "seconds": seconds(span.end.unwrap_or(timeline.now).saturating_sub(span.begin)),
-            "note": span.note,
-            "failed": span.failed,
-            "verdicts": span.verdicts,
-        })
-    };
-    json!({
-        "namespace": timeline.pod.namespace,
-        "pod": timeline.pod.name,
-        "podUid": timeline.pod.uid,
-        "created": date(timeline.pod.created),
-        "ready": moment(&timeline.pod, "Ready").map(date),
-        "spans": timeline.spans.iter().map(span).collect::<Vec<_>>(),
-        "verdicts": timeline.others,
-    })
-}
-
-fn seconds(nanos: u64) -> f64 {
-    std::time::Duration::from_nanos(nanos).as_secs_f64()
-}
-
 #[cfg(test)]
 pub(super) mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use unready_diagnosis::pod::{Condition, ContainerStatus, PodStatus};
-    use unready_proto::v1::Workload;
+    use crate::timeline::json::json;
+    use unready_diagnosis::pod::{Condition, Container, ContainerStatus, PodStatus};
+    use unready_proto::{time::timestamp, v1::Workload};
 
     pub(in super::super) const S: u64 = 1_000_000_000;
     const T: u64 = 1_795_000_000 * S;
@@ -465,15 +241,5 @@ pub(super) mod tests {
         let timeline = timeline(pod, &[failing], vec![verdict("ProbeStatus", "app", 12)], at(40));
         let app = timeline.spans.iter().find(|span| span.name == "app").unwrap();
         assert_eq!((app.note.as_str(), app.end, app.verdicts.len()), ("runs, not ready: Readiness probe failed (×7)", None, 1));
-    }
-
-    #[test]
-    fn lengths_as_go_writes_them() {
-        let of = |text: &str| length(&format!("Successfully pulled image \"x\" in {text} ({text} including waiting)"));
-        assert_eq!(of("1.2s"), Some(1_200_000_000));
-        assert_eq!(of("1m2.5s"), Some(62_500_000_000));
-        assert_eq!(of("350ms"), Some(350_000_000));
-        assert_eq!(of("soon"), None);
-        assert_eq!(length("Container image \"x\" already present on machine"), None);
     }
 }

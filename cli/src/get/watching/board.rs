@@ -1,182 +1,67 @@
-//! What is known of pods and verdicts while we watch, and what of it is news. Pure: time is an argument.
+//! What of all that is [known](Known) is news. Pure: time is an argument.
 //!
-//! A pod that starts is not ready for a while, and nothing is wrong with that: what it waits for is told after [`PATIENCE`],
-//! and the API server's account is asked for after [`GRACE`], so that the agent, who sees more, speaks first. A container that
-//! crashes again and again may make its pod ready for a moment each time: what was said is taken back after [`SETTLED`].
+//! What a pod waits for is told only when it has waited for long: a healthy start is silent. A container that crashes again and
+//! again may make its pod ready for a moment each time: what was said is taken back after [`SETTLED`].
 
-use super::News;
+use super::known::{Known, News};
 use crate::{
-    cluster::account::{WAITING, not_ready_since},
-    get::{
-        follow::{Detail, Fingerprints},
-        join::{current, is_about, owner},
-    },
+    cause::WAITING,
+    get::fingerprints::{Detail, Fingerprints},
+    join::{current, is_about, owner},
 };
-use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    time::Duration,
-};
+use std::collections::HashMap;
 use unready_diagnosis::pod::Pod;
 use unready_proto::{time::timestamp, v1::Verdict};
 
-/// How long an agent has to speak before the API server is asked.
-const GRACE: Duration = Duration::from_secs(2);
-/// How long a pod may wait before it is worth a line.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a pod has to be ready before it counts as mended, unless its verdict was resolved by who made it.
-const SETTLED: Duration = Duration::from_secs(10);
-/// A pod of which nothing is known is asked about again after this time.
-const AGAIN: Duration = Duration::from_secs(10);
-/// Verdicts that are kept, those for pods that are not known yet included.
-const STRAYS: usize = 10_000;
+/// How long a pod has to be ready before it counts as mended, unless its verdict was resolved by who made it;
+/// nanoseconds.
+const SETTLED: u64 = 10_000_000_000;
 
 /// The state.
 pub(super) struct Board {
-    pods: BTreeMap<String, Known>,
-    /// By id: about pods that are known or may come, and about owners.
-    verdicts: HashMap<String, Verdict>,
+    known: Known,
     printed: Fingerprints,
     /// What was printed of each pod, and not yet taken back.
     shown: HashMap<String, Vec<Verdict>>,
     /// The first look: also what has begun just now is told.
     first: bool,
     all: bool,
-    /// Queries of which not all pods have been told yet.
-    lists_missing: HashSet<usize>,
-    /// The API server does not answer.
-    away: bool,
-    verdicts_missing: bool,
-}
-
-struct Known {
-    /// Which one brought it.
-    query: usize,
-    pod: Pod,
-    /// The API server's account.
-    account: Vec<Verdict>,
-    /// When it was asked for last.
-    asked: u64,
-    /// When the account was asked for that there is.
-    answered: u64,
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Board {
     pub(super) fn new(lists: usize, all: bool, detail: Detail) -> Self {
-        Self {
-            pods: BTreeMap::new(),
-            verdicts: HashMap::new(),
-            printed: Fingerprints::new(detail),
-            shown: HashMap::new(),
-            first: true,
-            all,
-            lists_missing: (0..lists).collect(),
-            away: false,
-            verdicts_missing: true,
-        }
+        Self { known: Known::new(lists), printed: Fingerprints::new(detail), shown: HashMap::new(), first: true, all }
     }
 
     /// Every source has told what there was.
     pub(super) fn is_complete(&self) -> bool {
-        let is_open = |known: &Known| !known.pod.is_well() && known.account.is_empty() && !self.has_verdict(&known.pod);
-        self.lists_missing.is_empty() && !self.verdicts_missing && !self.pods.values().any(is_open)
+        self.known.is_complete()
     }
 
     pub(super) fn take(&mut self, news: News) {
-        match news {
-            News::Pod { query, pod } => self.pod(query, *pod),
-            News::Away(away) => self.away = away,
-            News::Gone(pod) => {
-                self.pods.remove(&pod.api_uid);
-            }
-            News::PodsListed { query, uids } => {
-                self.lists_missing.remove(&query);
-                self.pods.retain(|uid, known| known.query != query || uids.contains(uid));
-            }
-            News::Verdict(verdict) => self.verdict(*verdict),
-            News::Verdicts(all) => {
-                self.verdicts_missing = false;
-                for verdict in all {
-                    self.verdict(verdict);
-                }
-            }
-            News::Account { uid, asked, verdicts } => {
-                if let Some(known) = self.pods.get_mut(&uid) {
-                    known.answered = asked;
-                    known.account = verdicts;
-                }
-            }
-        }
-    }
-
-    fn pod(&mut self, query: usize, pod: Pod) {
-        match self.pods.get_mut(&pod.api_uid) {
-            Some(known) => {
-                // Another state deserves another look, after its time.
-                if known.pod.status.containers != pod.status.containers {
-                    known.asked = known.asked.min(not_ready_since(&pod));
-                }
-                known.pod = pod;
-            }
-            None => {
-                self.pods.insert(pod.api_uid.clone(), Known { query, pod, account: Vec::new(), asked: 0, answered: 0 });
-            }
-        }
-    }
-
-    fn verdict(&mut self, verdict: Verdict) {
-        if self.verdicts.len() >= STRAYS {
-            let pods = &self.pods;
-            self.verdicts.retain(|_, known| owner(known).is_some() || pods.values().any(|pod| is_about(known, &pod.pod)));
-        }
-        if self.verdicts.len() < STRAYS || self.verdicts.contains_key(&verdict.id) {
-            self.verdicts.insert(verdict.id.clone(), verdict);
-        }
-    }
-
-    fn has_verdict(&self, pod: &Pod) -> bool {
-        self.verdicts.values().any(|verdict| verdict.resolved_at.is_none() && is_about(verdict, pod))
+        self.known.take(news);
     }
 
     /// Pods whose account has to be asked for now.
     pub(super) fn due(&mut self, now: u64) -> Vec<Pod> {
-        if self.away {
-            return Vec::new();
-        }
-        let told: HashSet<String> =
-            self.pods.values().filter(|known| self.has_verdict(&known.pod)).map(|known| known.pod.api_uid.clone()).collect();
-        let first = self.first && self.lists_missing.is_empty() && !self.verdicts_missing;
-        let mut due = Vec::new();
-        for known in self.pods.values_mut().filter(|known| !known.pod.is_well() && !told.contains(&known.pod.api_uid)) {
-            let since = not_ready_since(&known.pod);
-            let is_worth_a_line = now >= since + nanos(PATIENCE) && known.asked < since + nanos(PATIENCE);
-            let is_due = is_worth_a_line || now.saturating_sub(known.asked) >= nanos(AGAIN);
-            if (first || now >= since + nanos(GRACE)) && is_due {
-                known.asked = now;
-                due.push(known.pod.clone());
-            }
-        }
-        due
+        self.known.due(self.first, now)
     }
 
     /// The rows to print.
     pub(super) fn news(&mut self, now: u64) -> Vec<Verdict> {
         let mut rows = Vec::new();
-        let mut pods: Vec<&Pod> = self.pods.values().map(|known| &known.pod).collect();
+        let mut pods: Vec<&Pod> = self.known.pods.values().map(|known| &known.pod).collect();
         pods.sort_by_key(|pod| (&pod.namespace, &pod.name));
         let uids: Vec<String> = pods.into_iter().map(|pod| pod.api_uid.clone()).collect();
         for uid in uids {
             let said = self.said(&uid, now);
             self.print(&uid, said, now, &mut rows);
         }
-        let gone: Vec<String> = self.shown.keys().filter(|uid| !uid.is_empty() && !self.pods.contains_key(*uid)).cloned().collect();
+        let gone: Vec<String> = self.shown.keys().filter(|uid| !uid.is_empty() && !self.known.pods.contains_key(*uid)).cloned().collect();
         for uid in gone {
             self.print(&uid, Vec::new(), now, &mut rows);
         }
-        let owners = self.verdicts.values().filter(|verdict| owner(verdict).is_some()).collect();
+        let owners = self.known.verdicts.values().filter(|verdict| owner(verdict).is_some()).collect();
         let owners = current(owners, true);
         rows.extend(owners.into_iter().filter(|verdict| self.printed.is_news(verdict, self.all)).collect::<Vec<_>>());
         self.first = false;
@@ -185,32 +70,32 @@ impl Board {
 
     /// What is to be said of a pod now.
     fn said(&self, uid: &str, now: u64) -> Vec<Verdict> {
-        let Some(known) = self.pods.get(uid) else { return Vec::new() };
-        if known.pod.status.phase == "Failed" && self.pods.values().any(|other| known.pod.is_replaced_by(&other.pod)) {
+        let Some(known) = self.known.pods.get(uid) else { return Vec::new() };
+        if known.pod.status.phase == "Failed" && self.known.pods.values().any(|other| known.pod.is_replaced_by(&other.pod)) {
             return Vec::new();
         }
         if known.pod.is_well() {
-            let settled = now >= known.pod.condition("Ready").map_or(0, |ready| ready.since) + nanos(SETTLED);
+            let settled = now >= known.pod.condition("Ready").map_or(0, |ready| ready.since) + SETTLED;
             return if settled { Vec::new() } else { self.still_shown(uid) };
         }
         if known.pod.deleted.is_some() && !self.first {
             // Its end is no news.
             return self.still_shown(uid);
         }
-        let about = self.verdicts.values().filter(|verdict| is_about(verdict, &known.pod)).collect();
+        let about = self.known.verdicts.values().filter(|verdict| is_about(verdict, &known.pod)).collect();
         let told = current(about, false);
         if !told.is_empty() {
             return told;
         }
-        let long = known.answered >= not_ready_since(&known.pod) + nanos(PATIENCE);
-        let is_worth_it = |verdict: &&Verdict| verdict.cause != WAITING || self.first || long;
+        let is_worth_it = |verdict: &&Verdict| verdict.cause != WAITING || self.first || known.waits_for_long();
         known.account.iter().filter(is_worth_it).cloned().collect()
     }
 
     /// What was said and was not resolved by who said it.
     fn still_shown(&self, uid: &str) -> Vec<Verdict> {
-        let lasts =
-            |shown: &&Verdict| shown.cause != WAITING && self.verdicts.get(&shown.id).is_none_or(|verdict| verdict.resolved_at.is_none());
+        let lasts = |shown: &&Verdict| {
+            shown.cause != WAITING && self.known.verdicts.get(&shown.id).is_none_or(|verdict| verdict.resolved_at.is_none())
+        };
         self.shown.get(uid).into_iter().flatten().filter(lasts).cloned().collect()
     }
 
@@ -219,12 +104,12 @@ impl Board {
         let before = self.shown.remove(uid).unwrap_or_default();
         for mut gone in before.into_iter().filter(|gone| !said.iter().any(|verdict| verdict.id == gone.id)) {
             // Another word for the same state takes its place without a line that takes it back.
-            let is_ready = self.pods.get(uid).is_some_and(|known| known.pod.is_well());
+            let is_ready = self.known.pods.get(uid).is_some_and(|known| known.pod.is_well());
             if gone.cause == WAITING && is_ready {
                 "the pod is ready".clone_into(&mut gone.summary);
             }
             if gone.cause != WAITING || is_ready {
-                gone.resolved_at = self.verdicts.get(&gone.id).and_then(|verdict| verdict.resolved_at).or(Some(timestamp(now)));
+                gone.resolved_at = self.known.verdicts.get(&gone.id).and_then(|verdict| verdict.resolved_at).or(Some(timestamp(now)));
                 if self.printed.is_news(&gone, true) {
                     rows.push(gone.clone());
                 }
@@ -240,6 +125,7 @@ impl Board {
 
 #[cfg(test)]
 mod tests {
+    use super::super::known::STRAYS;
     use super::*;
     use crate::cluster::account::waiting;
     use unready_diagnosis::pod::{Condition, PodStatus};
@@ -390,7 +276,7 @@ mod tests {
             ..verdict("Crashed")
         };
         (0..=STRAYS).for_each(|uid| board.take(News::Verdict(Box::new(of(uid)))));
-        assert!(board.verdicts.len() <= STRAYS);
+        assert!(board.known.verdicts.len() <= STRAYS);
         board.take(pod("False"));
         board.take(News::Verdict(Box::new(verdict("FileMissing"))));
         assert_eq!(told(&mut board, 101), ["FileMissing"]);

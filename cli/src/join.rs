@@ -1,6 +1,5 @@
 //! Verdicts to pods: which pod each is about, which still matter, in which order they are told. Pure.
 
-use crate::cluster::account;
 use std::collections::HashMap;
 use unready_diagnosis::pod::Pod;
 use unready_proto::{time::nanos, v1::Verdict};
@@ -144,44 +143,11 @@ pub(crate) fn owner(verdict: &Verdict) -> Option<&str> {
     (workload.pod.is_empty() && workload.pod_uid.is_empty() && !workload.owner.is_empty()).then_some(workload.owner.as_str())
 }
 
-/// The pod as a whole in a line: `pod shop/orders-7d9f of Deployment/orders on node-1 is not ready for 45s: …`.
-pub(crate) fn facts(pod: &Pod, now: u64) -> String {
-    let owner = pod.owner.as_ref().map(|owner| format!(" of {owner}")).unwrap_or_default();
-    let node = if pod.node.is_empty() { ", on no node,".to_owned() } else { format!(" on {}", pod.node) };
-    let state = if pod.is_ready() {
-        "is ready".to_owned()
-    } else if pod.has_succeeded() {
-        "has ended well".to_owned()
-    } else {
-        format!("is not ready for {}", crate::render::age(now.saturating_sub(account::not_ready_since(pod))))
-    };
-    format!("pod {}/{}{owner}{node} {state} ({})", pod.namespace, pod.name, counts(pod))
-}
-
-fn counts(pod: &Pod) -> String {
-    let expected = pod.containers.iter().filter(|container| {
-        use unready_diagnosis::pod::ContainerKind as Kind;
-        matches!(container.kind, Kind::App | Kind::Sidecar)
-    });
-    let (mut all, mut ready) = (0, 0);
-    for container in expected {
-        all += 1;
-        ready += u32::from(pod.status_of(&container.name).is_some_and(|status| status.is_ready));
-    }
-    let restarts: u32 = pod.status.containers.iter().map(|status| status.restarts).sum();
-    let mut words = vec![pod.status.phase.clone(), format!("{ready} of {all} container{} ready", if all == 1 { "" } else { "s" })];
-    if restarts > 0 {
-        words.push(format!("{restarts} restart{}", if restarts == 1 { "" } else { "s" }));
-    }
-    words.retain(|word| !word.is_empty());
-    words.join(", ")
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use unready_diagnosis::pod::{Condition, Container, ContainerStatus, Owner, PodStatus};
+    use unready_diagnosis::pod::{Condition, Owner, PodStatus};
     use unready_proto::{time::timestamp, v1::Workload};
 
     const NOW: u64 = 60_000_000_000;
@@ -288,22 +254,5 @@ mod tests {
         let of = |workload| owner(&Verdict { workload: Some(workload), ..Verdict::default() }).map(str::to_owned);
         assert_eq!(of(Workload { owner: "ReplicaSet/x".into(), ..Workload::default() }), Some("ReplicaSet/x".into()));
         assert_eq!(of(Workload { owner: "ReplicaSet/x".into(), pod: "x-1".into(), ..Workload::default() }), None);
-    }
-
-    #[test]
-    fn the_facts_of_a_pod() {
-        let container = |name: &str| Container { name: name.into(), ..Container::default() };
-        let status =
-            |name: &str, is_ready, restarts| ContainerStatus { name: name.into(), is_ready, restarts, ..ContainerStatus::default() };
-        let mut it = pod("a", "False");
-        it.node = "node-1".into();
-        it.owner = Some(Owner { kind: "Deployment".into(), name: "orders".into(), ..Owner::default() });
-        it.containers = vec![container("app"), container("log")];
-        it.status.containers = vec![status("app", false, 3), status("log", true, 0)];
-        assert_eq!(
-            facts(&it, 55_000_000_000),
-            "pod shop/pod-a of Deployment/orders on node-1 is not ready for 45s (Running, 1 of 2 containers ready, 3 restarts)"
-        );
-        assert!(facts(&pod("b", "True"), 0).starts_with("pod shop/pod-b, on no node, is ready"));
     }
 }

@@ -1,0 +1,146 @@
+//! All that is known of the pods that were asked for, and of owners that may make none.
+//!
+//! Three accounts are put together, the better one first: the collector's verdicts (without a collector the Events that the
+//! agents left); for a pod of which nobody has said anything, what its status and events tell; and if nothing is known to be
+//! wrong, what it waits for.
+
+use super::{
+    Cluster, account, collector, owners, pods,
+    target::{self, Selection, Target},
+    told,
+};
+use crate::{
+    collector::{MOST, note_stall},
+    join::{self, PodAnswer, Which},
+    output,
+    time::now,
+};
+use anyhow::anyhow;
+use unready_diagnosis::pod::Pod;
+use unready_proto::v1::{Filter, ListRequest, Verdict};
+
+/// What was found out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gathered {
+    /// Pods that need an answer, and their answers.
+    pub(crate) pods: Vec<PodAnswer>,
+    /// Verdicts on owners that have fewer pods than they want.
+    pub(crate) owners: Vec<Verdict>,
+    /// Pods that were looked at.
+    pub(crate) looked_at: usize,
+    /// One pod was named, and nothing else.
+    pub(crate) is_one: bool,
+    /// The collector was asked; otherwise the patches of the agents' verdicts are not known.
+    pub(crate) has_collector: bool,
+}
+
+/// Everything that is known of what was named.
+pub(crate) async fn gather(cluster: &Cluster, targets: &[Target], labels: Option<&str>, all: bool) -> anyhow::Result<Gathered> {
+    let selection = target::select(cluster, targets, labels).await?;
+    let (pods, (verdicts, has_collector)) = tokio::join!(pods::list(cluster, &selection), verdicts(cluster, all));
+    let pods = pods.map_err(|trouble| trouble.to_error())?;
+    missing(&selection, &pods)?;
+    let looked_at = pods.len();
+    let is_one = selection.names.len() == 1 && selection.owners.is_empty();
+    let mut answers = join::join(pods, &verdicts, Which { all, named: !selection.names.is_empty() }, now());
+    complete(cluster, &mut answers).await;
+    let said = verdicts.iter().filter(|verdict| join::owner(verdict).is_some_and(|owner| selection.includes_owner(owner)));
+    let said = said.filter(|verdict| is_in(cluster, verdict)).collect();
+    let mut of_owners = join::current(said, all);
+    if !has_collector {
+        let new = owners::accounts(cluster, &selection).await;
+        of_owners.extend(new.into_iter().filter(|new| !join::is_known(&of_owners, new)).collect::<Vec<_>>());
+    }
+    Ok(Gathered { pods: answers, owners: of_owners, looked_at, is_one, has_collector })
+}
+
+fn is_in(cluster: &Cluster, verdict: &Verdict) -> bool {
+    let namespace = verdict.workload.as_ref().map(|workload| workload.namespace.as_str());
+    cluster.namespace.as_deref().is_none_or(|wanted| namespace == Some(wanted))
+}
+
+/// kubectl's words for what does not exist.
+fn missing(selection: &Selection, pods: &[Pod]) -> anyhow::Result<()> {
+    match selection.names.iter().find(|name| !pods.iter().any(|pod| pod.name == **name)) {
+        Some(name) => Err(anyhow!("error from the server (NotFound): pods {name:?} not found")),
+        None => Ok(()),
+    }
+}
+
+/// The API server's account of those of which nobody has said anything.
+async fn complete(cluster: &Cluster, answers: &mut [PodAnswer]) {
+    let is_open = |answer: &&PodAnswer| !answer.pod.is_well() && !answer.verdicts.iter().any(|verdict| verdict.resolved_at.is_none());
+    let open: Vec<&Pod> = answers.iter().filter(is_open).map(|answer| &answer.pod).collect();
+    let mut accounts = account::accounts(cluster, open).await.into_iter();
+    for answer in answers.iter_mut().filter(|answer| is_open(&&**answer)) {
+        answer.verdicts.splice(0..0, accounts.next().unwrap_or_default());
+    }
+}
+
+/// The verdicts of the collector, or else of the agents' Events; and whether there is a collector.
+async fn verdicts(cluster: &Cluster, all: bool) -> (Vec<Verdict>, bool) {
+    match from_collector(cluster, all).await {
+        Ok(verdicts) => (verdicts, true),
+        Err(reason) => (from_events(cluster, &reason).await, false),
+    }
+}
+
+async fn from_collector(cluster: &Cluster, all: bool) -> Result<Vec<Verdict>, String> {
+    let mut client = collector::connect(cluster).await.map_err(|error| error.to_string())?;
+    let filter = Filter { namespace: cluster.namespace.clone().unwrap_or_default(), include_resolved: all, ..Filter::default() };
+    let mut request = tonic::Request::new(ListRequest { filter: Some(filter), limit: MOST });
+    request.set_timeout(cluster.patience);
+    let answer = client.list(request).await.map_err(|status| format!("the collector does not answer: {}", status.message()))?.into_inner();
+    note_stall(&answer.stalled);
+    if answer.truncated {
+        output::note(&format!("only the {MOST} verdicts that were seen last are considered"));
+    }
+    Ok(answer.verdicts)
+}
+
+/// What the agents said in Events, and what is missing without a collector.
+pub(crate) async fn from_events(cluster: &Cluster, reason: &str) -> Vec<Verdict> {
+    let (events, agent) = tokio::join!(told::list(cluster), collector::has_agent(cluster));
+    let events = events.unwrap_or_else(|trouble| {
+        output::note(&format!("the Events that the agents left cannot be read: {trouble}"));
+        Vec::new()
+    });
+    output::note(&without_collector(reason, agent, events.is_empty()));
+    events
+}
+
+fn without_collector(reason: &str, agent: Option<bool>, no_events: bool) -> String {
+    match agent {
+        Some(false) if no_events => {
+            format!(
+                "{reason}, and no agent: this is the API server's account, without what the kernel saw (install Unready with its Helm chart)"
+            )
+        }
+        _ => format!("{reason}: this is what the agents told in Events, without their patches and facts"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use crate::cluster::target::Query;
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let reason = "no collector was found";
+        assert!(without_collector(reason, Some(false), true).contains("without what the kernel saw"));
+        assert!(without_collector(reason, Some(false), false).contains("told in Events"), "an agent was there until lately");
+        assert!(without_collector(reason, None, true).contains("told in Events"), "we may not look whether there is one");
+    }
+
+    #[test]
+    fn a_pod_that_does_not_exist_is_an_error() {
+        let query = Query { labels: None, fields: None };
+        let selection =
+            Selection { queries: vec![query], owners: vec![], names: vec!["orders".into(), "billing".into()], everything: false };
+        let pod = Pod { name: "orders".into(), ..Pod::default() };
+        let error = missing(&selection, &[pod]).unwrap_err().to_string();
+        assert_eq!(error, "error from the server (NotFound): pods \"billing\" not found");
+    }
+}
