@@ -4,13 +4,16 @@
 //! machine has TLS, or is asked for by name.
 
 use clap::Parser;
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration};
 use tracing_subscriber::EnvFilter;
 use unready_collector::ingest::identity::ServiceAccount;
 use unready_kubernetes::client::Access;
+use unready_transport::tls::ClientName;
 
 /// Where queries are answered when agents have a port of their own.
 const QUERY: &str = "127.0.0.1:50052";
+/// Less is spent on handshakes, more is as good as for ever.
+const AGES: RangeInclusive<Duration> = Duration::from_secs(30)..=Duration::from_hours(24);
 
 /// Receives verdicts from agents, keeps them, and answers `unready get`. In a cluster it also says why pods get no node and
 /// owners no pods
@@ -53,6 +56,14 @@ pub(crate) struct Args {
     /// Audience that agents' tokens must be made for
     #[arg(long, value_name = "NAME", default_value = "unready-collector", help_heading = "Agents")]
     pub audience: String,
+    /// DNS name that an agent's certificate must carry, where one is demanded [default: whatever ca.crt signed is an agent's]. With an
+    /// authority that signs for others too, their certificates are refused
+    #[arg(long, value_name = "NAME", help_heading = "Agents", requires = "tls")]
+    pub agent_name: Option<ClientName>,
+    /// How long a stream lasts before its agent must show token or certificate again, 30s to 24h: a random time between half of this
+    /// and all of it, and never beyond the token's or the certificate's end. The agent goes on at once on another stream
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = stream_age, help_heading = "Agents")]
+    pub stream_age: Duration,
     /// Listen in the clear beyond the loopback, to whoever connects: on a network that you trust
     #[arg(long, help_heading = "Agents")]
     pub plaintext: bool,
@@ -111,6 +122,11 @@ impl FromStr for ObjectName {
             _ => Err("write NAMESPACE/NAME".to_owned()),
         }
     }
+}
+
+fn stream_age(text: &str) -> Result<Duration, String> {
+    let age = humantime::parse_duration(text).map_err(|error| format!("{error}; write a time such as 30m"))?;
+    if AGES.contains(&age) { Ok(age) } else { Err("write a time from 30s to 24h".to_owned()) }
 }
 
 impl Args {
@@ -173,6 +189,11 @@ impl Args {
         if !is_self_signed && (self.publish_ca.is_some() || !self.tls_name.is_empty()) {
             return Err("--tls-name and --publish-ca are of use with --tls self-signed only: leave them out".to_owned());
         }
+        if is_self_signed && self.agent_name.is_some() {
+            return Err(
+                "--agent-name is of use where agents show certificates, with --tls DIRECTORY and a ca.crt there: leave it out".to_owned()
+            );
+        }
         Ok(())
     }
 }
@@ -210,10 +231,21 @@ mod tests {
             ("--tls self-signed", "--tls-name NAME"),
             ("--tls /d --tls-name x", "self-signed only"),
             ("--listen 127.0.0.1:1 --query 127.0.0.1:1 --tls /d", "leave --query out"),
+            ("--tls self-signed --tls-name x --agent-name y", "with --tls DIRECTORY and a ca.crt there"),
         ] {
             let refused = args(line).check().unwrap_err();
             assert!(refused.contains(expected), "{line}: {refused}");
         }
         assert_eq!(args("--listen 0.0.0.0:1 --query 0.0.0.0:2 --plaintext").check(), Ok(()));
+    }
+
+    #[test]
+    fn a_streams_age_is_a_time_that_can_be_meant() {
+        assert_eq!(args("").stream_age, unready_collector::ingest::admission::AGE);
+        assert_eq!(args("--stream-age 45s").stream_age, Duration::from_secs(45));
+        for wrong in ["0", "29s", "25h", "soon"] {
+            let refused = Args::try_parse_from(["unready-collector", "--stream-age", wrong]).unwrap_err().to_string();
+            assert!(refused.contains("write a time"), "{wrong}: {refused}");
+        }
     }
 }

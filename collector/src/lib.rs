@@ -7,7 +7,7 @@
 //! ```
 //!
 //! - [`server`]: the services on their ports, with health and reflection, until shutdown.
-//! - [`ingest`]: the agents' streams, and who may open one.
+//! - [`ingest`]: the agents' streams, who may open one, and for how long.
 //! - [`query`]: list and watch.
 //! - [`store`]: what a storage must do, and `SQLite`.
 //! - [`certificate`]: a certificate made at the start.

@@ -6,7 +6,7 @@
 //! ```
 
 use crate::args::{Args, ObjectName, Tls};
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -18,7 +18,7 @@ use unready_collector::{
     Ports,
     certificate::{Publication, self_signed},
     cluster::{self, lease::Lease},
-    ingest::identity::Agents,
+    ingest::{admission::Admission, identity::Agents},
     metrics::Metrics,
     serve_on,
     store::{Health, Store as _, sqlite::Sqlite},
@@ -82,7 +82,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
     };
     let ports = Ports { ingest: Incoming::new(listener, tls), query: query.map(|listener| Incoming::new(listener, None)) };
     let served = async {
-        let served = serve_on(ports, Arc::clone(&store), agents(args, client.as_ref()), Arc::clone(&metrics), async {
+        let served = serve_on(ports, Arc::clone(&store), admission(args, client.as_ref()), Arc::clone(&metrics), async {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
@@ -115,7 +115,16 @@ fn identity(args: &Args) -> anyhow::Result<String> {
 fn encryption(args: &Args, client: Option<&Client>, identity: &str) -> anyhow::Result<(Option<Arc<ServerTls>>, Option<Publication>)> {
     match &args.tls {
         None => Ok((None, None)),
-        Some(Tls::Directory(path)) => Ok((Some(Arc::new(ServerTls::from_directory(Directory::new(path))?)), None)),
+        Some(Tls::Directory(path)) => {
+            let tls = ServerTls::from_directory(Directory::new(path))?;
+            if let Some(name) = args.agent_name.as_ref().filter(|_| !tls.demands_certificate()) {
+                bail!(
+                    "--agent-name {name} asks for agents' certificates, and {} has no ca.crt that says who signs them; put it there",
+                    path.display()
+                );
+            }
+            Ok((Some(Arc::new(tls)), None))
+        }
         Some(Tls::SelfSigned) => {
             let made = self_signed(&args.tls_name, identity)?;
             let publication = client.zip(args.publish_ca.as_ref()).map(|(client, ObjectName { namespace, name })| {
@@ -132,11 +141,12 @@ fn encryption(args: &Args, client: Option<&Client>, identity: &str) -> anyhow::R
     }
 }
 
-fn agents(args: &Args, client: Option<&Client>) -> Agents {
-    match client {
+fn admission(args: &Args, client: Option<&Client>) -> Admission {
+    let agents = match client {
         Some(client) if !args.agents.is_empty() => Agents::known(client.clone(), &args.audience, args.agents.clone()),
         Some(_) | None => Agents::Anyone,
-    }
+    };
+    Admission { agents, name: args.agent_name.clone(), age: args.stream_age }
 }
 
 fn endpoints(store: &Arc<Sqlite>, metrics: &Arc<Metrics>) -> Endpoints {

@@ -10,7 +10,7 @@
 //! again), and what is being committed is waited for, at most [`GRACE`]. A store that is broken for good ends the server too.
 
 use crate::{
-    ingest::{Ingest, identity::Agents},
+    ingest::{Ingest, admission::Admission},
     metrics::Metrics,
     query::Query,
     store::{Health, Store},
@@ -67,14 +67,14 @@ impl Ports {
 
 /// Serves `store` on one port, in the clear, to whoever connects, until `shutdown` completes.
 pub async fn serve<S: Store>(listener: TcpListener, store: Arc<S>, shutdown: impl Future<Output = ()>) -> Result<(), ServeError> {
-    serve_on(Ports::one(listener), store, Agents::Anyone, Arc::default(), shutdown).await
+    serve_on(Ports::one(listener), store, Admission::default(), Arc::default(), shutdown).await
 }
 
 /// Serves `store` on these ports until `shutdown` completes.
 pub async fn serve_on<S: Store>(
     ports: Ports,
     store: Arc<S>,
-    agents: Agents,
+    admission: Admission,
     metrics: Arc<Metrics>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
@@ -86,7 +86,7 @@ pub async fn serve_on<S: Store>(
         .build_v1()?;
     let common = Routes::new(health).add_service(reflection);
     let ingest =
-        IngestServer::new(Ingest::new(Arc::clone(&store), agents, ports.ingest.is_encrypted(), Arc::clone(&metrics), stopping.clone()));
+        IngestServer::new(Ingest::new(Arc::clone(&store), admission, ports.ingest.is_encrypted(), Arc::clone(&metrics), stopping.clone()));
     let query = VerdictsServer::new(Query::new(Arc::clone(&store), Arc::clone(&metrics), stopping.clone()));
     let (first, second) = match ports.query {
         None => (common.add_service(ingest).add_service(query), None),

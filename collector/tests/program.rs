@@ -100,6 +100,21 @@ fn what_cannot_be_meant_is_refused_with_the_way_out() {
 }
 
 #[test]
+fn a_name_for_agents_needs_an_authority_for_agents() {
+    let place = tempfile::tempdir().unwrap();
+    let key = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(place.path().join("tls.crt"), key.cert.pem()).unwrap();
+    std::fs::write(place.path().join("tls.key"), key.signing_key.serialize_pem()).unwrap();
+    let directory = place.path().display();
+    let output = refused(&format!(
+        "--tls {directory} --agent-name unready-agent.unready.svc --listen 127.0.0.1:0 --query 127.0.0.1:0 --database {directory}/db"
+    ));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr.contains("has no ca.crt that says who signs them; put it there"), "{stderr}");
+}
+
+#[test]
 fn it_tells_its_metrics_and_ends_when_told_to() {
     let place = tempfile::tempdir().unwrap();
     let running = Running::start("--listen 127.0.0.1:0 --metrics 127.0.0.1:0", &place.path().join("db"));

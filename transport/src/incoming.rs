@@ -10,7 +10,7 @@
 
 use crate::{
     news::News,
-    tls::{Kind, ServerTls, blame},
+    tls::{Kind, ServerTls, Shown, blame},
 };
 use std::{
     io,
@@ -29,7 +29,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::Stream;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tonic::transport::server::Connected;
 
 /// Handshakes under way at a time; more wait in the listener's queue.
 const HANDSHAKES: usize = 64;
@@ -99,11 +99,11 @@ async fn accept(listener: TcpListener, tls: Option<Arc<ServerTls>>, ready: mpsc:
             }
             continue;
         };
-        let (config, ready, news) = (tls.config(), ready.clone(), Arc::clone(&news));
+        let (tls, ready, news) = (Arc::clone(tls), ready.clone(), Arc::clone(&news));
         tokio::spawn(async move {
-            match timeout(PATIENCE, TlsAcceptor::from(config).accept(stream).into_fallible()).await {
+            match timeout(PATIENCE, TlsAcceptor::from(tls.config()).accept(stream).into_fallible()).await {
                 Ok(Ok(stream)) => {
-                    let _ = ready.send(Connection::Tls(Box::new(stream))).await;
+                    let _ = ready.send(Connection::Tls(Box::new(stream), tls)).await;
                 }
                 Ok(Err((error, stream))) => {
                     complain(&news, peer, &error);
@@ -149,17 +149,30 @@ fn complain(news: &News, peer: SocketAddr, error: &io::Error) {
 pub enum Connection {
     /// In the clear.
     Plain(TcpStream),
-    /// Encrypted.
-    Tls(Box<TlsStream<TcpStream>>),
+    /// Encrypted, by whom.
+    Tls(Box<TlsStream<TcpStream>>, Arc<ServerTls>),
+}
+
+/// Who is at the other end; in the extensions of each request.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address, where the system tells.
+    pub address: Option<SocketAddr>,
+    /// The certificate that it showed when the connection was made.
+    pub certificate: Option<Shown>,
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
+    fn connect_info(&self) -> Peer {
         match self {
-            Self::Plain(stream) => stream.connect_info(),
-            Self::Tls(stream) => stream.get_ref().0.connect_info(),
+            Self::Plain(stream) => Peer { address: stream.peer_addr().ok(), certificate: None },
+            Self::Tls(stream, tls) => {
+                let (stream, session) = stream.get_ref();
+                let certificate = session.peer_certificates().map(|chain| Shown::new(chain, Arc::clone(tls)));
+                Peer { address: stream.peer_addr().ok(), certificate }
+            }
         }
     }
 }
@@ -171,7 +184,7 @@ macro_rules! either {
                 let $stream = Pin::new(stream);
                 $call
             }
-            Self::Tls(stream) => {
+            Self::Tls(stream, _) => {
                 let $stream = Pin::new(stream.as_mut());
                 $call
             }
@@ -197,7 +210,7 @@ impl AsyncWrite for Connection {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
-            Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Tls(stream, _) => stream.is_write_vectored(),
         }
     }
 

@@ -6,15 +6,20 @@
 //!   │ (backoff with jitter)│  │                  │
 //!   └────────► connect ────┴──┘ what is in flight│is sent again first
 //!                 ▲                              │
-//!                 └────────── stream ended ◄─────┘
+//!                 ├─────────── stream failed ◄───┤
+//!                 └─ at once ◄─ stream was ended ┘
 //! ```
 //!
 //! Nothing is forgotten before the collector acknowledges it, and it acknowledges after its commit. When the queue is
 //! full the oldest verdict that waits is dropped and counted, and the collector is told the count. There is no timer: a
 //! batch holds what happens to wait when the stream can take one. A collector that comes back may have moved without its
-//! database: it is told again what is still so, which the verdicts' ids make harmless.
+//! database: it is told again what is still so, which the verdicts' ids make harmless. One that is the same as before is not.
+//!
+//! A collector that asks who we are ends our stream now and then without an error, so that we show it again. That is no outage:
+//! another stream is opened at once, and only when that fails is there something to tell.
 
 use super::{
+    ended::{Ended, Next},
     outbox::{Counts, Limits, Outbox},
     peer,
     report::Report,
@@ -24,7 +29,7 @@ use super::{
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{
     sync::{Notify, mpsc},
@@ -38,12 +43,12 @@ use tonic::{
 };
 use unready_proto::{
     PROTOCOL_VERSION,
-    v1::{AgentMessage, CollectorMessage, Hello, Verdict, VerdictBatch, agent_message, collector_message, ingest_client::IngestClient},
+    v1::{
+        AgentMessage, CollectorMessage, Hello, Verdict, VerdictBatch, Welcome, agent_message, collector_message,
+        ingest_client::IngestClient,
+    },
 };
-use unready_transport::{
-    outgoing::{self, ConnectError, Trouble},
-    tls::Kind,
-};
+use unready_transport::outgoing;
 
 /// How long connecting, and then the welcome, may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -89,7 +94,7 @@ pub struct Stats {
     pub waiting: usize,
     /// Verdicts sent and not acknowledged.
     pub in_flight: usize,
-    /// The collector's welcome has come on the present connection.
+    /// The collector's welcome has come on the present connection, or the one before was ended to be replaced by it.
     pub connected: bool,
 }
 
@@ -122,10 +127,21 @@ struct Shared {
 struct State {
     outbox: Outbox,
     connected: bool,
-    /// A collector has welcomed us before.
-    welcomed: bool,
+    /// The collector that welcomed us last: which run of which one.
+    collector: Option<String>,
     /// Why the last connection failed or ended, until the next one is welcomed.
     trouble: Option<String>,
+}
+
+impl State {
+    /// A collector takes our verdicts. Another one than before may know nothing of what that one acknowledged.
+    fn welcomed(&mut self, by: Welcome) {
+        (self.connected, self.trouble) = (true, None);
+        let is_same = !by.instance.is_empty() && self.collector.as_ref() == Some(&by.instance);
+        if self.collector.replace(by.instance).is_some() && !is_same {
+            self.outbox.tell_again();
+        }
+    }
 }
 
 impl Shared {
@@ -146,7 +162,7 @@ impl Shared {
 
 /// Starts to deliver; call inside a tokio runtime.
 pub fn spawn(config: Config) -> Delivery {
-    let state = Mutex::new(State { outbox: Outbox::new(config.limits), connected: false, welcomed: false, trouble: None });
+    let state = Mutex::new(State { outbox: Outbox::new(config.limits), connected: false, collector: None, trouble: None });
     let shared = Arc::new(Shared { state, more: Notify::new(), emptied: Notify::new(), hurry: Notify::new() });
     let task = tokio::spawn(run(config, Arc::clone(&shared)));
     Delivery { shared, task }
@@ -208,8 +224,12 @@ async fn run(config: Config, shared: Arc<Shared>) {
     let mut waits = backoff();
     loop {
         let ended = session(&config, &shared, &mut report).await;
+        if ended.next == Next::Renew {
+            tracing::debug!("{}; opening another", ended.reason);
+            continue;
+        }
         let was_connected = std::mem::take(&mut shared.state().connected);
-        if ended.retry_at_once {
+        if ended.next == Next::AtOnce {
             continue;
         }
         shared.state().trouble = Some(ended.reason.clone());
@@ -225,20 +245,6 @@ async fn run(config: Config, shared: Arc<Shared>) {
     }
 }
 
-/// Why a connection ended.
-struct Ended {
-    /// A sentence.
-    reason: String,
-    /// What was wrong is known to be out of date here.
-    retry_at_once: bool,
-}
-
-impl From<String> for Ended {
-    fn from(reason: String) -> Self {
-        Self { reason, retry_at_once: false }
-    }
-}
-
 /// One connection, until it ends.
 async fn session(config: &Config, shared: &Shared, report: &mut Report) -> Ended {
     let Config { url, security, .. } = config;
@@ -248,7 +254,7 @@ async fn session(config: &Config, shared: &Shared, report: &mut Report) -> Ended
     };
     let connection = match outgoing::connect(url.host(), url.port(), credentials.tls.clone(), PATIENCE).await {
         Ok(connection) => connection,
-        Err(error) => return refused(config, &credentials, &error),
+        Err(error) => return Ended::unconnected(config, &credentials, &error),
     };
     let trouble = connection.trouble();
     let channel = match endpoint(url).map(|endpoint| connection.channel(endpoint)) {
@@ -257,44 +263,21 @@ async fn session(config: &Config, shared: &Shared, report: &mut Report) -> Ended
     };
     let channel = match channel {
         Ok(channel) => channel,
-        Err(error) => return lost(config, &trouble, &tonic::Status::from_error(error.into())).await,
+        Err(error) => return Ended::lost(config, &trouble, &tonic::Status::from_error(error.into())).await,
     };
     let (outgoing, messages) = mpsc::channel(OUTGOING);
     let opened = timeout(PATIENCE, open(channel, config, credentials, &outgoing, messages)).await;
-    let mut incoming = match opened {
-        Ok(Ok(incoming)) => incoming,
-        Ok(Err(status)) => return lost(config, &trouble, &status).await,
+    let (welcome, mut incoming) = match opened {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(status)) => return Ended::lost(config, &trouble, &status).await,
         Err(_) => return peer::explain(url, "no welcome came within 5 s").await.into(),
     };
-    {
-        let mut state = shared.state();
-        (state.connected, state.trouble) = (true, None);
-        if std::mem::replace(&mut state.welcomed, true) {
-            state.outbox.tell_again();
-        }
-    }
+    shared.state().welcomed(welcome);
     report.delivering();
+    let begun = Instant::now();
     match exchange(shared, report, &outgoing, &mut incoming).await {
-        Ok(()) => format!("the collector at {url} ended the stream").into(),
-        Err(status) => lost(config, &trouble, &status).await,
-    }
-}
-
-/// There was no connection.
-fn refused(config: &Config, credentials: &Credentials, error: &ConnectError) -> Ended {
-    let reason = peer::explain_connect(&config.url, error, &config.security.authority());
-    let is_untrusted = matches!(error, ConnectError::Tls(blame) if blame.kind == Kind::Untrusted);
-    if is_untrusted {
-        config.security.distrust();
-    }
-    Ended { reason, retry_at_once: is_untrusted && !credentials.is_fresh }
-}
-
-/// The connection ended: what TLS said explains it best.
-async fn lost(config: &Config, trouble: &Trouble, status: &tonic::Status) -> Ended {
-    match trouble.take() {
-        Some(blame) => peer::explain_tls(&config.url, &blame, &config.security.authority()).into(),
-        None => peer::explain_status(&config.url, status).await.into(),
+        Ok(()) => Ended::by_collector(config, begun.elapsed()),
+        Err(status) => Ended::lost(config, &trouble, &status).await,
     }
 }
 
@@ -310,7 +293,7 @@ async fn open(
     credentials: Credentials,
     outgoing: &mpsc::Sender<AgentMessage>,
     messages: mpsc::Receiver<AgentMessage>,
-) -> Result<Streaming<CollectorMessage>, tonic::Status> {
+) -> Result<(Welcome, Streaming<CollectorMessage>), tonic::Status> {
     let hello =
         Hello { protocol_version: PROTOCOL_VERSION, node: config.node.clone(), agent_version: env!("CARGO_PKG_VERSION").to_owned() };
     let _ = outgoing.send(AgentMessage { message: Some(agent_message::Message::Hello(hello)) }).await;
@@ -320,7 +303,7 @@ async fn open(
     }
     let mut incoming = IngestClient::new(channel).stream(request).await?.into_inner();
     match incoming.message().await?.and_then(|message| message.message) {
-        Some(collector_message::Message::Welcome(_)) => Ok(incoming),
+        Some(collector_message::Message::Welcome(welcome)) => Ok((welcome, incoming)),
         Some(collector_message::Message::Ack(_) | collector_message::Message::Stalled(_)) | None => {
             Err(tonic::Status::failed_precondition("it answered our hello with something else than a welcome"))
         }

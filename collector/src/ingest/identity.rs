@@ -10,8 +10,10 @@
 //! A token for another audience is refused even though the API server knows it: it was not meant for us. Kubernetes 1.30 and
 //! later say in the answer which node the token's pod runs on; then hello and verdicts must name the same node, so that an
 //! agent cannot speak for another one. On a port with TLS a token that names no node is refused. Tokens are remembered by
-//! their SHA-256 only, refused ones apart, so that many of them leave room for those that are accepted.
+//! their SHA-256 only, refused ones apart, so that many of them leave room for those that are accepted; none is remembered
+//! beyond its end, nor after a stream that it opened was ended to see it again.
 
+use super::expiry;
 use sha2::{Digest as _, Sha256};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +22,7 @@ use std::{
     pin::Pin,
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 use tonic::{Status, metadata::MetadataMap};
 use unready_kubernetes::{
@@ -36,6 +38,8 @@ const ACCEPTED: Duration = Duration::from_mins(1);
 const REFUSED: Duration = Duration::from_secs(10);
 /// Tokens remembered of those that were accepted, and as many of those that were refused.
 const REMEMBERED: usize = 8192;
+/// How long one that was accepted is good when it ended before by our clock: the API server's shows another time.
+const DISPUTED: Duration = Duration::from_secs(10);
 /// For the API server's answer.
 const PATIENCE: Duration = Duration::from_secs(4);
 /// `ServiceAccountNodeNameKey` of `k8s.io/apiserver/pkg/authentication/serviceaccount`.
@@ -127,16 +131,29 @@ pub struct Known {
 
 /// What is known of tokens, by their SHA-256, and until when it is good.
 #[derive(Default)]
-struct Memory(Mutex<HashMap<[u8; 32], (Instant, Verdict)>>);
+struct Memory(Mutex<HashMap<Fingerprint, (Instant, Verdict)>>);
 
-/// What is known of a token.
-type Verdict = Result<Identity, Refused>;
+/// SHA-256 of a token.
+type Fingerprint = [u8; 32];
 
-/// An accepted token's.
+/// What is known of a token: the node of the pod that it was made for, where the API server says so.
+type Verdict = Result<Option<String>, Refused>;
+
+/// Who an agent is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Identity {
     /// Node of the pod that the token was made for; `None`: the API server does not say, or nobody was asked.
     node: Option<String>,
+    /// What was shown; `None`: nobody was asked.
+    token: Option<Token>,
+}
+
+/// A token that was accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Token {
+    digest: Fingerprint,
+    /// For how long it is good; `None`: it does not say.
+    good_for: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -173,9 +190,26 @@ impl Agents {
         }
         Ok(identity)
     }
+
+    /// The next stream of this agent is to be judged anew.
+    pub(super) fn forget(&self, identity: &Identity) {
+        if let (Self::Known(known), Some(token)) = (self, &identity.token) {
+            known.accepted.forget(&token.digest);
+        }
+    }
 }
 
 impl Identity {
+    /// A token was shown.
+    pub(super) fn is_known(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// For how long its token is good, where that is known.
+    pub(super) fn good_for(&self) -> Option<Duration> {
+        self.token.as_ref().and_then(|token| token.good_for)
+    }
+
     /// The hello must be that of the token's node.
     pub(super) fn check_node(&self, hello: &str) -> Result<(), Status> {
         match &self.node {
@@ -207,16 +241,23 @@ impl Known {
                 self.audience
             ))
         })?;
-        let key: [u8; 32] = Sha256::digest(token).into();
-        if let Some(verdict) = self.accepted.recall(&key).or_else(|| self.refused.recall(&key)) {
+        let digest: Fingerprint = Sha256::digest(token).into();
+        let good_for = expiry::of(token).map(|end| end.duration_since(SystemTime::now()).unwrap_or(DISPUTED));
+        let node = self.node(token, digest, good_for).await?;
+        Ok(Identity { node, token: Some(Token { digest, good_for }) })
+    }
+
+    /// The node of a token that is accepted.
+    async fn node(&self, token: &str, digest: Fingerprint, good_for: Option<Duration>) -> Result<Option<String>, Status> {
+        if let Some(verdict) = self.accepted.recall(&digest).or_else(|| self.refused.recall(&digest)) {
             return verdict.map_err(Refused::status);
         }
         let answer = self.judge.review(token.to_owned(), self.audience.clone()).await;
         let status = answer.map_err(|reason| Status::unavailable(format!("the token cannot be checked: {reason}")))?;
         let verdict = self.judged(&status);
         match &verdict {
-            Ok(_) => self.accepted.remember(key, verdict.clone(), ACCEPTED),
-            Err(_) => self.refused.remember(key, verdict.clone(), REFUSED),
+            Ok(_) => self.accepted.remember(digest, verdict.clone(), good_for.map_or(ACCEPTED, |good_for| good_for.min(ACCEPTED))),
+            Err(_) => self.refused.remember(digest, verdict.clone(), REFUSED),
         }
         verdict.map_err(Refused::status)
     }
@@ -243,17 +284,17 @@ impl Known {
             Some(extra) => extra,
             None => &BTreeMap::new(),
         };
-        Ok(Identity { node: extra.get(NODE).and_then(|names| names.first()).cloned() })
+        Ok(extra.get(NODE).and_then(|names| names.first()).cloned())
     }
 }
 
 impl Memory {
-    fn recall(&self, key: &[u8; 32]) -> Option<Verdict> {
+    fn recall(&self, key: &Fingerprint) -> Option<Verdict> {
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         remembered.get(key).filter(|(until, _)| *until > Instant::now()).map(|(_, verdict)| verdict.clone())
     }
 
-    fn remember(&self, key: [u8; 32], verdict: Verdict, time: Duration) {
+    fn remember(&self, key: Fingerprint, verdict: Verdict, time: Duration) {
         let now = Instant::now();
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED {
@@ -262,6 +303,10 @@ impl Memory {
         if remembered.len() < REMEMBERED {
             remembered.insert(key, (now + time, verdict));
         }
+    }
+
+    fn forget(&self, key: &Fingerprint) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 }
 
@@ -310,8 +355,12 @@ mod tests {
         }
         let before = asked.load(Ordering::SeqCst);
         assert!(before > REMEMBERED, "{before}");
-        assert_eq!(show("good").await, Ok(Identity::default()));
-        assert_eq!(show("good").await, Ok(Identity::default()));
+        let identity = show("good").await.unwrap();
+        assert!(identity.is_known() && identity.good_for().is_none(), "{identity:?}");
+        assert_eq!(show("good").await, Ok(identity.clone()));
         assert_eq!(asked.load(Ordering::SeqCst), before + 1, "the accepted one is remembered");
+        agents.forget(&identity);
+        assert_eq!(show("good").await, Ok(identity));
+        assert_eq!(asked.load(Ordering::SeqCst), before + 2, "until it is to be judged anew");
     }
 }

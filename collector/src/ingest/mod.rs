@@ -1,36 +1,46 @@
 //! The agents' streams: hello, welcome, then batches in and acknowledgements out.
 //!
 //! ```text
-//!   token (where one is asked for) ─► known? ─ no ─► UNAUTHENTICATED or PERMISSION_DENIED
+//!   token, certificate (where asked for) ─► known? ─ no ─► UNAUTHENTICATED or PERMISSION_DENIED
 //!                            ▼ yes
 //!   first message ─► hello of our version? ─ no ─► FAILED_PRECONDITION or INVALID_ARGUMENT
 //!                            │ yes: welcome
 //!                            ▼
 //!        ┌─► take all batches that have arrived ─► append ─► ack of the last one ─┐
 //!        │                                           │ store stalled: say so, once│
-//!        └───────────────────────────────────────────┴────────────────────────────┘
+//!        ├───────────────────────────────────────────┴────────────────────────────┘
+//!        └─ its time is over: OK, the agent opens another and shows again who it is
 //! ```
+//!
+//! A stream whose time is over takes nothing more; what it took before is committed and acknowledged first. What the agent had
+//! sent meanwhile was never taken, and comes on the next stream.
 //!
 //! One append is under way for each stream. What arrives meanwhile waits in the transport, whose flow control holds the
 //! agent back; the next append takes all of it. So a burst costs few commits, and a lone verdict waits for nothing.
 
+pub mod admission;
+mod expiry;
 pub mod identity;
 
-use self::identity::{Agents, Identity};
+use self::{
+    admission::{Admission, Admitted},
+    identity::{Agents, Identity},
+};
 use crate::{
     metrics::{Metrics, Refusal},
     server::stopped,
     store::{Health, Store},
 };
 use std::{
+    collections::HashSet,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::Poll,
     time::{Duration, Instant},
 };
 use tokio::{
     sync::{mpsc, watch},
-    time::timeout,
+    time::{self, timeout, timeout_at},
 };
 use tokio_stream::{Stream as _, wrappers::ReceiverStream};
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -41,7 +51,7 @@ use unready_proto::{
         ingest_server,
     },
 };
-use unready_transport::news::News;
+use unready_transport::{incoming::Peer, news::News};
 
 /// For the hello of a new stream.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -49,32 +59,58 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const OUTGOING: usize = 16;
 /// Verdicts in one append.
 const APPEND: usize = 1024;
+/// Agents remembered that were sent to open another stream; when there are more, all are news again.
+const RENEWING: usize = 8192;
 
 /// The service.
 #[derive(Debug)]
 pub struct Ingest<S> {
     store: Arc<S>,
-    agents: Agents,
+    admission: Admission,
     encrypted: bool,
+    /// Tells this run from another one.
+    instance: String,
     metrics: Arc<Metrics>,
     news: News,
+    renewing: Arc<Renewing>,
     stopping: watch::Receiver<bool>,
+}
+
+/// Nodes whose agents were sent to open another stream: that they do is no news.
+#[derive(Debug, Default)]
+struct Renewing(Mutex<HashSet<String>>);
+
+impl Renewing {
+    fn sent(&self, node: &str) {
+        let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if nodes.len() >= RENEWING {
+            nodes.clear();
+        }
+        nodes.insert(node.to_owned());
+    }
+
+    /// It is one of them, and back.
+    fn is_back(&self, node: &str) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(node)
+    }
 }
 
 impl<S> Ingest<S> {
     /// Into this store, from these agents, until `stopping` becomes true. On an `encrypted` port tokens must name their node.
-    pub fn new(store: Arc<S>, agents: Agents, encrypted: bool, metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) -> Self {
-        Self { store, agents, encrypted, metrics, news: News::default(), stopping }
+    pub fn new(store: Arc<S>, admission: Admission, encrypted: bool, metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) -> Self {
+        let instance = format!("{:032x}", fastrand::u128(..));
+        Self { store, admission, encrypted, instance, metrics, news: News::default(), renewing: Arc::default(), stopping }
     }
 
     /// Takes the hello of somebody who may deliver.
-    async fn admit(&self, request: Request<Streaming<AgentMessage>>) -> Result<(Hello, Identity, Streaming<AgentMessage>), Status> {
-        let identity = self.agents.identify(request.metadata(), self.encrypted).await?;
+    async fn admit(&self, request: Request<Streaming<AgentMessage>>) -> Result<(Hello, Admitted, Streaming<AgentMessage>), Status> {
+        let peer = request.extensions().get::<Peer>();
+        let admitted = self.admission.judge(request.metadata(), peer, self.encrypted).await?;
         let mut incoming = request.into_inner();
         let first = timeout(PATIENCE, incoming.message()).await.map_err(|_| Status::deadline_exceeded("no hello came within 5 s"))??;
         let hello = accept(first)?;
-        identity.check_node(&hello.node)?;
-        Ok((hello, identity, incoming))
+        admitted.identity.check_node(&hello.node)?;
+        Ok((hello, admitted, incoming))
     }
 
     fn refused(&self, peer: Option<std::net::SocketAddr>, status: &Status) {
@@ -97,19 +133,28 @@ impl<S: Store> ingest_server::Ingest for Ingest<S> {
     type StreamStream = ReceiverStream<Result<CollectorMessage, Status>>;
 
     async fn stream(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::StreamStream>, Status> {
-        let peer = request.remote_addr();
-        let (hello, identity, incoming) = self.admit(request).await.inspect_err(|status| self.refused(peer, status))?;
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.address);
+        let (hello, Admitted { identity, until }, incoming) = self.admit(request).await.inspect_err(|status| self.refused(peer, status))?;
         self.news.forget(peer.map(|peer| peer.ip()));
-        tracing::info!(node = hello.node, version = hello.agent_version, "an agent delivers");
+        if !self.renewing.is_back(&hello.node) {
+            tracing::info!(node = hello.node, version = hello.agent_version, "an agent delivers");
+        }
         let (outgoing, messages) = mpsc::channel(OUTGOING);
-        let welcome = Welcome { protocol_version: PROTOCOL_VERSION, collector_version: env!("CARGO_PKG_VERSION").to_owned() };
+        let welcome = Welcome {
+            protocol_version: PROTOCOL_VERSION,
+            collector_version: env!("CARGO_PKG_VERSION").to_owned(),
+            instance: self.instance.clone(),
+        };
         let session = Session {
             store: Arc::clone(&self.store),
             stopping: self.stopping.clone(),
             outgoing,
             metrics: Arc::clone(&self.metrics),
+            renewing: Arc::clone(&self.renewing),
             node: hello.node,
+            agents: self.admission.agents.clone(),
             identity,
+            until,
             dropped: 0,
         };
         self.metrics.stream_opened(&session.node);
@@ -139,8 +184,12 @@ struct Session<S> {
     stopping: watch::Receiver<bool>,
     outgoing: mpsc::Sender<Result<CollectorMessage, Status>>,
     metrics: Arc<Metrics>,
+    renewing: Arc<Renewing>,
     node: String,
+    agents: Agents,
     identity: Identity,
+    /// From then on nothing is taken; `None`: for as long as the agent likes.
+    until: Option<time::Instant>,
     /// What the agent said it had dropped.
     dropped: u64,
 }
@@ -155,6 +204,8 @@ impl<S> Drop for Session<S> {
 enum End {
     Refused(Status),
     Gone,
+    /// Its time is over.
+    Over,
 }
 
 impl<S: Store> Session<S> {
@@ -168,6 +219,11 @@ impl<S: Store> Session<S> {
             match ended {
                 None => {}
                 Some(End::Gone) => break,
+                Some(End::Over) => {
+                    self.agents.forget(&self.identity);
+                    self.renewing.sent(&self.node);
+                    return tracing::debug!(node = self.node, "an agent's stream is over, so that it shows again who it is");
+                }
                 Some(End::Refused(status)) => {
                     let _ = self.outgoing.send(Err(status)).await;
                     break;
@@ -179,7 +235,7 @@ impl<S: Store> Session<S> {
 
     /// Takes what has arrived, stores it and acknowledges it.
     async fn store_next(&mut self, incoming: &mut Streaming<AgentMessage>) -> Result<(), End> {
-        let first = incoming.message().await.map_err(|_| End::Gone)?.ok_or(End::Gone)?;
+        let first = self.next(incoming).await?;
         let (mut last, mut verdicts) = (None, Vec::new());
         let mut next = Some(first);
         while let Some(message) = next {
@@ -187,12 +243,29 @@ impl<S: Store> Session<S> {
                 last = Some(batch.sequence);
                 verdicts.extend(batch.verdicts);
             }
-            next = if verdicts.len() < APPEND { arrived(incoming).await } else { None };
+            next = if verdicts.len() < APPEND && !self.is_over() { arrived(incoming).await } else { None };
         }
         let Some(sequence) = last else { return Ok(()) };
         self.append(verdicts).await?;
         self.send(collector_message::Message::Ack(Ack { sequence })).await;
         Ok(())
+    }
+
+    /// The next message, while there is time.
+    async fn next(&self, incoming: &mut Streaming<AgentMessage>) -> Result<AgentMessage, End> {
+        if self.is_over() {
+            // An agent that always has something to say would never be found silent.
+            return Err(End::Over);
+        }
+        let message = match self.until {
+            Some(until) => timeout_at(until, incoming.message()).await.map_err(|_| End::Over)?,
+            None => incoming.message().await,
+        };
+        message.map_err(|_| End::Gone)?.ok_or(End::Gone)
+    }
+
+    fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| time::Instant::now() >= until)
     }
 
     /// A message that this version does not know is ignored.

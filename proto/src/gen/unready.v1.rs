@@ -275,6 +275,10 @@ pub struct Welcome {
     /// Version of the collector's program.
     #[prost(string, tag = "2")]
     pub collector_version: ::prost::alloc::string::String,
+    /// Which run of which collector this is. To the same one nothing that it acknowledged need be told again; another may have
+    /// another database. Empty: not said.
+    #[prost(string, tag = "3")]
+    pub instance: ::prost::alloc::string::String,
 }
 /// All batches up to this one are committed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -385,12 +389,16 @@ pub mod ingest_client {
         /// One stream a connected agent. The agent says hello and is welcomed; then batches go up and acknowledgements come
         /// down. What is not acknowledged when the stream ends is sent again on the next one: ids make repeats harmless.
         ///
-        /// Where agents must show who they are, a service account's token comes as metadata: `authorization: Bearer TOKEN`.
+        /// Where agents must show who they are, a service account's token comes as metadata: `authorization: Bearer TOKEN`, or a
+        /// certificate in the handshake, or both.
         ///
-        /// UNAUTHENTICATED: there is no token, or the API server does not accept it. PERMISSION_DENIED: it is of a service account
-        /// that may not deliver, or of another node than the hello names. FAILED_PRECONDITION: the collector does not speak this
-        /// protocol version. INVALID_ARGUMENT: the first message was no hello, or a verdict has no id. UNAVAILABLE: the collector
-        /// is shutting down, or cannot check the token.
+        /// UNAUTHENTICATED: what must be shown is not, or is not accepted (any more). PERMISSION_DENIED: it is of a service account
+        /// that may not deliver, of another node than the hello names, or for another name than agents have. FAILED_PRECONDITION: the
+        /// collector does not speak this protocol version. INVALID_ARGUMENT: the first message was no hello, or a verdict has no id.
+        /// UNAVAILABLE: the collector is shutting down, or cannot check the token.
+        ///
+        /// OK, while the agent would go on: it is time to show again who it is. All that was taken is acknowledged before; the agent
+        /// opens another stream at once, on a new connection.
         pub async fn stream(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::AgentMessage>,
@@ -436,12 +444,16 @@ pub mod ingest_server {
         /// One stream a connected agent. The agent says hello and is welcomed; then batches go up and acknowledgements come
         /// down. What is not acknowledged when the stream ends is sent again on the next one: ids make repeats harmless.
         ///
-        /// Where agents must show who they are, a service account's token comes as metadata: `authorization: Bearer TOKEN`.
+        /// Where agents must show who they are, a service account's token comes as metadata: `authorization: Bearer TOKEN`, or a
+        /// certificate in the handshake, or both.
         ///
-        /// UNAUTHENTICATED: there is no token, or the API server does not accept it. PERMISSION_DENIED: it is of a service account
-        /// that may not deliver, or of another node than the hello names. FAILED_PRECONDITION: the collector does not speak this
-        /// protocol version. INVALID_ARGUMENT: the first message was no hello, or a verdict has no id. UNAVAILABLE: the collector
-        /// is shutting down, or cannot check the token.
+        /// UNAUTHENTICATED: what must be shown is not, or is not accepted (any more). PERMISSION_DENIED: it is of a service account
+        /// that may not deliver, of another node than the hello names, or for another name than agents have. FAILED_PRECONDITION: the
+        /// collector does not speak this protocol version. INVALID_ARGUMENT: the first message was no hello, or a verdict has no id.
+        /// UNAVAILABLE: the collector is shutting down, or cannot check the token.
+        ///
+        /// OK, while the agent would go on: it is time to show again who it is. All that was taken is acknowledged before; the agent
+        /// opens another stream at once, on a new connection.
         async fn stream(
             &self,
             request: tonic::Request<tonic::Streaming<super::AgentMessage>>,

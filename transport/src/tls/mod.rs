@@ -6,16 +6,18 @@
 //! ```
 //!
 //! Nothing watches the files. A connection is the moment at which they matter, and comparing three dates then costs less
-//! than a watch that can be lost; what is open stays as it is.
+//! than a watch that can be lost; what is open stays as it is, and what a client showed can be judged again ([`Shown`]).
 
 mod client;
 mod pem;
 mod server;
+mod shown;
 mod words;
 
 pub use client::{Trust, client_config};
 pub use pem::{Directory, Identity};
 pub use server::ServerTls;
+pub use shown::{ClientName, Shown};
 pub use words::{Blame, Kind, blame};
 
 use rustls::crypto::CryptoProvider;

@@ -11,7 +11,7 @@ use rustls::{
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::SingleCertAndKey,
 };
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What a server presents and demands, always as its files are now.
 #[derive(Debug)]
@@ -24,7 +24,8 @@ pub struct ServerTls {
 struct Current {
     config: Arc<ServerConfig>,
     stamp: Stamp,
-    demands_certificate: bool,
+    /// Who judges clients' certificates; `None`: they need none.
+    clients: Option<Arc<dyn ClientCertVerifier>>,
 }
 
 impl ServerTls {
@@ -39,16 +40,25 @@ impl ServerTls {
     /// This certificate and no other; clients need none.
     pub fn fixed(identity: &Identity) -> Result<Self, TlsError> {
         let config = configure(identity, None)?;
-        Ok(Self { directory: None, current: Mutex::new(Current { config, stamp: [None; 3], demands_certificate: false }) })
+        Ok(Self { directory: None, current: Mutex::new(Current { config, stamp: [None; 3], clients: None }) })
     }
 
     /// Clients must show a certificate.
     pub fn demands_certificate(&self) -> bool {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).demands_certificate
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clients.is_some()
     }
 
     /// For the next connection.
     pub fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current().config)
+    }
+
+    /// Who judges clients' certificates by `ca.crt` as it is now.
+    pub(super) fn clients(&self) -> Option<Arc<dyn ClientCertVerifier>> {
+        self.current().clients.clone()
+    }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(directory) = &self.directory {
             let stamp = directory.stamp();
@@ -59,13 +69,13 @@ impl ServerTls {
                 refresh(directory, &mut current);
             }
         }
-        Arc::clone(&current.config)
+        current
     }
 }
 
 fn refresh(directory: &Directory, current: &mut Current) {
     match read(directory) {
-        Ok(read) if current.demands_certificate && !read.demands_certificate => tracing::warn!(
+        Ok(read) if current.clients.is_some() && read.clients.is_none() => tracing::warn!(
             "{} is gone, and clients must show a certificate all the same: the certificates read before stay in use; put it back, or \
              start again without it",
             directory.authority_path().display()
@@ -82,22 +92,24 @@ fn read(directory: &Directory) -> Result<Current, TlsError> {
     let stamp = directory.stamp();
     let whence = directory.authority_path().display().to_string();
     let trust = directory.authorities()?.map(|pem| Trust::from_pem(&pem, &whence)).transpose()?;
-    let config = configure(&directory.identity()?, trust.as_ref())?;
-    Ok(Current { config, stamp, demands_certificate: trust.is_some() })
+    let clients = trust.as_ref().map(|trust| verifier(trust, &whence)).transpose()?;
+    let config = configure(&directory.identity()?, clients.clone())?;
+    Ok(Current { config, stamp, clients })
 }
 
-fn configure(identity: &Identity, clients: Option<&Trust>) -> Result<Arc<ServerConfig>, TlsError> {
-    let unusable = |error: String| TlsError::Unusable { whence: "the server".to_owned(), reason: error };
+fn configure(identity: &Identity, clients: Option<Arc<dyn ClientCertVerifier>>) -> Result<Arc<ServerConfig>, TlsError> {
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(error.to_string()))?
-        .with_client_cert_verifier(verifier(clients).map_err(unusable)?);
+        .map_err(|error| TlsError::Unusable { whence: "the server".to_owned(), reason: error.to_string() })?
+        .with_client_cert_verifier(clients.unwrap_or_else(WebPkiClientVerifier::no_client_auth));
     let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&identity.0))));
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(Arc::new(config))
 }
 
-fn verifier(clients: Option<&Trust>) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let Some(trust) = clients else { return Ok(WebPkiClientVerifier::no_client_auth()) };
-    WebPkiClientVerifier::builder_with_provider(Arc::clone(&trust.0), provider()).build().map_err(|error| error.to_string())
+fn verifier(trust: &Trust, whence: &str) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let built = WebPkiClientVerifier::builder_with_provider(Arc::clone(&trust.0), provider()).build();
+    built
+        .map(|verifier| -> Arc<dyn ClientCertVerifier> { verifier })
+        .map_err(|error| TlsError::BadAuthority { whence: whence.to_owned(), reason: error.to_string() })
 }

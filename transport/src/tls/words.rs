@@ -50,7 +50,8 @@ pub fn blame(error: &io::Error) -> Option<Blame> {
     error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).map(of)
 }
 
-fn of(error: &Error) -> Blame {
+/// What an error of TLS says about the peer.
+pub(super) fn of(error: &Error) -> Blame {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the list is open; what rustls says is passed on")]
     match error {
         Error::InvalidCertificate(error) => certificate(error),
@@ -91,11 +92,13 @@ fn certificate(error: &CertificateError) -> Blame {
     }
 }
 
-/// `DnsName("a")` is how webpki presents a name.
+/// `DnsName("a")` and `IpAddress(::1)` are how webpki presents names.
 fn names(presented: &[String]) -> String {
-    let bare = presented.iter().map(|name| name.split('"').nth(1).unwrap_or(name));
-    let all: Vec<_> = bare.collect();
-    if all.is_empty() { "no name".to_owned() } else { all.join(", ") }
+    let bare = |name: &String| match name.strip_suffix(')').and_then(|name| name.split_once('(')) {
+        Some((_, name)) => name.trim_matches('"').to_owned(),
+        None => name.clone(),
+    };
+    if presented.is_empty() { "no name".to_owned() } else { presented.iter().map(bare).collect::<Vec<_>>().join(", ") }
 }
 
 /// How the peer refused us.

@@ -30,6 +30,13 @@ helm.sh/chart: {{ (index . 0).Chart.Name }}-{{ (index . 0).Chart.Version | repla
 {{- /* The name that the collector's certificate carries and agents connect to. */ -}}
 {{- define "unready.host" -}}{{ include "unready.collector" . }}.{{ .Release.Namespace }}.svc{{- end }}
 
+{{- /* The name that agents' certificates must carry; empty: any. */ -}}
+{{- define "unready.agentName" -}}
+{{- if eq .Values.tls.mode "certManager" }}{{ include "unready.agent" . }}.{{ .Release.Namespace }}.svc
+{{- else if eq .Values.tls.mode "secret" }}{{ .Values.tls.secret.agentName }}
+{{- end -}}
+{{- end }}
+
 {{- define "unready.scheme" -}}{{ if eq .Values.tls.mode "plaintext" }}http{{ else }}https{{ end }}{{- end }}
 
 {{- /* Are there certificates in Secrets? */ -}}

@@ -1,219 +1,31 @@
-//! The way from agent to collector with TLS, over real sockets on loopback: what goes through, and what is said of what does
-//! not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+//! What goes through, and what is said of what does not.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, date_time_ymd};
+use super::support::{Authority, Clerk, Collector, DEADLINE, Volume, complaint, delivered, eventually, trusting, verdict, written};
+use rcgen::date_time_ymd;
 use std::{
-    collections::BTreeMap,
     fs,
-    net::SocketAddr,
     os::unix::fs::symlink,
-    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
 };
-use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
-    time::{sleep, timeout},
+    sync::mpsc,
+    time::timeout,
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status};
-use unready_agent::deliver::{
-    collector::{Config, Delivery, spawn},
-    tls::{AuthoritySource, SecurityArgs},
-};
-use unready_collector::{
-    Ports,
-    ingest::identity::{Agents, Answer, Judge},
-    metrics::Metrics,
-    serve_on,
-    store::sqlite::Sqlite,
-};
-use unready_kubernetes::{
-    k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo},
-    kube,
-};
+use unready_agent::deliver::tls::SecurityArgs;
+use unready_collector::ingest::identity::Agents;
+use unready_kubernetes::kube;
 use unready_proto::{
     PROTOCOL_VERSION,
-    v1::{
-        AgentMessage, Hello, ListRequest, Verdict, VerdictBatch, Workload, agent_message, collector_message, ingest_client::IngestClient,
-        verdicts_client::VerdictsClient,
-    },
+    v1::{AgentMessage, Hello, Verdict, VerdictBatch, Workload, agent_message, collector_message, ingest_client::IngestClient},
 };
-use unready_transport::{
-    incoming::Incoming,
-    tls::{Directory, ServerTls},
-};
-
-const DEADLINE: Duration = Duration::from_secs(30);
-
-async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let asking = async {
-        loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(DEADLINE, asking).await.unwrap_or_else(|_| panic!("in time: {what}"))
-}
-
-/// Somebody who signs certificates.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut parameters = CertificateParams::default();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
-        Self(CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
-    }
-
-    /// Certificate and key.
-    fn sign(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        change(&mut parameters);
-        (parameters.signed_by(&key, &self.0).unwrap().pem(), key.serialize_pem())
-    }
-}
-
-/// A directory as the kubelet mounts a Secret: links through `..data`, which is swapped as a whole.
-struct Volume {
-    place: TempDir,
-    generation: u32,
-}
-
-impl Volume {
-    fn new(files: &[(&str, &str)]) -> Self {
-        let mut volume = Self { place: tempfile::tempdir().unwrap(), generation: 0 };
-        volume.swap(files);
-        for name in ["tls.crt", "tls.key", "ca.crt"] {
-            if files.iter().any(|(file, _)| *file == name) {
-                symlink(Path::new("..data").join(name), volume.path().join(name)).unwrap();
-            }
-        }
-        volume
-    }
-
-    fn path(&self) -> &Path {
-        self.place.path()
-    }
-
-    fn swap(&mut self, files: &[(&str, &str)]) {
-        self.generation += 1;
-        let name = format!("..{}", self.generation);
-        fs::create_dir(self.path().join(&name)).unwrap();
-        for (file, text) in files {
-            fs::write(self.path().join(&name).join(file), text).unwrap();
-        }
-        symlink(&name, self.path().join("..new")).unwrap();
-        fs::rename(self.path().join("..new"), self.path().join("..data")).unwrap();
-    }
-}
-
-struct Collector {
-    address: SocketAddr,
-    query: SocketAddr,
-    metrics: Arc<Metrics>,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<()>,
-    _place: TempDir,
-}
-
-impl Collector {
-    async fn start(tls: Option<ServerTls>, agents: Agents) -> Self {
-        Self::start_at("127.0.0.1:0", tls, agents).await
-    }
-
-    async fn start_at(address: &str, tls: Option<ServerTls>, agents: Agents) -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let listener = eventually("the port is free", async || TcpListener::bind(address).await.ok()).await;
-        let queries = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, query) = (listener.local_addr().unwrap(), queries.local_addr().unwrap());
-        let store = Arc::new(Sqlite::open(&place.path().join("db"), 1000).unwrap());
-        let metrics = Arc::new(Metrics::default());
-        let ports = Ports { ingest: Incoming::new(listener, tls.map(Arc::new)), query: Some(Incoming::new(queries, None)) };
-        let (stop, stopped) = oneshot::channel();
-        let served = serve_on(ports, store, agents, Arc::clone(&metrics), async {
-            let _ = stopped.await;
-        });
-        let task = tokio::spawn(async { served.await.unwrap() });
-        Self { address, query, metrics, stop, task, _place: place }
-    }
-
-    async fn with_directory(volume: &Volume) -> Self {
-        Self::start(Some(ServerTls::from_directory(Directory::new(volume.path())).unwrap()), Agents::Anyone).await
-    }
-
-    fn delivery(&self, args: &SecurityArgs) -> Delivery {
-        self.delivery_to("https://127.0.0.1", args, None)
-    }
-
-    fn delivery_to(&self, host: &str, args: &SecurityArgs, client: Option<kube::Client>) -> Delivery {
-        let url = format!("{host}:{}", self.address.port()).parse().unwrap();
-        let security = args.resolve(&url, client).unwrap();
-        spawn(Config { security, retry: (Duration::from_millis(5), Duration::from_millis(50)), ..Config::new(url, "node-1") })
-    }
-
-    async fn ids(&self) -> Vec<String> {
-        let mut client = VerdictsClient::connect(format!("http://{}", self.query)).await.unwrap();
-        let listed = client.list(ListRequest::default()).await.unwrap().into_inner().verdicts;
-        listed.into_iter().map(|verdict| verdict.id).collect()
-    }
-
-    async fn stop(self) {
-        self.stop.send(()).unwrap();
-        timeout(DEADLINE, self.task).await.expect("it ends").unwrap();
-    }
-}
-
-fn verdict(id: &str) -> Verdict {
-    let workload = Workload { namespace: "shop".into(), pod: "p".into(), node: "node-1".into(), ..Workload::default() };
-    Verdict {
-        id: id.to_owned(),
-        cause: "PermissionDenied".into(),
-        severity: "Blocking".into(),
-        workload: Some(workload),
-        ..Verdict::default()
-    }
-}
-
-async fn delivered(delivery: Delivery, id: &str) {
-    delivery.offer(verdict(id));
-    let stats = delivery.drain(DEADLINE).await;
-    assert!(stats.is_delivered() && stats.counts.acknowledged > 0, "{id}: {stats:?}");
-}
-
-/// What is said of a connection that does not come about.
-async fn complaint(delivery: &Delivery) -> String {
-    let told = eventually("a complaint", async || delivery.trouble()).await;
-    assert!(!delivery.stats().connected);
-    told
-}
-
-fn trusting(path: &Path) -> SecurityArgs {
-    SecurityArgs { collector_ca: Some(AuthoritySource::File(path.to_owned())), ..SecurityArgs::default() }
-}
-
-fn written(place: &TempDir, name: &str, text: &str) -> PathBuf {
-    let path = place.path().join(name);
-    fs::write(&path, text).unwrap();
-    path
-}
+use unready_transport::tls::{Directory, ServerTls};
 
 #[tokio::test]
 async fn verdicts_go_through_and_queries_have_their_own_port() {
@@ -330,41 +142,6 @@ async fn changed_certificates_are_used_and_open_streams_stay() {
     delivered(collector.delivery(&new), "e").await;
     assert_eq!(collector.ids().await, ["a", "b", "c", "d", "e"]);
     collector.stop().await;
-}
-
-/// Knows tokens by heart.
-#[derive(Clone, Default)]
-struct Clerk(Arc<Desk>);
-
-#[derive(Default)]
-struct Desk {
-    asked: AtomicU32,
-    known: Mutex<BTreeMap<String, TokenReviewStatus>>,
-    away: Mutex<bool>,
-}
-
-impl Clerk {
-    fn knows(&self, token: &str, account: &str, node: Option<&str>, audience: &str) {
-        let extra = node.map(|node| [("authentication.kubernetes.io/node-name".to_owned(), vec![node.to_owned()])].into());
-        let user = UserInfo { username: Some(format!("system:serviceaccount:{account}")), extra, ..UserInfo::default() };
-        let status = TokenReviewStatus {
-            authenticated: Some(true),
-            user: Some(user),
-            audiences: Some(vec![audience.to_owned()]),
-            ..TokenReviewStatus::default()
-        };
-        self.0.known.lock().unwrap().insert(token.to_owned(), status);
-    }
-}
-
-impl Judge for Clerk {
-    fn review(&self, token: String, audience: String) -> Answer {
-        assert_eq!(audience, "unready-collector");
-        self.0.asked.fetch_add(1, Ordering::SeqCst);
-        let away = *self.0.away.lock().unwrap();
-        let answer = self.0.known.lock().unwrap().get(&token).cloned().unwrap_or_default();
-        Box::pin(async move { if away { Err("the API server does not answer".to_owned()) } else { Ok(answer) } })
-    }
 }
 
 #[tokio::test]
@@ -547,6 +324,6 @@ async fn a_restarted_collector_is_trusted_again() {
     delivery.offer(verdict("c"));
     eventually("c is delivered", async || delivery.stats().is_delivered().then_some(())).await;
     assert_eq!(asked.load(Ordering::SeqCst), 2, "and looked up once when it does not fit");
-    assert!(collector.ids().await.contains(&"c".to_owned()));
+    assert_eq!(collector.ids().await, ["a", "b", "c"], "it has another database, and was told again");
     collector.stop().await;
 }
