@@ -8,7 +8,11 @@
 //!   sure  certain: seen, and its condition checked again; 0 events lost
 //! ```
 
-use super::{DIM, RESET, Style, printable, severity_color, workload};
+use super::{
+    style::{DIM, RESET, Style, severity_color},
+    text::printable,
+    workload::workload,
+};
 use std::fmt::Write as _;
 use unready_proto::v1::{Completeness, Evidence, Verdict};
 

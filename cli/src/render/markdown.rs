@@ -3,7 +3,7 @@
 //! Without colours the marks of bold text and code stay away, too: what is read by people is read as text. Nothing else of
 //! Markdown is understood, and nothing is lost: what is not known is printed as it stands.
 
-use super::{RESET, Style};
+use super::style::{RESET, Style};
 use comfy_table::{ContentArrangement, presets::NOTHING};
 
 const BOLD: &str = "\u{1b}[1m";

@@ -4,7 +4,11 @@
 //! the sentence takes what the other columns leave, and is cut there; where they leave next to nothing it gets a line of
 //! its own. Into a pipe everything is written in full. In a watch the columns of the first table are kept.
 
-use super::{DIM, RESET, Style, container, printable, shorten, tint};
+use super::{
+    style::{DIM, RESET, Style, tint},
+    text::{printable, shorten},
+    workload::container,
+};
 use std::{fmt::Write as _, time::Duration};
 use textwrap::core::display_width;
 use unready_proto::{
