@@ -180,8 +180,17 @@ impl VolumeSource {
         Some(Written { field, mode })
     }
 
+    /// The volume itself says `readOnly`, and not only a mount of it. Plugins then change no owner in it (`supportsFSGroup` of
+    /// `pkg/volume/csi/csi_mounter.go`, `diskSetUp` of the others).
+    pub const fn is_read_only(&self) -> bool {
+        matches!(self, Self::Claim { read_only: true, .. } | Self::Csi { read_only: true, .. })
+    }
+
     /// How far an fsGroup reaches, as far as the pod alone tells: what stands behind a claim, and its driver, can do less.
     pub fn fs_group_reach(&self) -> FsGroupReach {
+        if self.is_read_only() {
+            return FsGroupReach::Nothing;
+        }
         match self {
             Self::ConfigMap { .. } | Self::Secret { .. } | Self::Projected { .. } | Self::DownwardApi { .. } => FsGroupReach::Readable,
             Self::EmptyDir { .. } => FsGroupReach::NewDirectory,
@@ -278,4 +287,6 @@ pub struct VolumeMount {
     pub sub_path: String,
     /// `readOnly`.
     pub read_only: bool,
+    /// `recursiveReadOnly` is `Enabled` or `IfPossible`, which the API server takes only together with `readOnly`.
+    pub recursive_read_only: bool,
 }

@@ -63,8 +63,10 @@ fn a_whole_container() {
     assert_eq!((app.security.read_only_root, app.security.allow_privilege_escalation), (Some(true), Some(false)));
     assert_eq!(app.security.drop, ["ALL"]);
     assert_eq!(app.security.seccomp, "Localhost profiles/orders.json");
-    let mount = VolumeMount { volume: "data".into(), path: "/data".into(), sub_path: "orders".into(), read_only: false };
+    let mount = VolumeMount { volume: "data".into(), path: "/data".into(), sub_path: "orders".into(), ..VolumeMount::default() };
     assert!(app.mounts.contains(&mount), "{:?}", app.mounts);
+    let keys = app.mounts.iter().find(|mount| mount.path == "/keys").unwrap();
+    assert!(keys.read_only && keys.recursive_read_only);
     let status = pod.status_of("app").unwrap();
     assert_eq!((status.id.as_str(), status.last_id.as_str(), status.restarts), ("aa11", "aa10", 3));
     assert!(matches!(&status.state, ContainerState::Waiting { reason, .. } if reason == "CrashLoopBackOff"));

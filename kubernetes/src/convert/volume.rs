@@ -15,6 +15,7 @@ pub(super) fn mounts(mounts: Option<&Vec<api::VolumeMount>>) -> Vec<VolumeMount>
         path: mount.mount_path.clone(),
         sub_path: mount.sub_path.clone().or_else(|| mount.sub_path_expr.clone()).unwrap_or_default(),
         read_only: mount.read_only.unwrap_or_default(),
+        recursive_read_only: mount.recursive_read_only.as_deref().is_some_and(|mode| mode != "Disabled"),
     };
     mounts.into_iter().flatten().map(one).collect()
 }

@@ -158,16 +158,29 @@ pub(in crate::rules) fn origin(spec: &Spec<'_>, context: &Context<'_>, who: &Who
     if let Some(told) = told {
         return (told != uid).then(|| format!("the process has uid {uid} and not {told}: the program changed its user by itself"));
     }
-    // An entry script that executes the server as another user keeps the process, and its ids of before are gone; but a
-    // process that lost a group of the manifest has changed.
     let first = context.processes.first()?.ids.0;
-    let changed = uid != 0 && (first == 0 || lost_group(spec, who).is_some());
+    let changed = changes_user(spec, context, who);
     Some(match (changed, first == uid) {
         (true, _) => format!("the container starts as root, and the program changed to uid {uid} by itself"),
         (false, true) if uid == 0 => "no runAsUser is set, and the image runs as root".to_owned(),
         (false, true) => format!("uid {uid} is the user of the image, unless the program changed to it by itself"),
         (false, false) => return None,
     })
+}
+
+/// The program has another user than it started with. An entry script that executes the server as another user keeps the
+/// process, and its ids of before are gone; but a process that lost a group of the manifest has changed.
+pub(in crate::rules) fn changes_user(spec: &Spec<'_>, context: &Context<'_>, who: &Who) -> bool {
+    let first = context.processes.first().map(|process| process.ids.0);
+    who.uid != 0 && (first == Some(0) || first.is_some() && lost_group(spec, who).is_some())
+}
+
+/// The id that a platform has put into the pod as its user and as its fsGroup, out of the namespace's range: `OpenShift`'s
+/// restricted SCC does, from 1000000000 on (annotations `openshift.io/sa.scc.uid-range` and `supplemental-groups`). No
+/// other one passes admission there.
+pub(in crate::rules) fn range_of_namespace(spec: &Spec<'_>) -> Option<u32> {
+    const FIRST: u32 = 1_000_000_000;
+    spec.container.security.run_as_user.filter(|uid| *uid >= FIRST && spec.pod.security.fs_group == Some(*uid))
 }
 
 /// The process is not in a group that the manifest gives it.

@@ -4,8 +4,8 @@
 //! given for `args`, one name that is there and differs by a slip, a script that is there with its interpreter.
 
 use super::{
-    alike, change, mode,
-    patch::{self, of_container, same_container},
+    alike, change, change_by, mode,
+    patch::{of_container, same_container},
     place::{Located, locate},
 };
 use crate::{
@@ -58,10 +58,7 @@ fn by_command(finding: &mut Finding, spec: &Spec<'_>, first: &str, stop: Option<
         return split(finding, spec, first);
     }
     if is_shell(first) {
-        finding.explanation.push("the image has no shell (scratch, distroless)".to_owned());
-        "No shell, no `sh -c`: name the program itself in `command` and its arguments one by one in `args`, or use an image with a shell."
-            .clone_into(&mut finding.remedy.text);
-        return;
+        return no_shell(finding, base(first));
     }
     let alike: Vec<&String> =
         stop.map(|stop| stop.alike.iter().filter(|near| alike::is_slip(near, base(first))).collect()).unwrap_or_default();
@@ -79,6 +76,20 @@ fn base(path: &str) -> &str {
 
 fn is_shell(command: &str) -> bool {
     matches!(base(command), "sh" | "bash" | "ash" | "dash" | "zsh")
+}
+
+/// `sh` is what every shell's image has; another one may be missing alone.
+fn no_shell(finding: &mut Finding, shell: &str) {
+    if shell == "sh" {
+        finding.explanation.push("the image has no shell (scratch, distroless)".to_owned());
+        "No shell, no `sh -c`: name the program itself in `command` and its arguments one by one in `args`, or use an image with a shell."
+            .clone_into(&mut finding.remedy.text);
+    } else {
+        finding.explanation.push(format!("the image has no {shell} there"));
+        finding.remedy.text = format!(
+            "Use /bin/sh instead, if the image has it and the script needs no more, or an image with {shell}; or name the program itself in `command` and its arguments one by one in `args`."
+        );
+    }
 }
 
 /// `["a", "b"]`, cut where it gets long.
@@ -101,8 +112,8 @@ fn as_args(finding: &mut Finding, spec: &Spec<'_>) {
         json!({ "op": "remove", "path": format!("{path}/command") }),
         json!({ "op": "add", "path": format!("{path}/args"), "value": all }),
     ];
-    finding.remedy.patch = patch::json(pod, &operations);
-    finding.remedy.also.extend(patch::caveats(pod));
+    let text = std::mem::take(&mut finding.remedy.text);
+    change_by(finding, spec, text, &operations);
 }
 
 /// A whole command line in one string.
@@ -110,6 +121,14 @@ fn split(finding: &mut Finding, spec: &Spec<'_>, line: &str) {
     finding.explanation.push("it is one name with blanks in it: no shell splits it".to_owned());
     let needs_shell = line.contains(['|', '&', ';', '<', '>', '$', '`', '"', '\'', '*', '(', '\\', '\n']);
     let rest = spec.container.command[1..].iter().cloned();
+    let arguments: Vec<String> = rest.clone().chain(spec.container.args.iter().cloned()).collect();
+    if needs_shell && !arguments.is_empty() {
+        finding.remedy.text = format!(
+            "Give the line to a shell, if the image has one (`/bin/sh -c LINE`), with the arguments {} in it: those that follow the line are its $0, $1 and so on, and not the program's.",
+            shown(&arguments)
+        );
+        return;
+    }
     let whole: Vec<String> = if needs_shell {
         ["/bin/sh", "-c", line].into_iter().map(str::to_owned).chain(rest).collect()
     } else {

@@ -124,6 +124,10 @@ fn an_fs_group_that_is_set_is_not_set_again() {
     assert_eq!(patched(&found), json!({ "securityContext": { "fsGroupChangePolicy": "Always" } }));
     assert!(found.explanation.iter().any(|text| text.contains("fsGroupChangePolicy OnRootMismatch")), "{:?}", found.explanation);
 
+    let elsewhere = Creds { groups: vec![3000], ..creds(1000, 0) };
+    let found = tell(&skips.replace("fs_group: 2000", "fs_group: 3000"), &elsewhere);
+    assert_eq!(found.remedy.patch, None, "the top directory has another group: the kubelet did not pass over it, it cannot reach it");
+
     let always = CLAIM.replace("run_as_user: 1000", "run_as_user: 1000, fs_group: 2000");
     let found = tell(&always, &member);
     assert_eq!(found.remedy.patch, None, "{}", found.remedy.text);

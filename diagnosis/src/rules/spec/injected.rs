@@ -55,12 +55,21 @@ const KNOWN: [Injector; 6] = [
 /// The kubelet's token volume is admission's too: `kube-api-access-x7k2p`.
 const TOKEN: &str = "kube-api-access-";
 
-/// A sentence about what a fragment of a pod's spec would change and the template does not have.
+/// A sentence about what a fragment of a pod's spec would change, or mount, and the template does not have.
 pub(in crate::rules) fn sentence(fragment: &Value) -> Option<String> {
     ["containers", "initContainers", "volumes"].iter().find_map(|field| {
-        let mut names = fragment.get(*field)?.as_array()?.iter().filter_map(|one| one.get("name")?.as_str());
-        names.find_map(|name| of(field, name))
+        let all = fragment.get(*field)?.as_array()?;
+        all.iter().find_map(|one| of(field, name(one)?).or_else(|| mounted(one)))
     })
+}
+
+/// A container that would mount such a volume: the API server refuses a template whose mounts name no volume of its own.
+fn mounted(container: &Value) -> Option<String> {
+    container.get("volumeMounts")?.as_array()?.iter().find_map(|mount| of("volumes", name(mount)?))
+}
+
+fn name(one: &Value) -> Option<&str> {
+    one.get("name")?.as_str()
 }
 
 fn of(field: &str, name: &str) -> Option<String> {
@@ -84,6 +93,9 @@ mod tests {
         let proxy = sentence(&json!({ "containers": [{ "name": "istio-proxy", "resources": {} }] }));
         assert!(proxy.is_some_and(|text| text.contains("sidecar.istio.io") && text.starts_with("Container istio-proxy")));
         assert!(sentence(&json!({ "volumes": [{ "name": "kube-api-access-x7k2p" }] })).is_some());
+        let mount = |volume: &str| json!({ "containers": [{ "name": "app", "volumeMounts": [{ "name": volume, "mountPath": "/x" }] }] });
+        assert!(sentence(&mount("kube-api-access-x7k2p")).is_some_and(|text| text.starts_with("Volume kube-api-access-x7k2p")));
+        assert_eq!(sentence(&mount("data")), None);
         assert_eq!(sentence(&json!({ "containers": [{ "name": "app" }], "volumes": [{ "name": "data" }] })), None);
         assert_eq!(sentence(&json!({ "securityContext": { "fsGroup": 1000 } })), None, "the pod's own fields are the template's");
     }

@@ -232,6 +232,44 @@ pub fn fs_group_caveats(pod: &Pod, claims: &[Claim]) -> Vec<String> {
     }]
 }
 
+/// A driver may leave an fsGroup to nobody: by its default policy, `ReadWriteOnceWithFSType`, a claim that many nodes may
+/// write gets none (`supportsFSGroup` of `pkg/volume/csi/csi_mounter.go`).
+pub(super) fn driver_caveat(claim: &Claim) -> Option<String> {
+    let driver = claim.source.strip_prefix("csi (")?.strip_suffix(')')?;
+    let shared = !claim.access_modes.is_empty() && !is_for_one_node(claim);
+    shared.then(|| {
+        format!(
+            "PVC {} has access mode {}: the kubelet applies an fsGroup to it only if its driver wants that, `kubectl get csidriver {driver} -o jsonpath='{{.spec.fsGroupPolicy}}'` must say File. If it does not, give its directory to the group on the file server.",
+            claim.name,
+            claim.access_modes.join(", ")
+        )
+    })
+}
+
+/// What a namespace's Pod Security level has against a capability (Pod Security Standards, "Capabilities": baseline allows
+/// these, restricted `NET_BIND_SERVICE` alone, and no root).
+pub(super) fn capability_caveat(names: &[&str]) -> Option<String> {
+    const BASELINE: [&str; 13] = [
+        "AUDIT_WRITE",
+        "CHOWN",
+        "DAC_OVERRIDE",
+        "FOWNER",
+        "FSETID",
+        "KILL",
+        "MKNOD",
+        "NET_BIND_SERVICE",
+        "SETFCAP",
+        "SETGID",
+        "SETPCAP",
+        "SETUID",
+        "SYS_CHROOT",
+    ];
+    let name = names.iter().find(|name| !BASELINE.contains(name))?;
+    Some(format!(
+        "A namespace with Pod Security level baseline or restricted (label pod-security.kubernetes.io/enforce) refuses pods with {name}."
+    ))
+}
+
 /// The pod has volumes in which an fsGroup changes every file.
 pub(super) fn has_claims(pod: &Pod) -> bool {
     pod.volumes.iter().any(|volume| matches!(volume.source, VolumeSource::Claim { .. } | VolumeSource::Csi { .. }))

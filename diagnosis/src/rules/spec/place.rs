@@ -2,7 +2,7 @@
 
 use crate::{
     pod::{Claim, FsGroupReach, Keys, ProjectedSource, Volume, VolumeMount, VolumeSource},
-    question::Mount,
+    question::{Component, Mount, Walk},
     rules::{Spec, words},
 };
 
@@ -65,6 +65,11 @@ impl Located<'_> {
         self.volume.source.fs_group_reach()
     }
 
+    /// Its directory in the container, when a walk came to it.
+    pub(in crate::rules) fn top<'w>(&self, walk: &'w Walk) -> Option<&'w Component> {
+        walk.components.iter().find(|component| self.holds(&component.path)).filter(|_| self.mount.sub_path.is_empty())
+    }
+
     /// A path of the container lies on it.
     pub(in crate::rules) fn holds(&self, path: &str) -> bool {
         below(&unlinked(path), &unlinked(&self.mount.path)).is_some()
@@ -83,14 +88,22 @@ impl Located<'_> {
     /// The directory of the node that is behind it, with what follows.
     pub(in crate::rules) fn on_node(&self) -> Option<String> {
         let VolumeSource::HostPath { path, .. } = &self.volume.source else { return None };
-        let parts = [path.as_str(), self.mount.sub_path.as_str(), self.below.as_str()];
+        // A subPathExpr is expanded from the environment, which is not known: `$(POD_NAME)` is written as POD_NAME, which no
+        // shell takes for a command.
+        let sub_path = self.mount.sub_path.replace("$(", "").replace(')', "");
+        let parts = [path.as_str(), sub_path.as_str(), self.below.as_str()];
         let parts: Vec<&str> = parts.into_iter().map(|part| part.trim_matches('/')).filter(|part| !part.is_empty()).collect();
         Some(format!("/{}", parts.join("/")))
     }
 
-    /// The path inside the volume: subPath and what follows it.
+    /// The path inside the volume: subPath and what follows it. A file of the kubelet's lies behind links, `..data` and a
+    /// directory `..2026_11_24_10_15_00.17`, which no item names.
     pub(in crate::rules) fn in_volume(&self) -> String {
-        let parts = [self.mount.sub_path.trim_matches('/'), self.below.as_str()];
+        let below = match self.below.split_once('/') {
+            Some((first, rest)) if first.starts_with("..") && self.is_kubelet_written() => rest,
+            _ => self.below.as_str(),
+        };
+        let parts = [self.mount.sub_path.trim_matches('/'), below];
         parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
     }
 
@@ -197,7 +210,7 @@ mod tests {
             volume: (*volume).into(),
             path: (*path).into(),
             sub_path: (*sub_path).into(),
-            read_only: false,
+            ..VolumeMount::default()
         };
         let container = Container { name: "app".into(), mounts: mounts.iter().map(mount).collect(), ..Container::default() };
         let volumes = volumes.into_iter().map(|(name, source)| Volume { name: name.into(), source }).collect();
@@ -228,6 +241,22 @@ mod tests {
         assert_eq!(said(&pod, &[], "/database"), None, "a name that begins alike is another directory");
         let spec = Spec { pod: &pod, container: &pod.containers[0], claims: &[] };
         assert_eq!(locate(&spec, "/data/wal/a/b").and_then(|place| place.on_node()).as_deref(), Some("/srv/wal/shop/a/b"));
+    }
+
+    #[test]
+    fn an_expression_is_no_command_for_a_shell() {
+        let host = VolumeSource::HostPath { path: "/srv/wal".into(), kind: String::new() };
+        let pod = spec_of(vec![("wal", host)], &[("wal", "/wal", "$(POD_NAME)")]);
+        let spec = Spec { pod: &pod, container: &pod.containers[0], claims: &[] };
+        assert_eq!(locate(&spec, "/wal/a").and_then(|place| place.on_node()).as_deref(), Some("/srv/wal/POD_NAME/a"));
+    }
+
+    #[test]
+    fn what_is_used_read_only_gets_no_fs_group() {
+        let claim = |read_only| VolumeSource::Claim { name: "data".into(), read_only };
+        let csi = |read_only| VolumeSource::Csi { driver: "csi.cert-manager.io".into(), read_only };
+        assert_eq!((claim(true).fs_group_reach(), csi(true).fs_group_reach()), (FsGroupReach::Nothing, FsGroupReach::Nothing));
+        assert_eq!((claim(false).fs_group_reach(), csi(false).fs_group_reach()), (FsGroupReach::Everything, FsGroupReach::Everything));
     }
 
     #[test]

@@ -134,7 +134,10 @@ fn writable(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>) {
     let mut fields = Vec::new();
     if place.mount.read_only {
         fields.push(format!("the volumeMount of {}", place.mount.path));
-        let mount = json!({ "mountPath": place.mount.path, "name": name, "readOnly": false });
+        let mut mount = json!({ "mountPath": place.mount.path, "name": name, "readOnly": false });
+        if place.mount.recursive_read_only {
+            mount["recursiveReadOnly"] = json!("Disabled"); // refused without readOnly
+        }
         join(&mut fragment, of_container(spec.container, json!({ "volumeMounts": [mount] })));
     }
     if let Some(mut source) = writable_volume(&place.volume.source) {

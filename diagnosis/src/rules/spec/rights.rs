@@ -5,7 +5,7 @@
 
 use super::{
     chain::{self, Who},
-    change,
+    change, change_by,
     denied::add_capabilities,
     patch,
 };
@@ -49,6 +49,9 @@ pub(in crate::rules) fn lacking(finding: &mut Finding, failure: &Failure, contex
         format!("Add this one capability: securityContext.capabilities.add: [{}]; or do without the raw socket.", capability.name())
     };
     change(finding, &spec, text, add_capabilities(spec.container, names));
+    if finding.remedy.patch.is_some() {
+        finding.remedy.also.extend(patch::capability_caveat(names));
+    }
 }
 
 /// A port below the first one that needs no capability. Called only when the sysctl of the pod's network says so.
@@ -78,7 +81,6 @@ pub(in crate::rules) fn low_port(finding: &mut Finding, failure: &Failure, conte
         u32::from(port) + 8000
     );
     let entry = json!({ "name": PORT_SYSCTL, "value": first.to_string() });
-    change(finding, &spec, text, json!({ "securityContext": { "sysctls": [entry] } }));
     // The list has no merge key and its values are not known here: what is in it must stay.
     let list = "/securityContext/sysctls";
     match pod.security.sysctls.iter().position(|name| name == PORT_SYSCTL) {
@@ -86,12 +88,10 @@ pub(in crate::rules) fn low_port(finding: &mut Finding, failure: &Failure, conte
             finding.explanation.push(format!("the pod sets {PORT_SYSCTL} itself, to a higher number"));
             let test = json!({ "op": "test", "path": format!("{list}/{index}/name"), "value": PORT_SYSCTL });
             let replace = json!({ "op": "replace", "path": format!("{list}/{index}/value"), "value": first.to_string() });
-            finding.remedy.patch = patch::json(pod, &[test, replace]);
+            change_by(finding, &spec, text, &[test, replace]);
         }
-        None if !pod.security.sysctls.is_empty() => {
-            finding.remedy.patch = patch::json(pod, &[json!({ "op": "add", "path": format!("{list}/-"), "value": entry })]);
-        }
-        None => {}
+        None if pod.security.sysctls.is_empty() => change(finding, &spec, text, json!({ "securityContext": { "sysctls": [entry] } })),
+        None => change_by(finding, &spec, text, &[json!({ "op": "add", "path": format!("{list}/-"), "value": entry })]),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Would it help? The judgement of the failing call, repeated with what a change of the manifest would make of the process
 //! and of the files.
 
-use super::{chain::outside, denied::Change, place::Located};
+use super::{candidates::Change, chain::outside, place::Located};
 use crate::{
     permission::{Attempt, Judgement, judge},
     pod::FsGroupReach,
@@ -62,11 +62,8 @@ fn give_group(walk: &mut Walk, place: Option<&Located<'_>>, gid: u32) {
     match place.map(Located::reach) {
         Some(FsGroupReach::Everything) => on_volume(walk, place, |component| give(component, READ_WRITE)),
         Some(FsGroupReach::Readable) => on_volume(walk, place, |component| give(component, READ_ONLY)),
-        Some(FsGroupReach::NewDirectory) => {
-            on_volume(walk, place, |component| component.gid = gid);
-            let root = place.map(|place| place.mount.path.clone()).unwrap_or_default();
-            walk.components.iter_mut().filter(|component| component.path == root).for_each(|component| give(component, READ_WRITE));
-        }
+        // Its top directory was open to all; who closed it since does so again.
+        Some(FsGroupReach::NewDirectory) => on_volume(walk, place, |component| component.gid = gid),
         Some(FsGroupReach::Nothing) | None => {}
     }
 }

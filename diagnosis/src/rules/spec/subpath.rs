@@ -32,14 +32,30 @@ pub(in crate::rules) fn directory(finding: &mut Finding, context: &Context<'_>, 
         return change(finding, &spec, text, of_container(spec.container, json!({ "volumeMounts": [mount] })));
     }
     if let VolumeSource::HostPath { kind, .. } = &place.volume.source {
-        let path = place.on_node().unwrap_or_default();
-        let maker = if kind == "DirectoryOrCreate" { "type DirectoryOrCreate makes" } else { "without a type, the runtime makes" };
-        finding.explanation.push(format!("{path} did not exist on the node: {maker} an empty directory there"));
-        finding.remedy.text = format!(
-            "No change of the manifest brings the file: put it at {path} on node {} (remove the directory first). With `type: File` the kubelet says so instead of making a directory.",
-            spec.pod.node
-        );
+        on_node(finding, &place, kind, &spec.pod.node);
     }
+}
+
+/// A directory of the node: one that was asked for, or one that was made because nothing was there.
+fn on_node(finding: &mut Finding, place: &Located<'_>, kind: &str, node: &str) {
+    let path = place.on_node().unwrap_or_default();
+    if kind == "Directory" && place.mount.sub_path.is_empty() {
+        finding.explanation.push(format!("`type: Directory` of the volume asks for a directory, and {path} on node {node} is one"));
+        finding.remedy.text = format!(
+            "Mount the file that is meant: its path on the node with `type: File`, or subPath: FILE on the volumeMount; or tell the program a path below {}.",
+            place.mount.path
+        );
+        return;
+    }
+    let maker = match kind {
+        _ if !place.mount.sub_path.is_empty() => "for a subPath that is not there, the kubelet makes",
+        "DirectoryOrCreate" => "type DirectoryOrCreate makes",
+        _ => "without a type, the runtime makes",
+    };
+    finding.explanation.push(format!("{path} is a directory on the node: {maker} an empty one where nothing is"));
+    finding.remedy.text = format!(
+        "No change of the manifest brings the file: put it at {path} on node {node} (if an empty directory is there, remove it first). With `type: File` the kubelet says so instead of making a directory."
+    );
 }
 
 /// The volume is mounted as a whole where one of its files was meant.

@@ -1,12 +1,12 @@
 //! Directories of the image that a program writes to: where an emptyDir can take their place.
 
 use super::{
+    candidates::Case,
     change,
     patch::{join, of_container},
-    place::Located,
 };
 use crate::{
-    permission::{Denial, Layer},
+    permission::Layer,
     rules::{Context, Finding, Spec},
 };
 use serde_json::{Value, json};
@@ -35,6 +35,15 @@ pub(in crate::rules) fn may_be_covered(directory: &str, context: &Context<'_>) -
     (own || SCRATCH.contains(&directory) || named_so) && !(started_from || works_in)
 }
 
+/// Directories that every image has, and with much in them: whatever is mounted over one hides that.
+pub(super) fn is_of_system(directory: &str) -> bool {
+    const TOPS: [&str; 8] = ["/home", "/media", "/mnt", "/opt", "/root", "/srv", "/var", "/var/lib"];
+    const BELOW_USR: [&str; 6] = ["/usr/bin", "/usr/lib", "/usr/lib64", "/usr/local", "/usr/sbin", "/usr/share"];
+    let directory = if directory.len() > 1 { directory.trim_end_matches('/') } else { directory };
+    let all = [PROGRAMS.as_slice(), &OF_PROGRAMS, &TOPS, &BELOW_USR, &["/"]];
+    all.iter().any(|directories| directories.contains(&directory))
+}
+
 /// Whether an emptyDir may stand where a directory was to be made: it hides nothing. The kernel's own file systems have no
 /// room, and directories that hold others' are nobody's own.
 pub(super) fn may_be_made(directory: &str) -> bool {
@@ -43,11 +52,13 @@ pub(super) fn may_be_made(directory: &str) -> bool {
 }
 
 /// Where no patch may be given: what would help, and at what price.
-pub(super) fn in_words(denial: &Denial, place: Option<&Located<'_>>, makes: bool) -> Option<String> {
+pub(super) fn in_words(case: &Case<'_>) -> Option<String> {
+    let denial = case.denial;
     let at = &denial.at.path;
-    match (place, &denial.layer) {
+    match (&case.place, &denial.layer) {
         (Some(place), Layer::SupplementaryGroup { gid }) => {
             let path = place.on_node()?;
+            let gid = case.rights.gid_inside(*gid).unwrap_or(*gid);
             let grants = if is_runtime_socket(&path) {
                 format!("{path} is the socket of the node's container runtime: whoever may write to it is root on the node")
             } else {
@@ -55,14 +66,14 @@ pub(super) fn in_words(denial: &Denial, place: Option<&Located<'_>>, makes: bool
                     "{path} belongs to the node, and its group {gid} may do there, and with all else of that group on the node, what the mode says"
                 )
             };
-            let how = if *gid == 0 {
+            let how = if gid == 0 {
                 "Let the node's administrator give it a group of its own: root's group opens more than this".to_owned()
             } else {
                 format!("If the pod is meant to have that, spec.securityContext.supplementalGroups: [{gid}] gives it")
             };
             Some(format!("{grants}. {how}; otherwise do without the hostPath."))
         }
-        (None, Layer::ModeBits(_) | Layer::SupplementaryGroup { .. }) if makes && denial.doubt.is_none() && may_be_made(at) => {
+        (None, Layer::ModeBits(_) | Layer::SupplementaryGroup { .. }) if case.makes() && denial.doubt.is_none() && may_be_made(at) => {
             Some(format!(
                 "Let the program write to a directory of its own, by its configuration, and mount an emptyDir (or a PersistentVolumeClaim, if the data must last) there; or let the image give {at} to the user that it runs as. A volume at {at} itself would hide what the image has there."
             ))

@@ -1,0 +1,212 @@
+//! The changes of the manifest that may open a refused path, the safest first. Whether one does, `simulate` tells.
+
+use super::{
+    chain::{self, Who},
+    mode, patch,
+    place::{Located, locate},
+    written,
+};
+use crate::{
+    permission::{Attempt, Capability, Denial, Layer, Purpose, Rights, WRITE, bits},
+    pod::{Container, ContainerKind, FsGroupReach, VolumeSource},
+    question::Walk,
+    record::{Call, Errno},
+    rules::{Context, Failure, Spec},
+};
+use serde_json::Value;
+
+/// A change of the manifest. Ids are the pod's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// `fsGroup`.
+    FsGroup(u32),
+    /// `fsGroupChangePolicy: Always`, so that the fsGroup that is set reaches what is in the volume.
+    Reapply(u32),
+    /// One more of `supplementalGroups`.
+    Group(u32),
+    /// `runAsUser`.
+    RunAs(u32),
+    /// A mode of the volume's files that lets more of the pod read.
+    Readable(u32),
+    /// `runAsUser` of the init container that fills the volume.
+    InitAs {
+        /// Its name.
+        container: String,
+        /// The new one.
+        uid: u32,
+        /// Whose the files are now.
+        was: u32,
+    },
+    /// An emptyDir at this directory of the image.
+    EmptyDir(String),
+    /// One more of `capabilities.add`.
+    Capability(Capability),
+}
+
+/// A refusal with all that bears on it.
+pub(super) struct Case<'a> {
+    pub(super) spec: Spec<'a>,
+    pub(super) denial: &'a Denial,
+    pub(super) walk: &'a Walk,
+    pub(super) place: Option<Located<'a>>,
+    pub(super) who: Who,
+    /// The rights that counted: they know the numbers of the pod's user namespace.
+    pub(super) rights: Rights<'a>,
+    /// The directory that was to be made, and is not there.
+    pub(super) made: Option<&'a str>,
+}
+
+impl<'a> Case<'a> {
+    pub(super) fn new(spec: Spec<'a>, failure: &'a Failure, attempt: &Attempt<'a>, denial: &'a Denial) -> Self {
+        let walk = attempt.walk;
+        let made = walk.stopped.as_ref().filter(|stop| failure.call.call == Call::Mkdir && stop.errno == Errno::ENOENT);
+        Self {
+            place: locate(&spec, &denial.at.path),
+            spec,
+            denial,
+            walk,
+            who: Who::of(failure, Some(walk)),
+            rights: Rights::new(failure.call.call, &failure.call.creds, walk),
+            made: made.map(|stop| stop.path.as_str()),
+        }
+    }
+
+    /// Owner of the refusing component, in the pod's numbers.
+    pub(super) fn owner(&self) -> u32 {
+        self.rights.uid_inside(self.denial.at.uid).unwrap_or(u32::MAX)
+    }
+
+    /// Its group, in the pod's numbers.
+    pub(super) fn group(&self) -> u32 {
+        self.rights.gid_inside(self.denial.at.gid).unwrap_or(u32::MAX)
+    }
+
+    /// Something is to be made or removed in it.
+    pub(super) const fn makes(&self) -> bool {
+        matches!(self.denial.purpose, Purpose::Create | Purpose::Remove) && self.denial.missing & WRITE != 0
+    }
+}
+
+/// The changes that come into question, the safest first.
+pub(super) fn candidates(case: &Case<'_>, context: &Context<'_>) -> Vec<Change> {
+    let Case { denial, who, .. } = case;
+    if denial.doubt.is_some() {
+        return Vec::new();
+    }
+    let owner = case.owner();
+    let free = chain::range_of_namespace(&case.spec).is_none();
+    let as_owner = (owner != 0 && owner != u32::MAX && owner != who.uid && free).then_some(Change::RunAs(owner));
+    match &denial.layer {
+        Layer::Capability(capability) if who.uid == 0 => fs_group(case).into_iter().chain([Change::Capability(*capability)]).collect(),
+        Layer::ModeBits(_) => by_place(case, as_owner, context),
+        Layer::SupplementaryGroup { gid } => join_group(case, *gid, context).into_iter().chain(by_place(case, as_owner, context)).collect(),
+        Layer::Ownership => as_init(case).into_iter().chain(as_owner).collect(),
+        Layer::Acl { .. }
+        | Layer::Sticky { .. }
+        | Layer::Sysctl(_)
+        | Layer::Immutable
+        | Layer::AppendOnly
+        | Layer::Capability(_)
+        | Layer::UserNamespace { .. }
+        | Layer::MountFlag(_) => Vec::new(),
+    }
+}
+
+fn by_place(case: &Case<'_>, as_owner: Option<Change>, context: &Context<'_>) -> Vec<Change> {
+    let Some(place) = &case.place else { return as_owner.into_iter().chain(empty_dir(case, context)).collect() };
+    match place.reach() {
+        // A private directory of another user, such as a database's: its owner wants nobody else in it.
+        FsGroupReach::Everything if is_private(case) => as_owner.into_iter().chain(fs_group(case)).collect(),
+        FsGroupReach::Everything => fs_group(case).into_iter().chain(as_owner).collect(),
+        FsGroupReach::NewDirectory => fs_group(case).into_iter().chain(as_init(case)).chain(as_owner).collect(),
+        FsGroupReach::Readable => readable(case),
+        FsGroupReach::Nothing => as_owner.into_iter().collect(),
+    }
+}
+
+fn is_private(case: &Case<'_>) -> bool {
+    use crate::permission::Class;
+    let mode = case.denial.at.mode;
+    bits::bits(mode, Class::Group) == 0 && bits::bits(mode, Class::Other) == 0
+}
+
+/// The group of fsGroup: the one that the process has already, unless that is root's.
+fn fs_group(case: &Case<'_>) -> Option<Change> {
+    let Who { uid, gid, .. } = case.who;
+    let group = if gid == 0 { uid } else { gid };
+    let place = case.place.as_ref().filter(|place| place.reach() != FsGroupReach::Nothing)?;
+    match case.spec.pod.security.fs_group {
+        Some(set) if case.who.is_in(set) => reapply(case, place, set),
+        Some(set) if set == group => None,
+        Some(_) if chain::range_of_namespace(&case.spec).is_some() => None,
+        Some(_) | None => Some(Change::FsGroup(group)),
+    }
+}
+
+/// `OnRootMismatch` passes over a volume whose top directory has the group: one that has not was out of the kubelet's reach.
+fn reapply(case: &Case<'_>, place: &Located<'_>, set: u32) -> Option<Change> {
+    let skips = case.spec.pod.security.fs_group_change_policy == "OnRootMismatch" && place.reach() == FsGroupReach::Everything;
+    let top = place.top(case.walk).and_then(|top| case.rights.gid_inside(top.gid));
+    (skips && top.is_none_or(|gid| gid == set)).then_some(Change::Reapply(set))
+}
+
+/// A group that has the right already. Root's is never given away, and what a group of the node may there is not for a patch
+/// to decide. A program that changes its user by itself sets its groups anew (`initgroups`), and would lose this one too.
+fn join_group(case: &Case<'_>, gid: u32, context: &Context<'_>) -> Option<Change> {
+    let gid = case.rights.gid_inside(gid).filter(|gid| *gid != 0)?;
+    let security = &case.spec.pod.security;
+    let given = security.supplemental_groups.contains(&gid) || security.fs_group == Some(gid);
+    let of_node = case.place.as_ref().is_some_and(|place| place.on_node().is_some());
+    let fixed = chain::range_of_namespace(&case.spec).is_some() || chain::changes_user(&case.spec, context, &case.who);
+    (!given && !of_node && !fixed).then_some(Change::Group(gid))
+}
+
+/// The one init container that filled the volume as another user. What it gave to that user it gave as root: as the server's
+/// user it could not.
+fn as_init(case: &Case<'_>) -> Option<Change> {
+    let place = case.place.as_ref().filter(|place| place.reach() == FsGroupReach::NewDirectory)?;
+    let Case { spec, who, .. } = case;
+    let owner = case.owner();
+    let fills = |container: &&Container| {
+        container.kind == ContainerKind::Init
+            && container.name != spec.container.name
+            && container.mounts.iter().any(|mount| mount.volume == place.volume.name && !mount.read_only)
+            && chain::run_as_user(spec.pod, container).unwrap_or(0) == owner
+    };
+    let mut filling = spec.pod.containers.iter().filter(fills);
+    match (filling.next(), filling.next()) {
+        (Some(one), None) if who.uid != 0 => Some(Change::InitAs { container: one.name.clone(), uid: who.uid, was: owner }),
+        _ => None,
+    }
+}
+
+/// Files that only the kubelet writes. An fsGroup would change every claim of the pod too: then their mode is the smaller step,
+/// but not for a Secret, which not everybody in the pod should read.
+fn readable(case: &Case<'_>) -> Vec<Change> {
+    let group = fs_group(case);
+    let mode = case.place.as_ref().and_then(|place| with_mode(place).map(|_| Change::Readable(readable_mode(place))));
+    let mode_first = patch::has_claims(case.spec.pod) && !case.place.as_ref().is_some_and(Located::is_secret);
+    if mode_first { mode.into_iter().chain(group).collect() } else { group.into_iter().chain(mode).collect() }
+}
+
+/// Keys are for owner and group alone.
+const fn readable_mode(place: &Located<'_>) -> u32 {
+    if place.is_secret() { 0o440 } else { 0o444 }
+}
+
+/// Something is to be made in a directory of the image that belongs to root: an emptyDir goes there if it hides nothing, otherwise
+/// where a directory was to be made.
+fn empty_dir(case: &Case<'_>, context: &Context<'_>) -> Option<Change> {
+    let made = case.made.filter(|directory| written::may_be_made(directory));
+    let directory = [Some(case.denial.at.path.as_str()).filter(|at| written::may_be_covered(at, context)), made];
+    case.makes().then(|| directory.into_iter().flatten().next())?.map(|directory| Change::EmptyDir(directory.to_owned()))
+}
+
+/// The mode that lets more of the pod read. What a projected volume mixes is not opened to everybody.
+pub(super) fn with_mode(place: &Located<'_>) -> Option<(String, Value)> {
+    let mode = readable_mode(place);
+    let setting = mode::set(place, mode).filter(|_| !matches!(place.volume.source, VolumeSource::Projected { .. }))?;
+    let words =
+        if setting.of_item { format!("mode: {mode:04o} for the item {}", place.in_volume()) } else { format!("defaultMode: {mode:04o}") };
+    Some((words, setting.fragment))
+}
