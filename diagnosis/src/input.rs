@@ -4,7 +4,7 @@ use crate::{
     cluster::{ClusterAnswer, ClusterQuestion, PodChange},
     question::{Answer, Question, QuestionId},
     record::Record,
-    units::CgroupId,
+    units::{CgroupId, ClockAnchor},
     verdict::Verdict,
 };
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ pub enum Input {
     },
     /// Kernel records were lost.
     Loss(Loss),
+    /// The node's wall clock was set: from about now on it runs so.
+    Clock(ClockAnchor),
     /// `poll_timeout` has come.
     Timeout,
 }

@@ -56,4 +56,18 @@ impl ClockAnchor {
     pub const fn wall_nanos(self, at: BootNanos) -> u64 {
         if at.0 >= self.boot.0 { self.wall.saturating_add(at.0 - self.boot.0) } else { self.wall.saturating_sub(self.boot.0 - at.0) }
     }
+
+    /// The kernel time at which this clock shows, or showed, so many nanoseconds since 1970; 0 for what was before the boot.
+    pub const fn boot_nanos(self, wall: u64) -> BootNanos {
+        let at =
+            if wall >= self.wall { self.boot.0.saturating_add(wall - self.wall) } else { self.boot.0.saturating_sub(self.wall - wall) };
+        BootNanos(at)
+    }
+
+    /// By how many nanoseconds this clock is ahead of another one at the same moment; negative: behind.
+    pub const fn ahead_of(self, other: Self) -> i64 {
+        let here = self.wall.wrapping_sub(self.boot.0);
+        let there = other.wall.wrapping_sub(other.boot.0);
+        here.wrapping_sub(there).cast_signed() // both differences fit for any two clocks within 292 years
+    }
 }

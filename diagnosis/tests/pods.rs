@@ -6,171 +6,20 @@
 
 mod support;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 use support::{
-    play::CLOCK,
-    step::{Reader, START, duration},
+    node::{DENIED, Node, UID, cgroup, creating, id, pod, probed, ready, running},
+    step::START,
 };
 use unready_diagnosis::{
-    Engine, Input, Output,
+    Input,
     answer::PodAnnotations,
     cause::Cause,
     cluster::PodChange,
-    engine::Config,
-    pod::{Condition, Container, ContainerKind, ContainerState, ContainerStatus, Owner, Pod, Probe, RestartPolicy},
-    question::{Answer, Question, QuestionId, Stop, Walk},
-    record::{Errno, Record},
-    units::{BootNanos, CgroupId},
-    verdict::Verdict,
+    pod::{ContainerKind, ContainerState, ContainerStatus, Owner, Pod, Probe, RestartPolicy},
+    question::{Answer, Stop, Walk},
+    record::Errno,
 };
-
-const UID: &str = "8a0c7b64-53f2-4d1e-9a57-0b1c2d3e4f50";
-
-/// A node with one engine: every container is a start of `app` unless told otherwise.
-struct Node {
-    engine: Engine,
-    readers: BTreeMap<u32, Reader>,
-    verdicts: Vec<Verdict>,
-    attention: BTreeMap<CgroupId, bool>,
-    /// Questions about files that are to appear stay open.
-    slow_files: bool,
-    open: Vec<QuestionId>,
-    /// What the runtime wrote down; `None`: nothing.
-    who: Option<PodAnnotations>,
-    now: BootNanos,
-}
-
-impl Node {
-    fn new() -> Self {
-        let who = PodAnnotations { container: "app".into(), pod: "orders-7d9f".into(), namespace: "shop".into(), ..Default::default() };
-        Self {
-            engine: Engine::new(Config { clock: CLOCK, pods: 8, ..Config::default() }),
-            readers: BTreeMap::new(),
-            verdicts: Vec::new(),
-            attention: BTreeMap::new(),
-            slow_files: false,
-            open: Vec::new(),
-            who: Some(who),
-            now: START,
-        }
-    }
-
-    fn feed(&mut self, input: Input, at: BootNanos) {
-        self.run_until(at);
-        self.now = self.now.max(at);
-        self.engine.handle(input, at);
-        self.drain();
-    }
-
-    fn drain(&mut self) {
-        while let Some(output) = self.engine.poll_output() {
-            match output {
-                Output::Verdict(verdict) => match self.verdicts.iter_mut().find(|known| known.id == verdict.id) {
-                    Some(known) => *known = *verdict,
-                    None => self.verdicts.push(*verdict),
-                },
-                Output::Ask(id, Question::WalkPath { .. }) if self.slow_files => self.open.push(id),
-                Output::Ask(id, question) => {
-                    let answer = match (&question, &self.who) {
-                        (Question::Identify { .. }, Some(who)) => Answer::Identity(who.clone()),
-                        _ => Answer::Gone { reason: "nobody looks".into() },
-                    };
-                    self.engine.handle(Input::Answer { id, answer }, self.now);
-                }
-                Output::Attention(cgroup, level) => {
-                    self.attention.insert(cgroup, level == Some(unready_agent_common::watch::Level::Starting));
-                }
-                Output::AskCluster(..) | Output::Release(_) => {}
-            }
-        }
-    }
-
-    fn run_until(&mut self, until: BootNanos) {
-        while let Some(due) = self.engine.poll_timeout().filter(|due| *due <= until) {
-            self.now = self.now.max(due);
-            self.engine.handle(Input::Timeout, due);
-            self.drain();
-        }
-    }
-
-    /// `TIME step` lines about the start with this number; the first makes its cgroup.
-    fn start(&mut self, number: u32, lines: &[&str]) {
-        self.begin(number, lines[0], false);
-        for line in lines {
-            self.step(number, line);
-        }
-    }
-
-    fn begin(&mut self, number: u32, line: &str, existing: bool) {
-        let at = START.after(duration(line.split(' ').next().unwrap()));
-        let path = format!("/kubepods/burstable/pod{UID}/{}", id(number));
-        self.readers.insert(number, Reader::new(cgroup(number), START, number * 1000, Some("1000:1000"), 0));
-        self.feed(Input::Record(Record::CgroupCreated { id: cgroup(number), path, existing }), at);
-    }
-
-    fn step(&mut self, number: u32, line: &str) {
-        let inputs = self.readers.get_mut(&number).unwrap().read(line);
-        for (at, input) in inputs {
-            self.feed(input, at);
-        }
-    }
-
-    fn tell(&mut self, at: &str, pod: Pod) {
-        self.feed(Input::Pods(PodChange::Apply(Box::new(pod))), START.after(duration(at)));
-    }
-
-    fn wait(&mut self, until: &str) {
-        self.run_until(START.after(duration(until)));
-    }
-
-    fn only(&self) -> &Verdict {
-        assert_eq!(self.verdicts.len(), 1, "{:#?}", self.verdicts);
-        &self.verdicts[0]
-    }
-}
-
-const fn cgroup(number: u32) -> CgroupId {
-    CgroupId(500 + number as u64)
-}
-
-fn id(number: u32) -> String {
-    format!("{number:064x}")
-}
-
-/// A Deployment's pod whose container `app` is described by `change`.
-fn pod(status: ContainerStatus, change: impl FnOnce(&mut Pod)) -> Pod {
-    let owner = Owner { api_version: "apps/v1".into(), kind: "Deployment".into(), name: "orders".into(), ..Owner::default() };
-    let mut pod = Pod {
-        uid: UID.into(),
-        api_uid: UID.into(),
-        namespace: "shop".into(),
-        name: "orders-7d9f".into(),
-        node: "node-1".into(),
-        owner: Some(owner),
-        containers: vec![Container { name: "app".into(), image: "orders:1".into(), ..Container::default() }],
-        ..Pod::default()
-    };
-    pod.status.phase = "Running".into();
-    pod.status.containers = vec![status];
-    change(&mut pod);
-    pod
-}
-
-fn running(number: u32, restarts: u32, is_ready: bool) -> ContainerStatus {
-    let state = ContainerState::Running { since: CLOCK.wall_nanos(START) };
-    ContainerStatus { name: "app".into(), id: id(number), restarts, is_ready, is_started: true, state, ..ContainerStatus::default() }
-}
-
-fn creating() -> ContainerStatus {
-    let state = ContainerState::Waiting { reason: "ContainerCreating".into(), message: String::new() };
-    ContainerStatus { name: "app".into(), state, ..ContainerStatus::default() }
-}
-
-fn probed(pod: &mut Pod) {
-    pod.containers[0].readiness = Some(Probe { action: "GET http://:8080/readyz".into(), period: 10, failures: 3, ..Probe::default() });
-}
-
-const DENIED: [&str; 4] = ["100ms enter", "110ms exec /app", "120ms fails open /data/x O_RDWR = EACCES", "121ms exit 1"];
 
 #[test]
 fn a_verdict_has_the_pods_names_kind_image_and_owner() {
@@ -275,10 +124,6 @@ fn a_probed_server_that_listens_for_a_while_and_fails_is_explained() {
     node.start(1, &lines);
     node.wait("6s");
     assert_eq!(node.only().cause, Cause::PermissionDenied);
-}
-
-fn ready(pod: &mut Pod) {
-    pod.status.conditions.push(Condition { kind: "Ready".into(), status: "True".into(), ..Condition::default() });
 }
 
 #[test]

@@ -74,6 +74,11 @@ impl Questions {
         }
     }
 
+    /// All answers so far.
+    pub(super) fn answers_mut(&mut self) -> impl Iterator<Item = &mut Answer> {
+        self.asked.iter_mut().filter_map(|asked| asked.answer.as_mut())
+    }
+
     /// What is known for a symptom.
     pub(crate) fn answers(&self, wanted_by: SymptomKey) -> Vec<(Question, Answer)> {
         self.asked

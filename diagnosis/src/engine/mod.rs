@@ -16,6 +16,7 @@
 //! Everything is bounded by [`Config`]; what is dropped is counted in the verdicts' completeness.
 
 mod ask;
+mod clock;
 mod container;
 mod judge;
 mod place;
@@ -42,7 +43,7 @@ use std::{
 /// The engine's limits and times.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Turns dates of files into kernel times.
+    /// Turns dates into kernel times, until [`Input::Clock`] brings another.
     pub clock: ClockAnchor,
     /// A container that listens and lives on for this long is ready, as far as one can tell without a probe.
     pub ready_after: Duration,
@@ -86,6 +87,7 @@ impl Default for Config {
 #[derive(Debug, Default)]
 pub struct Engine {
     config: Config,
+    clocks: clock::Clocks,
     containers: BTreeMap<CgroupId, Container>,
     /// Cgroups below a container's own: to which container they belong.
     nested: BTreeMap<CgroupId, CgroupId>,
@@ -108,7 +110,7 @@ const VICTIMS: usize = 64;
 impl Engine {
     /// An engine that knows nothing yet.
     pub fn new(config: Config) -> Self {
-        Self { config, ..Self::default() }
+        Self { config, clocks: clock::Clocks::new(config.clock), ..Self::default() }
     }
 
     /// Takes one input.
@@ -120,6 +122,7 @@ impl Engine {
             Input::ClusterAnswer { id, answer } => self.handle_cluster_answer(id, answer, now),
             Input::Answer { id, answer } => self.handle_answer(id, answer, now),
             Input::Loss(loss) => self.handle_loss(loss),
+            Input::Clock(anchor) => self.handle_clock(anchor, now),
             Input::Timeout => self.handle_timeout(now),
         }
     }
@@ -201,8 +204,9 @@ impl Engine {
     }
 
     /// An answer has come; one to a question that nobody waits for any more is ignored.
-    pub fn handle_answer(&mut self, id: QuestionId, answer: Answer, now: BootNanos) {
+    pub fn handle_answer(&mut self, id: QuestionId, mut answer: Answer, now: BootNanos) {
         if let Some(cgroup) = self.questions.remove(&id) {
+            self.read_answer(&mut answer, now);
             if let Answer::Identity(who) = &answer {
                 let who = who.clone();
                 self.with(cgroup, now, |container, _| container.identified(who));

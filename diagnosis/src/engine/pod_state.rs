@@ -1,11 +1,16 @@
 //! What is known and was said of one pod.
 
-use super::{Config, pods::NO_CGROUP};
+use super::{
+    Config,
+    clock::{Clocks, Dates},
+    pods::NO_CGROUP,
+    verdicts,
+};
 use crate::{
     cause::Cause,
     platform::{self, Account, PodFinding, Scene},
     pod::{Claim, ContainerState, ContainerStatus, Pod, PodEvent},
-    units::BootNanos,
+    units::{BootNanos, ClockAnchor},
     verdict::Verdict,
 };
 use std::{
@@ -45,6 +50,7 @@ pub(crate) struct PodState {
     seen: VecDeque<String>,
     /// When the API server last told of it.
     pub(super) told: BootNanos,
+    pub(super) dates: Dates,
 }
 
 /// A verdict that was given about a pod or one of its containers.
@@ -62,9 +68,9 @@ impl Said {
 }
 
 impl PodState {
-    pub(super) fn new(pod: Pod) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            pod: Arc::new(pod),
+            pod: Arc::default(),
             events: Vec::new(),
             claims: Arc::default(),
             asked_events: None,
@@ -76,7 +82,16 @@ impl PodState {
             well_since: None,
             seen: VecDeque::new(),
             told: BootNanos(0),
+            dates: Dates::default(),
         }
+    }
+
+    /// The API server tells of it.
+    pub(super) fn hear(&mut self, mut pod: Pod, clocks: &Clocks, now: BootNanos) {
+        self.dates.read_pod(&mut pod, clocks, now);
+        self.pod = Arc::new(pod);
+        self.deleted = None;
+        self.told = now;
     }
 
     /// Nothing that is said of it matters any more.
@@ -177,6 +192,29 @@ impl PodState {
         platform::explain(&scene)
     }
 
+    /// What an account means in verdicts.
+    pub(super) fn verdicts_on(&self, account: &Account, clock: ClockAnchor) -> Vec<Verdict> {
+        in_their_place(&account.findings, self).iter().map(|found| verdicts::of_pod(&self.pod, found, clock)).collect()
+    }
+
+    /// What its account means now.
+    pub(super) fn verdicts(&self, config: &Config, now: BootNanos) -> Vec<Verdict> {
+        self.verdicts_on(&self.account(config, now), config.clock)
+    }
+
+    /// The clock was set: what would have been said by the old one, and was, counts as said by the new one.
+    pub(super) fn redate(&mut self, before: &[Verdict], after: Vec<Verdict>) {
+        for dated in after {
+            let is_said = |said: &&mut Said| {
+                let same = before.iter().find(|verdict| verdict.id == dated.id && said.verdict.id == dated.id);
+                same.is_some_and(|verdict| !is_news(&said.verdict, &at_its_best(&said.verdict, verdict)))
+            };
+            if let Some(said) = self.spoken.iter_mut().find(is_said) {
+                said.verdict = Verdict { last_seen: said.verdict.last_seen, ..at_its_best(&said.verdict, &dated) };
+            }
+        }
+    }
+
     /// Joins a container's verdict with what was said of its earlier starts; what no longer holds is resolved with it.
     pub(super) fn join(&mut self, mut verdict: Verdict, now: BootNanos) -> Vec<Verdict> {
         if self.is_over() {
@@ -273,7 +311,7 @@ fn is_news(old: &Verdict, new: &Verdict) -> bool {
 
 /// Findings about containers that the kernel's evidence has explained better are left out; who waits for such a container is
 /// told its reason.
-pub(super) fn in_their_place(findings: &[PodFinding], state: &PodState) -> Vec<PodFinding> {
+fn in_their_place(findings: &[PodFinding], state: &PodState) -> Vec<PodFinding> {
     let explained = state.explained(findings);
     let mut all = Vec::new();
     for found in findings {

@@ -12,14 +12,14 @@
 use super::{
     Engine,
     place::KnownSpec,
-    pod_state::{PodState, SELDOM, in_their_place},
+    pod_state::{PodState, SELDOM},
 };
 use crate::{
     cluster::{ClusterAnswer, ClusterQuestion, PodChange},
     input::Output,
     pod::Pod,
     question::QuestionId,
-    units::{BootNanos, CgroupId, ClockAnchor},
+    units::{BootNanos, CgroupId},
     verdict::Verdict,
 };
 use std::{
@@ -50,6 +50,10 @@ impl Pods {
     pub(crate) fn footprint(&self) -> usize {
         let spoken: usize = self.by_uid.values().map(|state| 1 + state.spoken.len() + state.events.len()).sum();
         spoken + self.questions.len() + self.timers.len()
+    }
+
+    pub(super) fn states_mut(&mut self) -> impl Iterator<Item = &mut PodState> {
+        self.by_uid.values_mut()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<BootNanos> {
@@ -110,7 +114,10 @@ impl Engine {
         let Some((uid, question)) = self.pods.questions.remove(&id) else { return };
         let Some(state) = self.pods.by_uid.get_mut(&uid) else { return };
         match (question, answer) {
-            (ClusterQuestion::PodEvents { .. }, ClusterAnswer::PodEvents(events)) => state.events = events,
+            (ClusterQuestion::PodEvents { .. }, ClusterAnswer::PodEvents(mut events)) => {
+                state.dates.read_events(&mut events, &self.clocks, now);
+                state.events = events;
+            }
             (ClusterQuestion::Claim { name, .. }, ClusterAnswer::Claim(claim)) => {
                 let claims = Arc::make_mut(&mut state.claims);
                 claims.retain(|known| known.name != name);
@@ -175,21 +182,17 @@ impl Engine {
         let uid = pod.uid.clone();
         let is_full = self.pods.by_uid.len() >= self.config.pods;
         match self.pods.by_uid.get_mut(&uid) {
-            Some(state) => {
-                state.pod = Arc::new(pod);
-                state.deleted = None;
-            }
+            Some(state) => state.hear(pod, &self.clocks, now),
             None if pod.has_succeeded() => return, // it is well, and nothing was said of it
             None if !is_full => {
-                self.pods.by_uid.insert(uid.clone(), PodState::new(pod));
+                let mut state = PodState::new();
+                state.hear(pod, &self.clocks, now);
+                self.pods.by_uid.insert(uid.clone(), state);
             }
             None => {
                 self.pods.refused = self.pods.refused.saturating_add(1);
                 return;
             }
-        }
-        if let Some(state) = self.pods.by_uid.get_mut(&uid) {
-            state.told = now;
         }
         self.settle_replaced(&uid, now);
         self.tell_containers(&uid, now);
@@ -274,9 +277,8 @@ impl Engine {
         let account = state.account(&self.config, now);
         let (is_settled, settle_at) = state.settle_when_well(now);
         let mut over = if is_settled { state.over_when_well(now) } else { Vec::new() };
-        let findings = in_their_place(&account.findings, state);
+        let fresh = state.verdicts_on(&account, self.config.clock);
         over.extend(state.settle_old_stories(&account.findings, now));
-        let fresh: Vec<Verdict> = findings.iter().map(|finding| super::verdicts::of_pod(&state.pod, finding, self.config.clock)).collect();
         let said = state.say(fresh, now);
         let look_again = account.look_again.map(|after| now.after(after));
         let (ask_events, next_events) = state.events_due(account.needs_events, now);
@@ -297,9 +299,4 @@ impl Engine {
             self.settle_containers(uid, now);
         }
     }
-}
-
-/// A moment of the API server's clock as a moment since boot.
-pub(crate) fn boot(at: u64, clock: ClockAnchor) -> BootNanos {
-    BootNanos(if at >= clock.wall { clock.boot.0.saturating_add(at - clock.wall) } else { clock.boot.0.saturating_sub(clock.wall - at) })
 }

@@ -1,10 +1,6 @@
 //! From a finding to a verdict: identity, times, evidence, and how sure one may be.
 
-use super::{
-    ask::SymptomKey,
-    container::Container,
-    pods::{NO_CGROUP, boot},
-};
+use super::{ask::SymptomKey, container::Container, pods::NO_CGROUP};
 use crate::{
     platform::{OwnerState, PodFinding},
     pod::Pod,
@@ -105,7 +101,7 @@ fn podless(container: &Container) -> u32 {
 pub fn of_pod(pod: &Pod, found: &PodFinding, clock: ClockAnchor) -> Verdict {
     let PodFinding { finding, container, confidence, since, last, count } = found;
     let container = container.as_deref().and_then(|name| pod.container(name));
-    let moment = |at: u64| if at == 0 { BootNanos(0) } else { boot(at, clock) };
+    let moment = |at: u64| if at == 0 { BootNanos(0) } else { clock.boot_nanos(at) };
     let workload = Workload {
         namespace: pod.namespace.clone(),
         pod: pod.name.clone(),

@@ -8,7 +8,7 @@ use unready_diagnosis::{
         Answer, Component, ExecFormat, Executable, FileKind, Limits, Listener, Memory, Mount, RuntimeSpec, Stop, Usage, View, Walk,
     },
     record::{Call, CallFailed, Creds, Errno, ExitStatus, FileId, PathArg, Record, Target, Task},
-    units::{BootNanos, CgroupId, Process},
+    units::{BootNanos, CgroupId, ClockAnchor, Process},
 };
 
 /// What may happen to an engine.
@@ -38,8 +38,15 @@ fn input() -> impl Strategy<Value = Input> {
         30 => record().prop_map(Input::Record),
         2 => run().prop_map(Input::Run),
         1 => loss().prop_map(Input::Loss),
+        1 => clock().prop_map(Input::Clock),
         1 => Just(Input::Timeout),
     ]
+}
+
+/// A clock as somebody might set it, or as only a broken recording has it.
+fn clock() -> impl Strategy<Value = ClockAnchor> {
+    let wall = prop_oneof![9 => 1_699_990_000_000_000_000_u64..1_700_010_000_000_000_000, 1 => any::<u64>()];
+    (0_u64..2_000_000_000_000, wall).prop_map(|(boot, wall)| ClockAnchor { boot: BootNanos(boot), wall })
 }
 
 fn cgroup() -> impl Strategy<Value = CgroupId> {

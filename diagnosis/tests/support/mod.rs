@@ -5,9 +5,13 @@
 //! - [`step`]: one line of what happened, as strace would print it.
 //! - [`world`]: the container as the agent would find it when asked.
 //! - [`arbitrary`]: for the properties, inputs that no file describes.
+//! - [`node`]: containers of pods on one node, step by step.
+//! - [`clock`]: the same with a clock that is set meanwhile.
 //! - [`play`]: feeds the engine in the order of time and collects what it says.
 
 pub mod arbitrary;
+pub mod clock;
+pub mod node;
 pub mod play;
 pub mod pod;
 pub mod scenario;

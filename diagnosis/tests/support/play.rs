@@ -2,6 +2,7 @@
 //! Several scenarios may be cast at once, each as a container of its own.
 
 use super::{
+    clock::Step,
     pod::{self, Story},
     scenario::Scenario,
     step::{Reader, START},
@@ -53,6 +54,8 @@ pub struct Played {
     pub verdicts: Vec<Verdict>,
     /// The container was released.
     pub released: bool,
+    /// How often a verdict was given, news of known ones included.
+    pub said: usize,
 }
 
 /// A scenario as one of several containers.
@@ -150,10 +153,22 @@ const fn alone(scenario: &Scenario) -> Cast<'_> {
 pub fn play(scenario: &Scenario, answering: Answering) -> Played {
     if let Some(owner) = &scenario.owner {
         let found = platform::owner(owner, CLOCK.wall_nanos(START));
-        return Played { verdicts: found.iter().map(|found| of_owner(owner, found, CLOCK)).collect(), released: false };
+        let verdicts: Vec<_> = found.iter().map(|found| of_owner(owner, found, CLOCK)).collect();
+        return Played { said: verdicts.len(), verdicts, released: false };
     }
     let cast = alone(scenario);
     play_together(&[cast], answering, cast.inputs()).remove(&cast.cgroup()).unwrap_or_default()
+}
+
+/// Plays a scenario that knows an engine, on a node whose clock is set meanwhile.
+pub fn play_stepped(scenario: &Scenario, answering: Answering, step: Step) -> Played {
+    let cast = alone(scenario);
+    let mut inputs: Vec<_> = cast.inputs().into_iter().map(|(at, input)| (at, step.dates(input))).collect();
+    let end = inputs.last().map_or(START, |(at, _)| *at);
+    inputs.insert(inputs.partition_point(|(at, _)| *at <= step.at), step.input());
+    let casts = [cast];
+    let player = Player { step: Some(step), ..Player::new(&casts, answering) };
+    player.play_until(inputs, end.after(AFTERWARDS)).remove(&cast.cgroup()).unwrap_or_default()
 }
 
 /// Plays several at once; `inputs` are theirs, in the order in which they reach the engine.
@@ -188,6 +203,7 @@ struct Player<'a> {
     asked: BTreeSet<QuestionId>,
     now: BootNanos,
     played: BTreeMap<CgroupId, Played>,
+    step: Option<Step>,
 }
 
 impl<'a> Player<'a> {
@@ -201,11 +217,16 @@ impl<'a> Player<'a> {
             asked: BTreeSet::new(),
             now: START,
             played: casts.iter().map(|cast| (cast.cgroup(), Played::default())).collect(),
+            step: None,
         }
     }
 
-    fn play(mut self, inputs: Vec<(BootNanos, Input)>) -> BTreeMap<CgroupId, Played> {
+    fn play(self, inputs: Vec<(BootNanos, Input)>) -> BTreeMap<CgroupId, Played> {
         let end = inputs.iter().map(|(at, _)| *at).max().unwrap_or(START).after(AFTERWARDS);
+        self.play_until(inputs, end)
+    }
+
+    fn play_until(mut self, inputs: Vec<(BootNanos, Input)>, end: BootNanos) -> BTreeMap<CgroupId, Played> {
         for (at, input) in inputs {
             self.run_until(at);
             self.note(&input);
@@ -228,6 +249,7 @@ impl<'a> Player<'a> {
             match answer.filter(|(due, _)| *due <= at) {
                 Some(key) => {
                     let input = self.answers.remove(&key).expect("just seen");
+                    let input = self.step.map_or(input.clone(), |step| step.dates(input));
                     self.feed(input, key.0);
                 }
                 None => self.feed(Input::Timeout, at),
@@ -260,6 +282,7 @@ impl<'a> Player<'a> {
             Output::Verdict(verdict) => {
                 let cgroup = self.cgroup_of(&verdict);
                 let played = self.played.get_mut(&cgroup).expect("a verdict about a container of the cast");
+                played.said += 1;
                 match played.verdicts.iter_mut().find(|known| known.id == verdict.id) {
                     Some(known) => *known = *verdict,
                     None => played.verdicts.push(*verdict),
