@@ -184,7 +184,7 @@ fn as_init(case: &Case<'_>) -> Option<Change> {
 /// but not for a Secret, which not everybody in the pod should read.
 fn readable(case: &Case<'_>) -> Vec<Change> {
     let group = fs_group(case);
-    let mode = case.place.as_ref().and_then(|place| with_mode(place).map(|_| Change::Readable(readable_mode(place))));
+    let mode = with_mode(case).and_then(|_| Some(Change::Readable(readable_mode(case.place.as_ref()?))));
     let mode_first = patch::has_claims(case.spec.pod) && !case.place.as_ref().is_some_and(Located::is_secret);
     if mode_first { mode.into_iter().chain(group).collect() } else { group.into_iter().chain(mode).collect() }
 }
@@ -203,9 +203,11 @@ fn empty_dir(case: &Case<'_>, context: &Context<'_>) -> Option<Change> {
 }
 
 /// The mode that lets more of the pod read. What a projected volume mixes is not opened to everybody.
-pub(super) fn with_mode(place: &Located<'_>) -> Option<(String, Value)> {
+pub(super) fn with_mode(case: &Case<'_>) -> Option<(String, Value)> {
+    let place = case.place.as_ref()?;
     let mode = readable_mode(place);
-    let setting = mode::set(place, mode).filter(|_| !matches!(place.volume.source, VolumeSource::Projected { .. }))?;
+    let setting =
+        mode::set(place, mode, Some(case.denial.at.mode)).filter(|_| !matches!(place.volume.source, VolumeSource::Projected { .. }))?;
     let words =
         if setting.of_item { format!("mode: {mode:04o} for the item {}", place.in_volume()) } else { format!("defaultMode: {mode:04o}") };
     Some((words, setting.fragment))

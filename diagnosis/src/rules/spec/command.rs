@@ -153,7 +153,8 @@ pub(in crate::rules) fn not_executable(
     let Some(spec) = context.spec else { return };
     if let Some(place) = locate(&spec, path) {
         finding.explanation.push(place.sentence(None));
-        if let Some(setting) = mode::set(&place, EXECUTABLE) {
+        let now = file.and_then(|file| file.file.as_ref()).map(|inode| inode.mode);
+        if let Some(setting) = mode::set(&place, EXECUTABLE, now) {
             let field = if setting.of_item { "the item's mode" } else { "defaultMode" };
             let text = format!("Set {field} 0555 on volume {}, so that its files may be executed.", place.volume.name);
             return change(finding, &spec, text, setting.fragment);

@@ -123,7 +123,7 @@ fn propose(finding: &mut Finding, case: &Case<'_>, helps: &Change) {
         }
         Change::RunAs(uid) => (format!("Run the container as the owner of {at}: securityContext.runAsUser: {uid}."), run_as(case, *uid)),
         Change::Readable(mode) => {
-            let (words, fragment) = case.place.as_ref().and_then(with_mode).unwrap_or_default();
+            let (words, fragment) = with_mode(case).unwrap_or_default();
             let who = if *mode == 0o440 { "the group of its files" } else { "everybody in the container" };
             (
                 format!(

@@ -236,6 +236,18 @@ fn beside_a_claim_only_the_mode_of_a_config_map_changes() {
 }
 
 #[test]
+fn the_mode_of_a_downward_api_file_is_changed_only_where_the_volume_says_it() {
+    let of = |mode: u32| {
+        let yaml = SECRET.replace("volumes: [", "volumes: [{ name: data, source: { claim: { name: data, read_only: false } } }, ");
+        let source = format!("downward-api: {{ paths: [tls.key], mode: {mode} }}");
+        secret(&yaml.replace("secret: { name: tls, items: [], mode: 256, optional: false }", &source))
+    };
+    assert_eq!(patched(&of(0o400)), json!({ "volumes": [{ "name": "tls", "downwardAPI": { "defaultMode": 0o444 } }] }));
+    let found = of(0o644); // and yet the file has 0400: its item says so
+    assert_eq!(patched(&found)["securityContext"]["fsGroup"], 1000, "{}", found.remedy.text);
+}
+
+#[test]
 fn a_group_of_the_node_is_not_given_by_a_patch_and_roots_by_nothing() {
     let yaml = "
 volumes: [{ name: sock, source: { host-path: { path: /run/docker.sock, kind: Socket } } }]

@@ -17,8 +17,8 @@ pub(super) struct Setting {
     pub(super) fragment: Value,
 }
 
-/// Gives a file of a volume that the kubelet writes this mode.
-pub(super) fn set(place: &Located<'_>, mode: u32) -> Option<Setting> {
+/// Gives a file of a volume that the kubelet writes this mode. `now`: the one that it has, as far as it was looked at.
+pub(super) fn set(place: &Located<'_>, mode: u32, now: Option<u32>) -> Option<Setting> {
     let written = place.volume.source.written()?;
     let wanted = place.in_volume();
     let volume = |fields: Value| json!({ "volumes": [{ "name": place.volume.name, written.field: fields }] });
@@ -35,5 +35,14 @@ pub(super) fn set(place: &Located<'_>, mode: u32) -> Option<Setting> {
             return None;
         }
     }
+    if matches!(place.volume.source, VolumeSource::DownwardApi { .. }) && !now.is_some_and(|now| is_default(now, written.mode)) {
+        return None;
+    }
     Some(Setting { of_item: false, fragment: volume(json!({ "defaultMode": mode })) })
+}
+
+/// A file has the volume's mode, give or take what an fsGroup adds.
+fn is_default(now: u32, default: Option<u32>) -> bool {
+    const BY_FS_GROUP: u32 = 0o440;
+    now & 0o777 | BY_FS_GROUP == default.unwrap_or(0o644) & 0o777 | BY_FS_GROUP
 }
