@@ -10,7 +10,7 @@
 //!
 //! - [`preflight`]: may we run here? Each refusal is one sentence with its remedy.
 //! - [`cgroupfs`]: where the unified hierarchy is mounted, and which cgroups exist.
-//! - `clock`: boot time, as the kernel stamps its records.
+//! - [`clock`]: boot time, as the kernel stamps its records, and the wall clock, also when it is set.
 //! - [`bpf`]: loads and attaches the eBPF programs; the only place of this crate with `unsafe`.
 //! - [`pipeline`]: the one task that owns the engine.
 //! - [`investigate`]: answers the engine's questions about the world.
@@ -22,7 +22,7 @@
 
 pub mod bpf;
 pub mod cgroupfs;
-mod clock;
+pub mod clock;
 pub mod deliver;
 pub mod investigate;
 pub mod kubernetes;

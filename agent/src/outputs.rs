@@ -69,6 +69,9 @@ impl Outputs {
         if let (Event::AskCluster(id, question), Some(cluster)) = (event, &mut self.cluster) {
             cluster.answer(handle.clone(), *id, question.clone());
         }
+        if matches!(event, Event::ClockSet) {
+            self.metrics.clock_set();
+        }
         self.tell_last(event, handle.anchor());
     }
 
@@ -77,7 +80,7 @@ impl Outputs {
         match event {
             Event::Verdict(verdict) => self.offer(verdict, anchor),
             // Only pods give rise to questions about the cluster, and there are none without one.
-            Event::AskCluster(..) | Event::Exec { .. } | Event::Exit { .. } | Event::Listening { .. } => {}
+            Event::AskCluster(..) | Event::Exec { .. } | Event::Exit { .. } | Event::Listening { .. } | Event::ClockSet => {}
         }
     }
 

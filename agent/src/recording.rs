@@ -3,7 +3,7 @@
 //! JSON lines. The first is the [`Header`], the last a [`Closing`]; between them one line an input:
 //!
 //! ```text
-//! {"unready-recording":1,"version":"0.1.0","anchor":{…},"node":"n1","kernel":"6.1.0-56"}
+//! {"unready-recording":1,"version":"0.1.0","anchor":{…},"node":"n1","kernel":"6.1.0-56","ebpf":true}
 //! {"at":4711000000,"input":{"record":{…}}}
 //! {"closed":true,"missing":0}
 //! ```
@@ -41,7 +41,7 @@ pub struct Header {
     /// Version of the Unready that wrote it.
     #[serde(default)]
     pub version: String,
-    /// Turns the times into dates.
+    /// Turns the times into dates, until an [`Input::Clock`] brings another.
     #[serde(default)]
     pub anchor: ClockAnchor,
     /// Name of the machine.
@@ -50,11 +50,19 @@ pub struct Header {
     /// Its kernel's release.
     #[serde(default)]
     pub kernel: String,
+    /// The eBPF programs were loaded: the inputs are all the evidence that the kernel had. Recordings that do not say so are from a time
+    /// when there were no others.
+    #[serde(default = "loaded")]
+    pub ebpf: bool,
+}
+
+const fn loaded() -> bool {
+    true
 }
 
 impl Header {
-    /// Of this machine and version.
-    pub fn here(anchor: ClockAnchor) -> Self {
+    /// Of this machine and version; with or without the eBPF programs.
+    pub fn here(anchor: ClockAnchor, ebpf: bool) -> Self {
         let system = rustix::system::uname();
         Self {
             format: FORMAT,
@@ -62,6 +70,7 @@ impl Header {
             anchor,
             node: system.nodename().to_string_lossy().into_owned(),
             kernel: system.release().to_string_lossy().into_owned(),
+            ebpf,
         }
     }
 }

@@ -14,13 +14,13 @@ use crate::{
 };
 use clap::{Args, ValueHint};
 use std::{path::PathBuf, time::Duration};
-use unready_agent::recording::Reader;
+use unready_agent::recording::{Header, Reader};
 use unready_diagnosis::{
     Engine, Input, Output,
     engine::Config,
     input::RunChange,
     record::Record,
-    units::{BootNanos, CgroupId},
+    units::{BootNanos, CgroupId, ClockAnchor},
 };
 
 /// `unready replay`.
@@ -41,7 +41,7 @@ pub(crate) struct ReplayArgs {
 pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Status> {
     let mut reader = Reader::open(&args.file)?;
     let header = reader.header().clone();
-    let mut replay = Replay::new(Config { clock: header.anchor, ..Config::default() });
+    let mut replay = Replay::new(&header);
     for timed in reader.by_ref() {
         replay.feed(timed.input, timed.at);
     }
@@ -54,13 +54,15 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Status> {
     let status = replay.conclude(reader.is_closed());
     // What the program wrote stood above the verdict when it ran; here it is part of it.
     let facts = if args.evidence { Facts::All } else { Facts::Output };
-    output::findings(&replay.findings, header.anchor, &header.node, args.output, facts)?;
+    output::findings(&replay.findings, replay.clock, &header.node, args.output, facts)?;
     Ok(status)
 }
 
 /// The engine, and what a recorded `unready run` was about.
 struct Replay {
     engine: Engine,
+    /// The wall clock as it ran at the end.
+    clock: ClockAnchor,
     findings: Findings,
     run: Option<Run>,
     now: BootNanos,
@@ -81,8 +83,9 @@ struct Run {
 }
 
 impl Replay {
-    fn new(config: Config) -> Self {
-        Self { engine: Engine::new(config), findings: Findings::default(), run: None, now: BootNanos(0) }
+    fn new(header: &Header) -> Self {
+        let config = Config { clock: header.anchor, kernel: header.ebpf, ..Config::default() };
+        Self { engine: Engine::new(config), clock: header.anchor, findings: Findings::default(), run: None, now: BootNanos(0) }
     }
 
     fn feed(&mut self, input: Input, at: BootNanos) {
@@ -120,6 +123,7 @@ impl Replay {
                     ended_by_user: None,
                 });
             }
+            (Input::Clock(anchor), _) => self.clock = *anchor,
             (Input::Run(change), Some(run)) => run.change(change, self.now),
             (Input::Record(record), Some(run)) => run.record(record, self.now),
             _ => {}
@@ -180,5 +184,59 @@ impl Run {
             }
         }
         self.concluded |= matches!(record, Record::CgroupRemoved { id } if *id == self.cgroup);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use unready_diagnosis::{
+        cause::Cause,
+        cluster::PodChange,
+        pod::{Container, ContainerState, ContainerStatus, Pod},
+    };
+
+    const ANCHOR: ClockAnchor = ClockAnchor { boot: BootNanos(0), wall: 1_700_000_000_000_000_000 };
+
+    fn crashed() -> Input {
+        let date = ANCHOR.wall;
+        let state = ContainerState::Terminated {
+            code: 3,
+            signal: 0,
+            reason: "Error".into(),
+            message: String::new(),
+            started: date,
+            finished: date,
+        };
+        let mut pod = Pod {
+            uid: "u".into(),
+            node: "n".into(),
+            containers: vec![Container { name: "app".into(), ..Default::default() }],
+            ..Pod::default()
+        };
+        pod.status.containers = vec![ContainerStatus { name: "app".into(), id: "c".into(), state, ..ContainerStatus::default() }];
+        Input::Pods(PodChange::Apply(Box::new(pod)))
+    }
+
+    fn replayed(ebpf: bool) -> Vec<Cause> {
+        let mut replay = Replay::new(&Header::here(ANCHOR, ebpf));
+        replay.feed(crashed(), BootNanos(1_000_000_000));
+        replay.run_out();
+        replay.findings.iter().map(|verdict| verdict.cause).collect()
+    }
+
+    #[test]
+    fn without_the_programs_the_api_servers_account_is_all_there_is() {
+        assert_eq!(replayed(false), [Cause::Crashed]);
+        assert_eq!(replayed(true), [], "the kernel's evidence would have told");
+    }
+
+    #[test]
+    fn dates_are_by_the_clock_as_it_ran_at_the_end() {
+        let mut replay = Replay::new(&Header::here(ANCHOR, true));
+        let set = ClockAnchor { boot: BootNanos(5), wall: ANCHOR.wall + 3_600_000_000_000 };
+        replay.feed(Input::Clock(set), BootNanos(5));
+        assert_eq!(replay.clock, set);
     }
 }

@@ -35,3 +35,4 @@ pub use kernel::Kernel;
 pub use observer::{MapFill, Observation, Observer, ProgramCost};
 pub use options::LoadOptions;
 pub use reader::Reader;
+pub(crate) use wait::waitable_descriptor;

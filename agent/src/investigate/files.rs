@@ -19,7 +19,7 @@ use std::{
 use unready_diagnosis::{
     question::{Answer, Limits, Mount, Usage},
     record::FileId,
-    units::{BootNanos, ClockAnchor, Process},
+    units::{BootNanos, Process},
 };
 
 /// Longest `/etc/passwd` that is read, bytes.
@@ -138,7 +138,7 @@ fn open_now(pid: u32) -> Option<u64> {
 
 /// When a path came to exist; `None` while it does not. `absent_at` is when it was last seen missing.
 pub(super) fn appeared(view: &View, path: &str, absent_at: Option<BootNanos>) -> Result<Option<BootNanos>, String> {
-    let clock = crate::clock::anchor();
+    let clock = crate::clock::anchor(); // a date by another clock, if it was set just now, is not plausible
     let mut newest = None;
     let mut parent_changed = None;
     let visit = |seen: &Seen<'_>| {
@@ -155,7 +155,7 @@ pub(super) fn appeared(view: &View, path: &str, absent_at: Option<BootNanos>) ->
     let changed = wall_nanos(found.stat.stx_ctime);
     // Renaming into place sets the directory's mtime and the file's ctime at once, and leaves its birth as it was.
     let renamed = changed.zip(parent_changed).filter(|(file, directory)| file.abs_diff(*directory) <= TICK).map(|(file, _)| file);
-    let seen = [newest.max(renamed), changed].into_iter().flatten().map(|wall| boot_nanos(clock, wall));
+    let seen = [newest.max(renamed), changed].into_iter().flatten().map(|wall| clock.boot_nanos(wall));
     Ok(Some(plausible(seen, absent_at, clock.boot)))
 }
 
@@ -163,10 +163,6 @@ pub(super) fn appeared(view: &View, path: &str, absent_at: Option<BootNanos>) ->
 fn plausible(mut dates: impl Iterator<Item = BootNanos>, absent_at: Option<BootNanos>, now: BootNanos) -> BootNanos {
     let earliest = absent_at.map_or(0, |at| at.0.saturating_sub(TICK));
     dates.find(|date| (earliest..=now.0).contains(&date.0)).map_or(now, |date| absent_at.map_or(date, |absent| date.max(absent)))
-}
-
-fn boot_nanos(clock: ClockAnchor, wall: u64) -> BootNanos {
-    BootNanos(clock.boot.0.saturating_sub(clock.wall.saturating_sub(wall)).saturating_add(wall.saturating_sub(clock.wall)))
 }
 
 #[cfg(test)]

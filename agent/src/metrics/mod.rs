@@ -30,7 +30,11 @@ use crate::{
 };
 use anyhow::Context as _;
 use pods::Pods;
-use prometheus_client::{encoding::text, metrics::info::Info, registry::Registry};
+use prometheus_client::{
+    encoding::text,
+    metrics::{counter::Counter, info::Info},
+    registry::Registry,
+};
 use scrape::Scrape;
 use std::{
     future::pending,
@@ -56,6 +60,7 @@ struct Inner {
     verdicts: Verdicts,
     pods: Pods,
     scrape: Scrape,
+    clock_steps: Counter,
 }
 
 /// Whether `/readyz` says yes.
@@ -76,12 +81,14 @@ impl Metrics {
         let own = registry.sub_registry_with_prefix("unready_agent");
         let labels = vec![("version".to_owned(), version.to_owned()), ("kernel".to_owned(), kernel.to_owned())];
         own.register("build", "Version of the agent, release of the kernel", Info::new(labels));
-        let (verdicts, pods, scrape) = (Verdicts::default(), Pods::default(), Scrape::default());
+        let (verdicts, pods, scrape, clock_steps) = (Verdicts::default(), Pods::default(), Scrape::default(), Counter::default());
+        let help = "How often the node's wall clock was set while the agent ran, by 100 ms or more";
+        own.register("clock_steps", help, clock_steps.clone());
         verdicts.register(own);
         pods.register(own);
         own.register_collector(Box::new(scrape.clone()));
         registry.register_collector(Box::new(process::Process));
-        Self(Arc::new(Inner { registry, verdicts, pods, scrape }))
+        Self(Arc::new(Inner { registry, verdicts, pods, scrape, clock_steps }))
     }
 
     /// A verdict, new or with news.
@@ -99,12 +106,19 @@ impl Metrics {
         }
     }
 
+    /// The node's wall clock was set.
+    pub fn clock_set(&self) {
+        self.0.clock_steps.inc();
+        self.0.pods.clock_set();
+    }
+
     /// The kernel half of a pipeline and its queues are to be looked at.
     pub fn watch_pipeline(&self, kernel: Option<Observer>, gauges: &Gauges) {
         if let Some(kernel) = kernel {
             self.0.scrape.kernel(Box::new(move || kernel.observe()));
         }
-        let (commands, events) = (gauges.clone(), gauges.clone());
+        let (commands, events, refused) = (gauges.clone(), gauges.clone(), gauges.clone());
+        self.0.scrape.refused_pods(Box::new(move || refused.refused_pods()));
         self.0.scrape.queue("commands", Box::new(move || commands.commands()));
         self.0.scrape.queue("events", Box::new(move || events.events()));
     }

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! The times are the API server's, in whole seconds. A start counts when the pod gets ready for the first time; starts that
-//! had begun when the agent first heard of the pods are left out, because a pod that was ready before looks the same.
+//! had begun when the agent first heard of the pods are left out, because a pod that was ready before looks the same; so are those in
+//! whose midst the node's clock was set, which stamps most of the times.
 
 use super::label::Names;
 use prometheus_client::{
@@ -162,6 +163,11 @@ impl Pods {
             }
             PodChange::Unreachable => {}
         }
+    }
+
+    /// The node's clock was set: the starts under way have times of two clocks.
+    pub(super) fn clock_set(&self) {
+        self.present.table().pods.values_mut().for_each(|seen| seen.is_starting = false);
     }
 
     fn apply(&self, table: &mut Table, pod: &Pod, is_news: bool) {
@@ -329,6 +335,19 @@ mod tests {
         assert_eq!(pods.reachable.get(), 0);
         pods.hear(&PodChange::Reset(vec![pod("old", Some(112)), pod("new", Some(112))]));
         assert_eq!((starts(&pods).0.as_str(), pods.reachable.get(), pods.lists.get()), ("1", 1, 2), "it started during the outage");
+    }
+
+    #[test]
+    fn a_start_with_times_of_two_clocks_is_left_out() {
+        let pods = Pods::default();
+        pods.hear(&PodChange::Reset(Vec::new()));
+        apply(&pods, pod("a", None));
+        pods.clock_set();
+        apply(&pods, pod("a", Some(3712)));
+        assert_eq!(starts(&pods).0, "0");
+        apply(&pods, pod("b", None));
+        apply(&pods, pod("b", Some(112)));
+        assert_eq!(starts(&pods), ("1".to_owned(), "12.0".to_owned()), "it began after that");
     }
 
     #[test]

@@ -22,6 +22,7 @@ pub(super) struct Scrape(Arc<Mutex<Sources>>);
 struct Sources {
     kernel: Option<Look<Observation>>,
     queues: Vec<(&'static str, Look<Option<QueueFill>>)>,
+    refused_pods: Option<Look<u64>>,
     delivery: Option<Look<Stats>>,
 }
 
@@ -38,6 +39,10 @@ impl Scrape {
 
     pub(super) fn queue(&self, name: &'static str, look: Look<Option<QueueFill>>) {
         self.sources().queues.push((name, look));
+    }
+
+    pub(super) fn refused_pods(&self, look: Look<u64>) {
+        self.sources().refused_pods = Some(look);
     }
 
     pub(super) fn delivery(&self, look: Look<Stats>) {
@@ -66,6 +71,10 @@ impl Collector for Scrape {
         if !queues.is_empty() {
             write_queues(&mut out, &queues)?;
         }
+        if let Some(look) = &sources.refused_pods {
+            let help = "Changes of pods that were ignored: the engine keeps no more pods than 1024 at a time";
+            ConstCounter::new(look()).encode(out.metric("refused_pods", help, MetricType::Counter)?)?;
+        }
         sources.delivery.as_ref().map_or(Ok(()), |look| delivery(&mut out, look()))
     }
 }
@@ -92,11 +101,7 @@ impl Writer<'_> {
         keys: [&str; N],
         rows: impl IntoIterator<Item = Row<'a, N>>,
     ) -> fmt::Result {
-        let mut metric = self.metric(name, help, MetricType::Gauge)?;
-        for (values, value) in rows {
-            ConstGauge::new(signed(value)).encode(metric.encode_family(&labels(keys, values))?)?;
-        }
-        Ok(())
+        self.family((name, help, MetricType::Gauge), keys, rows, |value, metric| ConstGauge::new(signed(value)).encode(metric))
     }
 
     fn counters<'a, const N: usize>(
@@ -106,9 +111,20 @@ impl Writer<'_> {
         keys: [&str; N],
         rows: impl IntoIterator<Item = Row<'a, N>>,
     ) -> fmt::Result {
-        let mut metric = self.metric(name, help, MetricType::Counter)?;
+        self.family((name, help, MetricType::Counter), keys, rows, |value, metric| ConstCounter::new(value).encode(metric))
+    }
+
+    /// A metric with labels, a row a set of them.
+    fn family<'a, const N: usize, T>(
+        &mut self,
+        (name, help, kind): (&str, &str, MetricType),
+        keys: [&str; N],
+        rows: impl IntoIterator<Item = ([&'a str; N], T)>,
+        encode: impl Fn(T, MetricEncoder<'_>) -> fmt::Result,
+    ) -> fmt::Result {
+        let mut metric = self.metric(name, help, kind)?;
         for (values, value) in rows {
-            ConstCounter::new(value).encode(metric.encode_family(&labels(keys, values))?)?;
+            encode(value, metric.encode_family(&labels(keys, values))?)?;
         }
         Ok(())
     }
@@ -154,11 +170,10 @@ fn program_costs(out: &mut Writer<'_>, observation: &Observation) -> fmt::Result
     let help = "Runs of an eBPF program; only while the node's sysctl kernel.bpf_stats_enabled is 1";
     out.counters("program_runs", help, ["program"], programs().map(|cost| ([cost.program], cost.runs)))?;
     let help = "CPU time of an eBPF program; only while the node's sysctl kernel.bpf_stats_enabled is 1";
-    let mut metric = out.metric("program_run_seconds", help, MetricType::Counter)?;
-    for cost in programs() {
-        ConstCounter::new(cost.time.as_secs_f64()).encode(metric.encode_family(&labels(["program"], [cost.program]))?)?;
-    }
-    Ok(())
+    let times = programs().map(|cost| ([cost.program], cost.time.as_secs_f64()));
+    out.family(("program_run_seconds", help, MetricType::Counter), ["program"], times, |seconds, metric| {
+        ConstCounter::new(seconds).encode(metric)
+    })
 }
 
 fn write_queues(out: &mut Writer<'_>, queues: &[(&str, QueueFill)]) -> fmt::Result {
@@ -245,6 +260,14 @@ mod tests {
     #[test]
     fn what_the_kernel_does_not_count_is_not_told_as_zero() {
         assert!(!written(Only(observation(0))).contains("program_run"));
+    }
+
+    #[test]
+    fn pods_beyond_the_bounds_are_counted() {
+        let scrape = Scrape::default();
+        assert!(!written(scrape.clone()).contains("refused_pods"), "not before there is an engine");
+        scrape.refused_pods(Box::new(|| 6));
+        assert!(written(scrape).contains("refused_pods_total 6"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub struct Gauges {
     pub(super) commands: WeakSender<Command>,
     pub(super) events: WeakSender<Event>,
     pub(super) dropped_events: Arc<AtomicU64>,
+    pub(super) refused_pods: Arc<AtomicU64>,
 }
 
 /// A queue: what waits in it, what it can hold, what it could not hold so far.
@@ -37,6 +38,11 @@ impl Gauges {
         let dropped = self.dropped_events.load(Ordering::Relaxed);
         self.events.upgrade().map(|sender| fill(sender.capacity(), sender.max_capacity(), dropped))
     }
+
+    /// Changes of pods that the engine ignored, because it keeps that many already.
+    pub fn refused_pods(&self) -> u64 {
+        self.refused_pods.load(Ordering::Relaxed)
+    }
 }
 
 const fn fill(free: usize, capacity: usize, dropped: u64) -> QueueFill {
@@ -55,7 +61,12 @@ mod tests {
     async fn a_queue_is_seen_while_it_lives() {
         let (commands, _commands_out) = mpsc::channel(4);
         let (events, _events_out) = mpsc::channel(3);
-        let gauges = Gauges { commands: commands.downgrade(), events: events.downgrade(), dropped_events: Arc::new(AtomicU64::new(7)) };
+        let gauges = Gauges {
+            commands: commands.downgrade(),
+            events: events.downgrade(),
+            dropped_events: Arc::new(AtomicU64::new(7)),
+            refused_pods: Arc::default(),
+        };
         events.send(Event::Listening { cgroup: CgroupId(1), address: String::new(), port: 80, open: true }).await.unwrap();
         assert_eq!(gauges.events(), Some(QueueFill { length: 1, capacity: 3, dropped: 7 }));
         assert_eq!(gauges.commands(), Some(QueueFill { length: 0, capacity: 4, dropped: 0 }));

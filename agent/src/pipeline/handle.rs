@@ -1,7 +1,7 @@
 //! How a pipeline is run, what it tells, and the way into it while it runs.
 
 use std::{path::PathBuf, time::Duration};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use unready_diagnosis::{
     Input,
     cluster::ClusterQuestion,
@@ -83,6 +83,8 @@ pub enum Event {
         /// False: it ceased.
         open: bool,
     },
+    /// Somebody set the wall clock; from here on [`Handle::anchor`] is another.
+    ClockSet,
 }
 
 /// What a handle asks of the pipeline.
@@ -96,7 +98,7 @@ pub(super) enum Command {
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(super) commands: mpsc::Sender<Command>,
-    pub(super) anchor: ClockAnchor,
+    pub(super) anchor: watch::Receiver<ClockAnchor>,
 }
 
 impl Handle {
@@ -117,8 +119,8 @@ impl Handle {
         let _ = self.commands.send(Command::End).await;
     }
 
-    /// Turns kernel times into dates.
-    pub const fn anchor(&self) -> ClockAnchor {
-        self.anchor
+    /// Turns kernel times into dates, by the wall clock as it runs now.
+    pub fn anchor(&self) -> ClockAnchor {
+        *self.anchor.borrow()
     }
 }

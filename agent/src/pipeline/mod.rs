@@ -7,7 +7,8 @@
 //!   ring ──► decode ─┐
 //!   answers ─────────┼─► feed ─► Engine ─► carry_out ─┬─► events (verdicts, what the launcher wants to see)
 //!   commands ────────┤                                ├─► questions, answered off this task
-//!   clock, counters ─┘                                └─► attention: cgroups to watch, level 1 on or off
+//!   timers, counters,│                                └─► attention: cgroups to watch, level 1 on or off
+//!   a clock that was set
 //! ```
 //!
 //! It ends when every [`Handle`] is gone, or one says so. Where the kernel half may not be loaded ([`Ebpf`]), everything but the ring and
@@ -35,20 +36,17 @@ pub use handle::{Ebpf, Event, Handle, Options};
 use kernel_counts::KernelCounts;
 use std::{
     collections::BTreeSet,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use unready_diagnosis::{
     Engine, Input, Output, decode,
     engine::Config,
     input::{Loss, RunChange},
     question::{Answer, Question, QuestionId},
     record::Record,
-    units::{BootNanos, CgroupId},
+    units::{BootNanos, CgroupId, ClockAnchor},
 };
 
 /// Events that may wait for their receiver; what exceeds it is dropped, counted and logged.
@@ -70,7 +68,8 @@ pub struct Pipeline {
     asked: BTreeSet<QuestionId>,
     events: mpsc::Sender<Event>,
     settling: Vec<(CgroupId, oneshot::Sender<()>)>,
-    dropped_events: Arc<AtomicU64>,
+    clock: clock::Watch,
+    anchor: watch::Sender<ClockAnchor>,
     gauges: Gauges,
 }
 
@@ -84,14 +83,16 @@ impl Pipeline {
         if let Some(half) = half.as_mut().filter(|_| options.starting_at_once) {
             attention.hold(&mut half.kernel)?;
         }
+        let clock = clock::Watch::start().context("watch the wall clock")?; // before the first look at it
         let anchor = clock::anchor();
         anyhow::ensure!(anchor.wall > 0, "the wall clock stands before 1970: set it");
-        let recorder = options.record.as_deref().map(|path| Recorder::create(path, &Header::here(anchor))).transpose()?;
+        let recorder = options.record.as_deref().map(|path| Recorder::create(path, &Header::here(anchor, half.is_some()))).transpose()?;
         let (commands_in, commands) = mpsc::channel(COMMANDS);
         let (answers_in, answers) = mpsc::channel(COMMANDS);
         let (events, events_out) = mpsc::channel(EVENTS);
-        let dropped_events = Arc::new(AtomicU64::new(0));
-        let gauges = Gauges { commands: commands_in.downgrade(), events: events.downgrade(), dropped_events: Arc::clone(&dropped_events) };
+        let (commands_out, events_in) = (commands_in.downgrade(), events.downgrade());
+        let gauges = Gauges { commands: commands_out, events: events_in, dropped_events: Arc::default(), refused_pods: Arc::default() };
+        let (anchor_in, anchor_out) = watch::channel(anchor);
         let mut pipeline = Self {
             engine: Engine::new(Config { clock: anchor, kernel: half.is_some(), ..Config::default() }),
             half,
@@ -104,7 +105,8 @@ impl Pipeline {
             asked: BTreeSet::new(),
             events,
             settling: Vec::new(),
-            dropped_events,
+            clock,
+            anchor: anchor_in,
             gauges,
         };
         let existing = pipeline.half.as_ref().map(|half| half.root.clone()).into_iter().flat_map(|root| root.walk().collect::<Vec<_>>());
@@ -112,7 +114,7 @@ impl Pipeline {
             pipeline.note(&record);
             pipeline.record(record, clock::now());
         }
-        Ok((pipeline, Handle { commands: commands_in, anchor }, events_out))
+        Ok((pipeline, Handle { commands: commands_in, anchor: anchor_out }, events_out))
     }
 
     /// The kernel half is loaded.
@@ -136,6 +138,7 @@ impl Pipeline {
             let wake = self.next_wake();
             tokio::select! {
                 biased;
+                () = self.clock.set() => self.follow_clock(),
                 ready = half::ready(&mut self.half) => {
                     ready.context("wait for the ring buffer")?;
                     self.drain_ring();
@@ -171,6 +174,16 @@ impl Pipeline {
     fn answered(&mut self, id: QuestionId, answer: Answer) {
         self.asked.remove(&id);
         self.feed(Input::Answer { id, answer }, clock::now());
+    }
+
+    /// Somebody set the wall clock: what is dated from here on is dated by it.
+    fn follow_clock(&mut self) {
+        let known = *self.anchor.borrow();
+        let Some(anchor) = clock::stepped(known, clock::anchor()) else { return };
+        tracing::info!("the wall clock was set by {:+} ms; dates follow it", anchor.ahead_of(known) / 1_000_000);
+        self.anchor.send_replace(anchor);
+        self.feed(Input::Clock(anchor), clock::now());
+        self.event(Event::ClockSet);
     }
 
     fn next_wake(&self) -> Duration {
@@ -273,6 +286,7 @@ impl Pipeline {
             recorder.write(now, &input);
         }
         self.engine.handle(input, now);
+        self.gauges.refused_pods.store(self.engine.refused_pods(), Ordering::Relaxed);
         while let Some(output) = self.engine.poll_output() {
             self.carry_out(output);
         }
@@ -338,7 +352,7 @@ impl Pipeline {
 
     fn event(&mut self, event: Event) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
-            let dropped = self.dropped_events.fetch_add(1, Ordering::Relaxed) + 1;
+            let dropped = self.gauges.dropped_events.fetch_add(1, Ordering::Relaxed) + 1;
             if dropped.is_power_of_two() {
                 tracing::warn!("{dropped} events were dropped: their receiver is too slow");
             }

@@ -167,7 +167,7 @@ mod tests {
     fn what_was_written_is_read() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("start.unready");
-        let header = Header::here(ClockAnchor { boot: BootNanos(5), wall: 6 });
+        let header = Header::here(ClockAnchor { boot: BootNanos(5), wall: 6 }, false);
         let recorder = Recorder::create(&path, &header).unwrap();
         let inputs: Vec<Timed> =
             (0..1000).map(|n| Timed { at: BootNanos(n), input: Input::Loss(Loss { lost: n, ..Loss::default() }) }).collect();
@@ -181,6 +181,13 @@ mod tests {
         assert_eq!(reader.by_ref().collect::<Vec<_>>(), inputs);
         assert!(reader.is_closed());
         assert_eq!(reader.warnings(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_recording_from_before_says_nothing_of_the_programs_and_had_them() {
+        let ebpf = |line: &str| Reader::new(line.as_bytes(), Path::new("x.unready")).unwrap().header().ebpf;
+        assert!(ebpf(HEADER));
+        assert!(!ebpf("{\"unready-recording\":1,\"ebpf\":false}\n"));
     }
 
     #[test]

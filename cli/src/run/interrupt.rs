@@ -2,15 +2,12 @@
 
 use anyhow::Context;
 use nix::sys::signal::Signal;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
-use unready_diagnosis::{
-    record::ExitStatus,
-    units::{BootNanos, ClockAnchor},
-};
+use unready_diagnosis::{record::ExitStatus, units::BootNanos};
 
 /// How much later than CMD's end we may learn of the Ctrl-C that caused it, on a busy machine.
 const OUR_SIGNAL: Duration = Duration::from_millis(100);
@@ -36,12 +33,6 @@ pub(crate) fn interrupts() -> anyhow::Result<mpsc::Receiver<()>> {
 pub(crate) fn before(interrupted_at: BootNanos) -> BootNanos {
     const SHORTLY: Duration = Duration::from_millis(300);
     BootNanos(interrupted_at.0.saturating_sub(SHORTLY.as_nanos() as u64))
-}
-
-/// The kernel's time.
-pub(crate) fn now(anchor: ClockAnchor) -> BootNanos {
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    anchor.boot.after(wall.saturating_sub(Duration::from_nanos(anchor.wall)))
 }
 
 /// How much later than CMD's end, which looks like this, we may learn of the Ctrl-C that caused it.

@@ -163,7 +163,12 @@ impl<'a> Session<'a> {
                     self.listening.remove(&(address, port));
                 }
             }
-            Event::Verdict(_) | Event::AskCluster(..) | Event::Listening { .. } | Event::Exec { .. } | Event::Exit { .. } => {}
+            Event::Verdict(_)
+            | Event::AskCluster(..)
+            | Event::Listening { .. }
+            | Event::Exec { .. }
+            | Event::Exit { .. }
+            | Event::ClockSet => {}
         }
     }
 
@@ -239,7 +244,7 @@ impl<'a> Session<'a> {
     /// Tells the engine, waits for its last words, prints.
     pub(crate) async fn conclude(&mut self, outcome: Outcome, interrupts: &mut mpsc::Receiver<()>) -> anyhow::Result<Status> {
         let elapsed = self.started.elapsed();
-        let interrupted_at = interrupt::now(self.handle.anchor());
+        let interrupted_at = unready_agent::clock::now();
         let id = self.cgroup.id();
         let patience = match outcome {
             Outcome::Ready => {
