@@ -32,7 +32,7 @@ use crate::{
     store::{Health, Store},
 };
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
@@ -76,9 +76,9 @@ pub struct Ingest<S> {
     stopping: watch::Receiver<bool>,
 }
 
-/// Nodes whose agents were sent to open another stream: that they do is no news.
+/// Nodes whose agents were sent to open another stream, and when: that they do so at once is no news.
 #[derive(Debug, Default)]
-struct Renewing(Mutex<HashSet<String>>);
+struct Renewing(Mutex<HashMap<String, Instant>>);
 
 impl Renewing {
     fn sent(&self, node: &str) {
@@ -86,12 +86,13 @@ impl Renewing {
         if nodes.len() >= RENEWING {
             nodes.clear();
         }
-        nodes.insert(node.to_owned());
+        nodes.insert(node.to_owned(), Instant::now());
     }
 
-    /// It is one of them, and back.
+    /// It is one of them, and back at once; after a while without it, it is news that it is back.
     fn is_back(&self, node: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(node)
+        let sent = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(node);
+        sent.is_some_and(|sent| sent.elapsed() < PATIENCE)
     }
 }
 
