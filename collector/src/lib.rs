@@ -23,6 +23,7 @@ pub mod ingest;
 pub mod metrics;
 pub mod query;
 pub mod server;
+mod stop;
 pub mod store;
 
 pub use server::{Ports, ServeError, serve, serve_on};

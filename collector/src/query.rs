@@ -5,7 +5,7 @@
 
 use crate::{
     metrics::Metrics,
-    server::stopped,
+    stop::stopped,
     store::{Page, Selection, Store, StoreError},
 };
 use std::sync::Arc;

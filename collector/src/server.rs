@@ -13,6 +13,7 @@ use crate::{
     ingest::{Ingest, admission::Admission},
     metrics::Metrics,
     query::Query,
+    stop::stopped,
     store::{Health, Store},
 };
 use std::{future::Future, sync::Arc, time::Duration};
@@ -122,12 +123,6 @@ async fn listen(incoming: Incoming, routes: Routes, stopping: watch::Receiver<bo
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, stopped(stopping))
         .await
-}
-
-/// Completes when the server is to stop.
-pub(crate) async fn stopped(mut stopping: watch::Receiver<bool>) {
-    // An error means that the sender, and with it the server, is gone: that is a stop as well.
-    let _ = stopping.wait_for(|stop| *stop).await;
 }
 
 /// Tells the health service, the metrics and the log how the store is; completes with the reason when it is broken for good.

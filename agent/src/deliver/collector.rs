@@ -18,12 +18,13 @@
 //! A collector that asks who we are ends our stream now and then without an error, so that we show it again. That is no outage:
 //! another stream is opened at once, and only when that fails is there something to tell.
 
+pub use super::config::Config;
 use super::{
     ended::{Ended, Next},
-    outbox::{Counts, Limits, Outbox},
+    outbox::{Counts, Outbox},
     peer,
     report::Report,
-    tls::{Credentials, Security},
+    tls::Credentials,
     url::CollectorUrl,
 };
 use backon::{BackoffBuilder as _, ExponentialBuilder};
@@ -56,34 +57,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// Batches handed to the transport and not yet written.
 const OUTGOING: usize = 4;
-
-/// Where to deliver, and how patiently.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The collector.
-    pub url: CollectorUrl,
-    /// How the connection is secured.
-    pub security: Security,
-    /// Name of this node.
-    pub node: String,
-    /// How much is kept while it does not answer.
-    pub limits: Limits,
-    /// First and longest wait before connecting again; jitter may double it.
-    pub retry: (Duration, Duration),
-}
-
-impl Config {
-    /// The defaults for a collector, without TLS.
-    pub fn new(url: CollectorUrl, node: impl Into<String>) -> Self {
-        Self {
-            url,
-            security: Security::default(),
-            node: node.into(),
-            limits: Limits::default(),
-            retry: (Duration::from_millis(100), Duration::from_secs(5)),
-        }
-    }
-}
 
 /// How delivery stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Why a connection to the collector ended, and what comes then.
 
-use super::{collector::Config, peer, tls::Credentials};
+use super::{config::Config, peer, tls::Credentials};
 use std::time::Duration;
 use unready_transport::{
     outgoing::{ConnectError, Trouble},

@@ -10,6 +10,7 @@
 //! - [`peer`]: what is wrong with an address that does not answer as a collector.
 
 pub mod collector;
+mod config;
 mod ended;
 mod outbox;
 pub mod peer;

@@ -3,7 +3,7 @@
 //! CMD may write to the same terminal at any moment, and we do not see its stdout. So the cursor is put back to where it
 //! was, and what CMD writes begins where it would have begun without us; the words stand where its lines seldom reach.
 
-use super::stderr::Output;
+use super::stderr::{ERASE, Output};
 use std::{
     io::{self, IsTerminal, Write},
     time::Duration,
@@ -15,9 +15,6 @@ const WIDTH: usize = 48;
 const GO: &str = "\x1b7\x1b[999C\x1b[48D\x1b[K";
 /// Puts the cursor back (DECRC).
 const BACK: &str = "\x1b8";
-/// Takes the words away.
-pub(crate) const ERASE: &[u8] = b"\x1b7\x1b[999C\x1b[48D\x1b[K\x1b8";
-
 /// The words.
 #[derive(Debug)]
 pub(crate) struct Progress {

@@ -17,6 +17,9 @@ use std::{
 };
 use tokio::sync::Notify;
 
+/// Takes the words of [`super::progress`] away, before CMD's own come.
+pub(crate) const ERASE: &[u8] = b"\x1b7\x1b[999C\x1b[48D\x1b[K\x1b8";
+
 /// Lines of stderr that are kept for the engine.
 const LINES: usize = 20;
 /// Bytes of a line that are kept.
@@ -115,7 +118,7 @@ impl Output {
         let erase = std::mem::take(&mut self.state().erase);
         let mut stderr = io::stderr().lock();
         if erase {
-            let _ = stderr.write_all(super::progress::ERASE);
+            let _ = stderr.write_all(ERASE);
         }
         let _ = stderr.write_all(bytes); // nobody reads our stderr: CMD goes on all the same
     }

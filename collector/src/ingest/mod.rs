@@ -28,7 +28,7 @@ use self::{
 };
 use crate::{
     metrics::{Metrics, Refusal},
-    server::stopped,
+    stop::stopped,
     store::{Health, Store},
 };
 use std::{
