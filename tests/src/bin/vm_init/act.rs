@@ -7,11 +7,14 @@ use rustix::{
 use std::{
     fs::{self, File},
     net::TcpListener,
+    os::unix::process::CommandExt as _,
     process::{Command, ExitCode},
 };
 
 /// Opened in vain by every process that opens in vain.
 pub(crate) const MISSING: &str = "/tmp/unready/no/such/file";
+/// What a container's program is told to read, and does not find.
+pub(crate) const WANTED: &str = "/data/unready/key";
 /// How often [`MISSING`] is opened by "repeat".
 pub(crate) const REPETITIONS: u64 = 50;
 /// How often by "storm", of which several run at once.
@@ -44,12 +47,29 @@ pub(crate) fn run(what: &str, cgroup: &str) -> ExitCode {
         "chroot" => drop(rustix::process::chroot("/tmp")),
         "listen" => drop(TcpListener::bind("0.0.0.0:0")),
         "eat" => eat(),
+        "start" => return start(),
         other => {
             eprintln!("{other} is none of what can be done");
             return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Is what a runtime would be: executes the container's program. Not by `/proc/self/exe`: so runtimes execute themselves.
+fn start() -> ExitCode {
+    let own = std::env::current_exe();
+    let refused = own.map(|own| Command::new(own).args(["program", WANTED]).exec());
+    eprintln!("the program cannot be executed: {refused:?}");
+    ExitCode::FAILURE
+}
+
+/// Looks for a file, and gives up without it.
+pub(crate) fn program(path: &str) -> ExitCode {
+    match File::open(path) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(STATUS),
+    }
 }
 
 /// Becomes somebody without rights, then looks where only root may.

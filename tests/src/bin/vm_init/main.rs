@@ -4,6 +4,7 @@
 //!   init, alone in its machine:   mount ─► load ─► attach ─► one process an event ─► report ─► power off
 //!   vm-init --here, on a host:             load ─► attach ─► one process an event ─► report
 //!   vm-init act WHAT CGROUP:      enter the cgroup, do the one thing
+//!   vm-init program PATH:         what a container of the machine executes
 //! ```
 //!
 //! The report is made of lines, for a serial console: `RESULT name ok|absent|FAILED [remark]`, `NOTE text`, and as the last word
@@ -13,6 +14,7 @@
 mod act;
 mod checks;
 mod machine;
+mod stepped;
 mod watcher;
 
 use std::{env, process::ExitCode};
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["act", what, cgroup] => act::run(what, cgroup),
+        ["program", path] => act::program(path),
         _ if std::process::id() == 1 => as_init(),
         ["--here"] => status(report()),
         _ => {

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use std::{
     fs,
     os::unix::fs::MetadataExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
     time::{Duration, Instant},
 };
@@ -93,6 +93,16 @@ impl Watcher {
         }
     }
 
+    /// Removes a cgroup; it is busy while a process of it is still being buried.
+    pub(crate) fn remove(directory: &Path) {
+        for _ in 0..100 {
+            match fs::remove_dir(directory) {
+                Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => std::thread::sleep(PAUSE),
+                _ => break,
+            }
+        }
+    }
+
     /// Whether a cgroup is watched as one that starts.
     pub(crate) fn is_starting(&self, cgroup: &Cgroup) -> bool {
         self.kernel.watched(cgroup.id).is_some_and(|watch| watch.level == Level::Starting as u32)
@@ -101,12 +111,6 @@ impl Watcher {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // Busy while a process of it is still being buried.
-        for _ in 0..100 {
-            match fs::remove_dir(&self.directory) {
-                Err(error) if error.kind() == std::io::ErrorKind::ResourceBusy => std::thread::sleep(PAUSE),
-                _ => break,
-            }
-        }
+        Watcher::remove(&self.directory);
     }
 }
