@@ -317,7 +317,14 @@ fn volumes_by_what_the_events_say() {
             "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process volumes=[data]: error processing PVC shop/orders-data: failed to fetch PVC from API server: persistentvolumeclaims \"orders-data\" not found",
             "missing claim",
             "data",
-            "does not exist",
+            "the claim orders-data does not exist",
+        ),
+        (
+            "FailedMount",
+            "MountVolume.SetUp failed for volume \"pvc-7\" : kubernetes.io/csi: mounter.SetUpAt failed to get service account token attributes: failed to fetch token: serviceaccounts \"orders\" is forbidden: audience \"vault\" not found in pod spec volume",
+            "mount",
+            "data",
+            "tokenRequests",
         ),
         (
             "FailedMount",
@@ -389,7 +396,8 @@ fn what_the_kubelet_gets_over_is_no_problem_before_it_has_lasted() {
     let passing = [
         "PVC is not bound",
         "failed to fetch PVC from API server: persistentvolumeclaims \"orders-data\" is forbidden: User \"system:node:n\" cannot get resource \"persistentvolumeclaims\" in API group \"\" in the namespace \"shop\": no relationship found between node 'n' and this object",
-        "failed to fetch PV pvc-7 from API server: Get \"https://api/api/v1/persistentvolumes/pvc-7\": net/http: TLS handshake timeout",
+        "failed to fetch PV pvc-7 from API server: Get \"https://api/api/v1/persistentvolumes/pvc-7\": proxy says no; net/http: TLS handshake timeout",
+        "PVC is not bound; error processing PVC shop/orders-data: PVC is not bound",
     ]
     .map(|error| format!("{unmounted}{error}"));
     for message in &passing {

@@ -67,9 +67,19 @@ fn not_mounted<'a>(scene: &Scene<'a>, event: &'a PodEvent, unmounted: &[&'a str]
         _ => {
             let unprocessed = listed(message, "failed to process volumes=").filter(|names| !names.is_empty());
             let rest = unprocessed.as_deref().unwrap_or(unmounted);
-            error.split("; ").flat_map(|says| failed(scene, event, says, rest)).collect()
+            errors(error).into_iter().flat_map(|says| failed(scene, event, says, rest)).collect()
         }
     }
+}
+
+/// The populator's errors, which are joined by `; `. What one of them quotes may hold that too.
+fn errors(joined: &str) -> Vec<&str> {
+    const BEGINNINGS: [&str; 3] = ["; error processing PVC ", "; volume ", "; failed to "];
+    let mut ends: Vec<usize> = BEGINNINGS.iter().flat_map(|beginning| joined.match_indices(beginning)).map(|(at, _)| at).collect();
+    ends.push(joined.len());
+    ends.sort_unstable();
+    let begins = std::iter::once(0).chain(ends.iter().map(|end| end.saturating_add("; ".len())));
+    begins.zip(&ends).filter_map(|(begin, end)| joined.get(begin..*end)).collect()
 }
 
 /// One thing that the kubelet could not do: for the claim or volume that it names, or else for all of these.
@@ -77,16 +87,11 @@ fn failed<'a>(scene: &Scene<'a>, event: &'a PodEvent, says: &'a str, rest: &[&'a
     let why = why(event, says);
     let claim = word(says, "error processing PVC ").and_then(|path| path.rsplit('/').next());
     let is_named = |volume: &&crate::pod::Volume| {
-        claim.map_or_else(|| word(says, "volume ").is_some_and(|name| name == volume.name), |claim| claims(scene, volume, claim))
+        claim.map_or_else(|| word(says, "volume ").is_some_and(|name| name == volume.name), |claim| volume.claim() == Some(claim))
     };
     let named: Vec<_> = scene.pod.volumes.iter().filter(is_named).map(|volume| volume.name.as_str()).collect();
     let of_these = if named.is_empty() { rest } else { named.as_slice() };
     of_these.iter().map(|volume| Problem { volume, why, says, event }).collect()
-}
-
-/// The claim of a generic ephemeral volume is named after the pod and the volume (`k8s.io/component-helpers/storage/ephemeral`).
-fn claims(scene: &Scene<'_>, volume: &crate::pod::Volume, claim: &str) -> bool {
-    volume.claim().map_or_else(|| claim == format!("{}-{}", scene.pod.name, volume.name), |name| name == claim)
 }
 
 /// The names in `label[a b]`.
@@ -125,7 +130,7 @@ const BEHIND: [&str; 5] = [
 /// that could not be asked.
 pub(super) fn is_passing(says: &str) -> bool {
     let unasked = ["failed to fetch token", "failed to fetch PVC", "failed to fetch PV "].iter().any(|phrase| says.contains(phrase));
-    config::is_passing(says) || unasked && !says.contains("not found") || BEHIND.iter().any(|phrase| says.contains(phrase))
+    config::is_passing(says) || unasked && !says.contains("\" not found") || BEHIND.iter().any(|phrase| says.contains(phrase))
 }
 
 /// `configmap "app" not found`.

@@ -104,7 +104,7 @@ fn keyed<'a>(pod: &'a Pod, volume: &str, key: &str, secret: bool) -> Option<Obje
 }
 
 fn claim(scene: &Scene<'_>, problem: &Problem<'_>) -> Build {
-    let named = between(problem.says, "persistentvolumeclaim \"", "\"");
+    let named = ["persistentvolumeclaim \"", "persistentvolumeclaims \""].iter().find_map(|before| between(problem.says, before, "\""));
     let what = format!("cannot be mounted: the claim{} does not exist", named.map(|name| format!(" {name}")).unwrap_or_default());
     start(scene.pod, problem, layer::MISSING_CLAIM, &what)
         .fix("Create the PersistentVolumeClaim in the pod's namespace, or correct `claimName`.")
@@ -210,7 +210,7 @@ fn attach(pod: &Pod, problem: &Problem<'_>) -> Build {
 }
 
 /// Phrases of mount(8) and its helpers, in lower case, and what they mean.
-const MOUNT_WORDS: [(&[&str], &str); 13] = [
+const MOUNT_WORDS: [(&[&str], &str); 14] = [
     (
         &["pvc is not bound", "pvc has empty pvc.spec.volumename", "not yet bound to the claim"],
         "Look at the claim (`kubectl describe pvc`) and at its provisioner: the claim was bound when the pod got its node, or the node was given by hand.",
@@ -227,6 +227,10 @@ const MOUNT_WORDS: [(&[&str], &str); 13] = [
     (
         &["no relationship found between node"],
         "The API server does not let this node's kubelet read it, which it does for what the node's pods name: see whether the pod names it itself, and the log of the API server.",
+    ),
+    (
+        &["is forbidden"],
+        "The API server refuses the kubelet a token or an object: the event names the rule. For a driver's tokens, compare `tokenRequests` of the CSIDriver with what the API server allows.",
     ),
     (
         &["serviceaccounts \""],
