@@ -41,7 +41,8 @@ pub(crate) struct Args {
     pub log: EnvFilter,
 
     /// Encryption towards agents: `self-signed` makes a certificate at the start, a directory holds tls.crt and tls.key, and with a
-    /// ca.crt beside them agents must show a certificate that it signed. Changed files are used for new connections
+    /// ca.crt beside them agents must show a certificate that it signed. Changed files are used for new connections, a changed or new
+    /// ca.crt for new streams of old connections too
     #[arg(long, value_name = "self-signed|DIRECTORY", help_heading = "Agents", conflicts_with = "plaintext")]
     pub tls: Option<Tls>,
     /// Name by which agents reach this collector, for the self-signed certificate; repeat for several
@@ -60,8 +61,8 @@ pub(crate) struct Args {
     /// authority that signs for others too, their certificates are refused
     #[arg(long, value_name = "NAME", help_heading = "Agents", requires = "tls")]
     pub agent_name: Option<ClientName>,
-    /// How long a stream lasts before its agent must show token or certificate again, 30s to 24h: a random time between half of this
-    /// and all of it, and never beyond the token's or the certificate's end. The agent goes on at once on another stream
+    /// How long a stream with --tls or --agents lasts before its agent must show again what is demanded then, 30s to 24h: a random time
+    /// between half of this and all of it, and never beyond the token's or the certificate's end. The agent goes on at once on another
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = stream_age, help_heading = "Agents")]
     pub stream_age: Duration,
     /// Listen in the clear beyond the loopback, to whoever connects: on a network that you trust

@@ -158,8 +158,19 @@ pub enum Connection {
 pub struct Peer {
     /// Its address, where the system tells.
     pub address: Option<SocketAddr>,
-    /// The certificate that it showed when the connection was made.
-    pub certificate: Option<Shown>,
+    /// What it showed when the connection was made.
+    pub showed: Showed,
+}
+
+/// What the other end showed of itself.
+#[derive(Clone, Debug)]
+pub enum Showed {
+    /// The connection is in the clear, where nothing can be shown.
+    InTheClear,
+    /// No certificate, on an encrypted connection: none was demanded then. Whether one is now, the server's files say.
+    Nothing(Arc<ServerTls>),
+    /// A certificate.
+    Certificate(Shown),
 }
 
 impl Connected for Connection {
@@ -167,11 +178,14 @@ impl Connected for Connection {
 
     fn connect_info(&self) -> Peer {
         match self {
-            Self::Plain(stream) => Peer { address: stream.peer_addr().ok(), certificate: None },
+            Self::Plain(stream) => Peer { address: stream.peer_addr().ok(), showed: Showed::InTheClear },
             Self::Tls(stream, tls) => {
                 let (stream, session) = stream.get_ref();
-                let certificate = session.peer_certificates().map(|chain| Shown::new(chain, Arc::clone(tls)));
-                Peer { address: stream.peer_addr().ok(), certificate }
+                let showed = match session.peer_certificates() {
+                    Some(chain) => Showed::Certificate(Shown::new(chain, Arc::clone(tls))),
+                    None => Showed::Nothing(Arc::clone(tls)),
+                };
+                Peer { address: stream.peer_addr().ok(), showed }
             }
         }
     }

@@ -197,6 +197,20 @@ impl Certificates {
     fn directory(&self, (certificate, key): &(String, String)) -> Volume {
         Volume::new(&[("tls.crt", certificate), ("tls.key", key), ("ca.crt", &self.ours.pem())])
     }
+
+    /// A connection of an agent that shows a good one.
+    async fn connected(&self) -> Channel {
+        let (certificate, key) = self.ours.sign("node-1", |_| {});
+        let identity = Identity::from_pem(&certificate, &key, "the agent").unwrap();
+        connected(&self.collector, &self.ours, Some(&identity)).await
+    }
+}
+
+async fn connected(collector: &Collector, trusted: &Authority, identity: Option<&Identity>) -> Channel {
+    let config = client_config(&Trust::from_pem(&trusted.pem(), "the test").unwrap(), identity).unwrap();
+    let address = collector.address;
+    let connection = outgoing::connect("127.0.0.1", address.port(), Some(config), DEADLINE).await.unwrap();
+    connection.channel(Endpoint::from_shared(format!("https://{address}")).unwrap()).await.unwrap()
 }
 
 fn showing(directory: &Path) -> SecurityArgs {
@@ -255,12 +269,7 @@ impl Bare {
 #[tokio::test]
 async fn each_stream_of_a_connection_is_judged_by_the_certificates_of_its_moment() {
     let mut certificates = Certificates::start(Admission::default()).await;
-    let (certificate, key) = certificates.ours.sign("node-1", |_| {});
-    let trust = Trust::from_pem(&certificates.ours.pem(), "ours").unwrap();
-    let config = client_config(&trust, Some(&Identity::from_pem(&certificate, &key, "the agent").unwrap())).unwrap();
-    let address = certificates.collector.address;
-    let connection = outgoing::connect("127.0.0.1", address.port(), Some(config), DEADLINE).await.unwrap();
-    let channel = connection.channel(Endpoint::from_shared(format!("https://{address}")).unwrap()).await.unwrap();
+    let channel = certificates.connected().await;
     let mut open = Bare::open(&channel).await.unwrap();
 
     let theirs = Authority::new("theirs");
@@ -275,14 +284,28 @@ async fn each_stream_of_a_connection_is_judged_by_the_certificates_of_its_moment
 }
 
 #[tokio::test]
+async fn who_came_before_there_was_an_authority_is_asked_too() {
+    let ours = Authority::new("ours");
+    let (certificate, key) = ours.sign("127.0.0.1", |_| {});
+    let mut server = Volume::new(&[("tls.crt", &certificate), ("tls.key", &key)]);
+    let age = Duration::from_secs(1);
+    let collector = Collector::start(Some(server.server()), Admission { age, ..Admission::default() }).await;
+    let channel = connected(&collector, &ours, None).await;
+    let mut open = Bare::open(&channel).await.unwrap();
+    drop(Bare::open(&channel).await.unwrap());
+
+    server.swap(&[("tls.crt", &certificate), ("tls.key", &key), ("ca.crt", &ours.pem())]);
+    let refused = Bare::open(&channel).await.err().expect("it has shown nothing");
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    assert!(refused.message().contains("agents show a certificate here since the collector has a ca.crt"), "{refused:?}");
+    assert_eq!(open.told().await, None, "the stream from before has its time, and no more");
+    collector.stop().await;
+}
+
+#[tokio::test]
 async fn what_was_taken_is_acknowledged_before_the_end() {
     let certificates = Certificates::start(Admission { age: Duration::from_secs(1), ..Admission::default() }).await;
-    let (certificate, key) = certificates.ours.sign("node-1", |_| {});
-    let trust = Trust::from_pem(&certificates.ours.pem(), "ours").unwrap();
-    let config = client_config(&trust, Some(&Identity::from_pem(&certificate, &key, "the agent").unwrap())).unwrap();
-    let address = certificates.collector.address;
-    let connection = outgoing::connect("127.0.0.1", address.port(), Some(config), DEADLINE).await.unwrap();
-    let channel = connection.channel(Endpoint::from_shared(format!("https://{address}")).unwrap()).await.unwrap();
+    let channel = certificates.connected().await;
     let mut open = Bare::open(&channel).await.unwrap();
     open.send(1, "a").await;
     assert!(matches!(open.told().await, Some(Told::Ack(ack)) if ack.sequence == 1));
@@ -291,7 +314,7 @@ async fn what_was_taken_is_acknowledged_before_the_end() {
 }
 
 #[tokio::test]
-async fn where_nobody_is_asked_streams_stay() {
+async fn in_the_clear_where_nobody_is_asked_streams_stay() {
     let age = Duration::from_millis(100);
     let collector = Collector::start(None, Admission { age, ..Agents::Anyone.into() }).await;
     let channel = Endpoint::from_shared(format!("http://{}", collector.address)).unwrap().connect().await.unwrap();

@@ -93,11 +93,6 @@ impl Volume {
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         let mut volume = Self { place: tempfile::tempdir().unwrap(), generation: 0 };
         volume.swap(files);
-        for name in ["tls.crt", "tls.key", "ca.crt"] {
-            if files.iter().any(|(file, _)| *file == name) {
-                symlink(Path::new("..data").join(name), volume.path().join(name)).unwrap();
-            }
-        }
         volume
     }
 
@@ -118,6 +113,12 @@ impl Volume {
         }
         symlink(&name, self.path().join("..new")).unwrap();
         fs::rename(self.path().join("..new"), self.path().join("..data")).unwrap();
+        for (file, _) in files {
+            let link = self.path().join(file);
+            if link.symlink_metadata().is_err() {
+                symlink(Path::new("..data").join(file), link).unwrap();
+            }
+        }
     }
 }
 

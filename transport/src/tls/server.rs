@@ -43,9 +43,9 @@ impl ServerTls {
         Ok(Self { directory: None, current: Mutex::new(Current { config, stamp: [None; 3], clients: None }) })
     }
 
-    /// Clients must show a certificate.
+    /// Clients must show a certificate, by the files as they are now.
     pub fn demands_certificate(&self) -> bool {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner).clients.is_some()
+        self.current().clients.is_some()
     }
 
     /// For the next connection.
@@ -81,7 +81,10 @@ fn refresh(directory: &Directory, current: &mut Current) {
             directory.authority_path().display()
         ),
         Ok(read) => {
-            tracing::info!("the certificates of {} changed; new connections use them", directory.path().display());
+            tracing::info!(
+                "the certificates of {} changed; new connections use them, and new streams of old connections are judged by ca.crt",
+                directory.path().display()
+            );
             *current = Current { stamp: current.stamp, ..read };
         }
         Err(error) => tracing::warn!("the changed certificates cannot be used, those read before stay in use: {error}"),
