@@ -23,9 +23,12 @@ impl News {
         told.insert((peer, reason.to_owned()))
     }
 
-    /// This peer is well: what is said of it from now on is news.
-    pub fn forget(&self, peer: Option<IpAddr>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(known, _)| *known != peer);
+    /// This peer is well: what is said of it from now on is news. The answer is whether something had been said of it.
+    pub fn forget(&self, peer: Option<IpAddr>) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = told.len();
+        told.retain(|(known, _)| *known != peer);
+        told.len() < before
     }
 }
 
@@ -38,7 +41,7 @@ mod tests {
         let (news, one, two) = (News::default(), "10.0.0.1".parse().ok(), "10.0.0.2".parse().ok());
         assert!(news.is_new(one, "a") && news.is_new(one, "b") && news.is_new(two, "a"));
         assert!(!news.is_new(one, "a"));
-        news.forget(one);
+        assert!(news.forget(one) && !news.forget(one));
         assert!(news.is_new(one, "a") && !news.is_new(two, "a"));
     }
 

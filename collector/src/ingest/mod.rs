@@ -33,6 +33,7 @@ use crate::{
 };
 use std::{
     collections::HashMap,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::Poll,
@@ -114,7 +115,13 @@ impl<S> Ingest<S> {
         Ok((hello, admitted, incoming))
     }
 
-    fn refused(&self, peer: Option<std::net::SocketAddr>, status: &Status) {
+    /// That this node's agent delivers is worth a line: it was refused before, or does not just go on where its last stream ended.
+    fn is_news(&self, peer: Option<IpAddr>, node: &str) -> bool {
+        let (was_refused, is_back) = (self.news.forget(peer), self.renewing.is_back(node));
+        was_refused || !is_back
+    }
+
+    fn refused(&self, peer: Option<SocketAddr>, status: &Status) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "whatever else is wrong is wrong with the peer's protocol")]
         let reason = match status.code() {
             Code::Unauthenticated | Code::PermissionDenied => Refusal::Identity,
@@ -136,8 +143,7 @@ impl<S: Store> ingest_server::Ingest for Ingest<S> {
     async fn stream(&self, request: Request<Streaming<AgentMessage>>) -> Result<Response<Self::StreamStream>, Status> {
         let peer = request.extensions().get::<Peer>().and_then(|peer| peer.address);
         let (hello, Admitted { identity, until }, incoming) = self.admit(request).await.inspect_err(|status| self.refused(peer, status))?;
-        self.news.forget(peer.map(|peer| peer.ip()));
-        if !self.renewing.is_back(&hello.node) {
+        if self.is_news(peer.map(|peer| peer.ip()), &hello.node) {
             tracing::info!(node = hello.node, version = hello.agent_version, "an agent delivers");
         }
         let (outgoing, messages) = mpsc::channel(OUTGOING);
@@ -156,7 +162,6 @@ impl<S: Store> ingest_server::Ingest for Ingest<S> {
             agents: self.admission.agents.clone(),
             identity,
             until,
-            dropped: 0,
         };
         self.metrics.stream_opened(&session.node);
         tokio::spawn(async move {
@@ -191,8 +196,6 @@ struct Session<S> {
     identity: Identity,
     /// From then on nothing is taken; `None`: for as long as the agent likes.
     until: Option<time::Instant>,
-    /// What the agent said it had dropped.
-    dropped: u64,
 }
 
 impl<S> Drop for Session<S> {
@@ -286,10 +289,8 @@ impl<S: Store> Session<S> {
             tracing::warn!(node = self.node, "an agent's stream is ended: {}", status.message());
             return Err(End::Refused(status));
         }
-        self.metrics.agent_dropped(&self.node, batch.dropped);
-        if batch.dropped > self.dropped {
+        if self.metrics.agent_dropped(&self.node, batch.dropped) > 0 {
             tracing::warn!(node = self.node, "the agent dropped {} verdicts since it started: its queue was full", batch.dropped);
-            self.dropped = batch.dropped;
         }
         Ok(Some(batch))
     }
@@ -334,4 +335,25 @@ async fn arrived(incoming: &mut Streaming<AgentMessage>) -> Option<AgentMessage>
         Poll::Ready(Some(Err(_)) | None) | Poll::Pending => Poll::Ready(None),
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn that_an_agent_goes_on_is_no_news_and_that_it_does_after_a_refusal_is() {
+        let (_stop, stopping) = watch::channel(false);
+        let ingest = Ingest::new(Arc::new(()), Admission::default(), true, Arc::default(), stopping);
+        let peer = SocketAddr::from(([10, 0, 0, 1], 7));
+        let delivers = || ingest.is_news(Some(peer.ip()), "node-1");
+        assert!(delivers(), "for the first time");
+        ingest.renewing.sent("node-1");
+        assert!(!delivers(), "on its next stream");
+        ingest.renewing.sent("node-1");
+        ingest.refused(Some(peer), &Status::unauthenticated("the token has ended"));
+        assert!(delivers(), "at once, but not without a complaint");
+        ingest.renewing.sent("node-1");
+        assert!(!delivers(), "all is well");
+    }
 }

@@ -214,12 +214,15 @@ impl Metrics {
         self.streams.set(agents.values().map(|agent| i64::from(agent.streams)).sum());
     }
 
-    /// An agent says how many it has dropped since it started. A smaller number than before: it has started anew.
-    pub(crate) fn agent_dropped(&self, node: &str, total: u64) {
+    /// An agent says how many it has dropped since it started; the answer is how many more that are than when it last said so, also
+    /// on another stream. A smaller number than before: it has started anew.
+    pub(crate) fn agent_dropped(&self, node: &str, total: u64) -> u64 {
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(agent) = agents.get_mut(node) else { return };
-        self.dropped.inc_by(if total >= agent.dropped { total - agent.dropped } else { total });
+        let Some(agent) = agents.get_mut(node) else { return 0 };
+        let more = if total >= agent.dropped { total - agent.dropped } else { total };
+        self.dropped.inc_by(more);
         agent.dropped = total;
+        more
     }
 }
 
@@ -282,6 +285,17 @@ mod tests {
             line(&metrics.encode(), "unready_collector_agent_dropped_verdicts_total"),
             "unready_collector_agent_dropped_verdicts_total 9"
         );
+    }
+
+    #[test]
+    fn what_an_agent_dropped_is_news_once_whatever_the_stream() {
+        let metrics = Metrics::default();
+        metrics.stream_opened("n");
+        assert_eq!([0, 3, 3, 5].map(|total| metrics.agent_dropped("n", total)), [0, 3, 0, 2]);
+        metrics.stream_closed("n");
+        metrics.stream_opened("n");
+        assert_eq!(metrics.agent_dropped("n", 5), 0, "the agent is the same");
+        assert_eq!(metrics.agent_dropped("n", 2), 2, "it has started anew");
     }
 
     #[test]
