@@ -213,6 +213,7 @@ impl Container {
         if self.main == Some(task.process) {
             self.quiet_since = now; // not for exec probes and workers: they never cease
         }
+        let known = self.processes.iter_mut().find(|known| known.process == task.process);
         let view = ProcessView {
             process: task.process,
             parent: task.parent,
@@ -220,10 +221,11 @@ impl Container {
             path,
             args,
             ids,
+            began: known.as_ref().map_or(ids.0, |known| known.began),
             executed: now,
             exited: None,
         };
-        if let Some(known) = self.processes.iter_mut().find(|known| known.process == task.process) {
+        if let Some(known) = known {
             *known = view;
         } else {
             self.remember(view);
@@ -277,6 +279,7 @@ impl Container {
             path,
             args,
             ids,
+            began: ids.0,
             executed,
             exited: Some((now, status)),
         });

@@ -51,6 +51,8 @@ pub struct ProcessView {
     pub args: Vec<String>,
     /// Real uid and gid at exec.
     pub ids: (u32, u32),
+    /// Real uid at its first exec: an entry script that executes the server as another user is the same process.
+    pub began: u32,
     /// When it executed.
     pub executed: BootNanos,
     /// When and how it ended.

@@ -97,7 +97,9 @@ pub(super) fn candidates(case: &Case<'_>, context: &Context<'_>) -> Vec<Change> 
     let free = chain::range_of_namespace(&case.spec).is_none();
     let as_owner = (owner != 0 && owner != u32::MAX && owner != who.uid && free).then_some(Change::RunAs(owner));
     match &denial.layer {
-        Layer::Capability(capability) if who.uid == 0 => fs_group(case).into_iter().chain([Change::Capability(*capability)]).collect(),
+        Layer::Capability(capability) if who.uid == 0 => {
+            fs_group(case, context).into_iter().chain([Change::Capability(*capability)]).collect()
+        }
         Layer::ModeBits(_) => by_place(case, as_owner, context),
         Layer::SupplementaryGroup { gid } => join_group(case, *gid, context).into_iter().chain(by_place(case, as_owner, context)).collect(),
         Layer::Ownership => as_init(case).into_iter().chain(as_owner).collect(),
@@ -116,10 +118,10 @@ fn by_place(case: &Case<'_>, as_owner: Option<Change>, context: &Context<'_>) ->
     let Some(place) = &case.place else { return as_owner.into_iter().chain(empty_dir(case, context)).collect() };
     match place.reach() {
         // A private directory of another user, such as a database's: its owner wants nobody else in it.
-        FsGroupReach::Everything if is_private(case) => as_owner.into_iter().chain(fs_group(case)).collect(),
-        FsGroupReach::Everything => fs_group(case).into_iter().chain(as_owner).collect(),
-        FsGroupReach::NewDirectory => fs_group(case).into_iter().chain(as_init(case)).chain(as_owner).collect(),
-        FsGroupReach::Readable => readable(case),
+        FsGroupReach::Everything if is_private(case) => as_owner.into_iter().chain(fs_group(case, context)).collect(),
+        FsGroupReach::Everything => fs_group(case, context).into_iter().chain(as_owner).collect(),
+        FsGroupReach::NewDirectory => fs_group(case, context).into_iter().chain(as_init(case)).chain(as_owner).collect(),
+        FsGroupReach::Readable => readable(case, context),
         FsGroupReach::Nothing => as_owner.into_iter().collect(),
     }
 }
@@ -130,8 +132,13 @@ fn is_private(case: &Case<'_>) -> bool {
     bits::bits(mode, Class::Group) == 0 && bits::bits(mode, Class::Other) == 0
 }
 
+/// The program would not keep an fsGroup: it sets its groups anew when it changes its user, to one whose own group is root's.
+pub(super) fn loses_fs_group(case: &Case<'_>, context: &Context<'_>) -> bool {
+    case.who.gid == 0 && chain::changes_user(&case.spec, context, &case.who)
+}
+
 /// The group of fsGroup: the one that the process has already, unless that is root's.
-fn fs_group(case: &Case<'_>) -> Option<Change> {
+fn fs_group(case: &Case<'_>, context: &Context<'_>) -> Option<Change> {
     let Who { uid, gid, .. } = case.who;
     let group = if gid == 0 { uid } else { gid };
     let place = case.place.as_ref().filter(|place| place.reach() != FsGroupReach::Nothing)?;
@@ -139,6 +146,7 @@ fn fs_group(case: &Case<'_>) -> Option<Change> {
         Some(set) if case.who.is_in(set) => reapply(case, place, set),
         Some(set) if set == group => None,
         Some(_) if chain::range_of_namespace(&case.spec).is_some() => None,
+        Some(_) | None if loses_fs_group(case, context) => None,
         Some(_) | None => Some(Change::FsGroup(group)),
     }
 }
@@ -182,8 +190,8 @@ fn as_init(case: &Case<'_>) -> Option<Change> {
 
 /// Files that only the kubelet writes. An fsGroup would change every claim of the pod too: then their mode is the smaller step,
 /// but not for a Secret, which not everybody in the pod should read.
-fn readable(case: &Case<'_>) -> Vec<Change> {
-    let group = fs_group(case);
+fn readable(case: &Case<'_>, context: &Context<'_>) -> Vec<Change> {
+    let group = fs_group(case, context);
     let mode = with_mode(case).and_then(|_| Some(Change::Readable(readable_mode(case.place.as_ref()?))));
     let mode_first = patch::has_claims(case.spec.pod) && !case.place.as_ref().is_some_and(Located::is_secret);
     if mode_first { mode.into_iter().chain(group).collect() } else { group.into_iter().chain(mode).collect() }

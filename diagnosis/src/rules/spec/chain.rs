@@ -158,7 +158,7 @@ pub(in crate::rules) fn origin(spec: &Spec<'_>, context: &Context<'_>, who: &Who
     if let Some(told) = told {
         return (told != uid).then(|| format!("the process has uid {uid} and not {told}: the program changed its user by itself"));
     }
-    let first = context.processes.first()?.ids.0;
+    let first = context.processes.first()?.began;
     let changed = changes_user(spec, context, who);
     Some(match (changed, first == uid) {
         (true, _) => format!("the container starts as root, and the program changed to uid {uid} by itself"),
@@ -168,10 +168,10 @@ pub(in crate::rules) fn origin(spec: &Spec<'_>, context: &Context<'_>, who: &Who
     })
 }
 
-/// The program has another user than it started with. An entry script that executes the server as another user keeps the
-/// process, and its ids of before are gone; but a process that lost a group of the manifest has changed.
+/// The program has another user than the container started with; a process that lost a group of the manifest has changed its
+/// user too.
 pub(in crate::rules) fn changes_user(spec: &Spec<'_>, context: &Context<'_>, who: &Who) -> bool {
-    let first = context.processes.first().map(|process| process.ids.0);
+    let first = context.processes.first().map(|process| process.began);
     who.uid != 0 && (first == Some(0) || first.is_some() && lost_group(spec, who).is_some())
 }
 

@@ -5,7 +5,7 @@
 //! its remedy in words.
 
 use super::{
-    candidates::{Case, Change, candidates, with_mode},
+    candidates::{Case, Change, candidates, loses_fs_group, with_mode},
     chain, change,
     patch::{self, of_container},
     place::Located,
@@ -30,7 +30,7 @@ pub(in crate::rules) fn explain(finding: &mut Finding, failure: &Failure, contex
     let helps = candidates(&case, context).into_iter().find(|change| simulate::permits(change, attempt, case.place.as_ref()));
     match helps {
         Some(helps) => propose(finding, &case, &helps),
-        None => by_hand(finding, &case),
+        None => by_hand(finding, &case, context),
     }
 }
 
@@ -182,14 +182,17 @@ pub(super) fn add_capabilities(container: &Container, names: &[&str]) -> Value {
 
 /// No change of the manifest helps: what does, in words. Where the volume is a directory of the node, it is named as the node
 /// knows it.
-fn by_hand(finding: &mut Finding, case: &Case<'_>) {
+fn by_hand(finding: &mut Finding, case: &Case<'_>, context: &Context<'_>) {
     let by_mode = matches!(case.denial.layer, Layer::ModeBits(_) | Layer::SupplementaryGroup { .. });
     let text = match &case.place {
         None if by_mode => for_range(case).or_else(|| written::in_words(case)),
         Some(place) if by_mode && place.reach() == FsGroupReach::Nothing => {
             written::in_words(case).or_else(|| Some(out_of_reach(case, place)))
         }
-        Some(place) if by_mode && place.reach() == FsGroupReach::NewDirectory => closed(case, place),
+        Some(place) if by_mode => {
+            let closed = (place.reach() == FsGroupReach::NewDirectory).then(|| closed(case, place)).flatten();
+            closed.or_else(|| loses_fs_group(case, context).then(|| group_of_root(case, place)))
+        }
         _ => None,
     };
     if let Some(text) = text {
@@ -217,6 +220,19 @@ fn closed(case: &Case<'_>, place: &Located<'_>) -> Option<String> {
     is_top.then(|| {
         format!("No field of the manifest helps: the kubelet makes an emptyDir with mode 0777, and {by} has changed that. Let it leave owner and mode as they are, or give uid {} what it needs.", case.who.uid)
     })
+}
+
+/// A program that has only root's group once it has changed its user (`gosu 999:0`).
+fn group_of_root(case: &Case<'_>, place: &Located<'_>) -> String {
+    let (at, uid) = (&case.denial.at.path, case.who.uid);
+    let now = if place.is_kubelet_written() {
+        format!("Give the files of {} a mode with which group 0 may read them (0440)", place.name())
+    } else {
+        format!("Let the entry point, as long as it is root, give {at} to the user that it changes to (`chown {uid} {at}`)")
+    };
+    format!(
+        "{now}: an fsGroup would be lost with the other groups when the program changes its user. Or start the container as that user, with securityContext.runAsUser: {uid} and spec.securityContext.fsGroup: {uid}, if its entry point allows that."
+    )
 }
 
 /// A volume to which an fsGroup does nothing.

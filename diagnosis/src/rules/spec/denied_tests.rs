@@ -361,6 +361,6 @@ fn where_the_user_comes_from_is_said() {
     assert!(said(&world(&none), 1000).contains("runAsUser and fsGroup are not set"));
     assert!(said(&world(CLAIM), 33).contains("uid 33 and not 1000: the program changed its user by itself"));
     let mut as_root = world(&none);
-    as_root.processes[0].ids = (0, 0);
+    as_root.processes[0].began = 0;
     assert!(said(&as_root, 999).contains("starts as root, and the program changed to uid 999"));
 }

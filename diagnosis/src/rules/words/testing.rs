@@ -122,6 +122,7 @@ impl World {
             path: args.first().map(ToString::to_string).unwrap_or_default(),
             args: args.iter().map(ToString::to_string).collect(),
             ids: (1000, 1000),
+            began: 1000,
             executed: BootNanos(FAILED_AT.0 - 1_000_000),
             exited: exited.map(|status| (BootNanos(FAILED_AT.0 + 1_000_000), status)),
         });
