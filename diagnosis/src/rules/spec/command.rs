@@ -4,7 +4,7 @@
 //! given for `args`, one name that is there and differs by a slip, a script that is there with its interpreter.
 
 use super::{
-    alike, change, change_by, mode,
+    advise, alike, change, change_by, mode,
     patch::{of_container, same_container},
     place::{Located, locate},
 };
@@ -31,10 +31,11 @@ pub(in crate::rules) fn not_found(finding: &mut Finding, context: &Context<'_>, 
             finding.explanation.push(format!(
                 "the container sets args and no command, and the image has no entry point: the first of args, {first:?}, is executed as the command"
             ));
-            finding.remedy.text = format!(
+            let text = format!(
                 "Name the program in `command` and leave its arguments in `args` ({}), or give the image an ENTRYPOINT.",
                 shown(args)
             );
+            advise(finding, &spec, text);
         }
         (None, _) => {
             finding
@@ -58,7 +59,7 @@ fn by_command(finding: &mut Finding, spec: &Spec<'_>, first: &str, stop: Option<
         return split(finding, spec, first);
     }
     if is_shell(first) {
-        return no_shell(finding, base(first));
+        return no_shell(finding, spec, base(first));
     }
     let alike: Vec<&String> =
         stop.map(|stop| stop.alike.iter().filter(|near| alike::is_slip(near, base(first))).collect()).unwrap_or_default();
@@ -79,17 +80,18 @@ fn is_shell(command: &str) -> bool {
 }
 
 /// `sh` is what every shell's image has; another one may be missing alone.
-fn no_shell(finding: &mut Finding, shell: &str) {
-    if shell == "sh" {
+fn no_shell(finding: &mut Finding, spec: &Spec<'_>, shell: &str) {
+    let text = if shell == "sh" {
         finding.explanation.push("the image has no shell (scratch, distroless)".to_owned());
         "No shell, no `sh -c`: name the program itself in `command` and its arguments one by one in `args`, or use an image with a shell."
-            .clone_into(&mut finding.remedy.text);
+            .to_owned()
     } else {
         finding.explanation.push(format!("the image has no {shell} there"));
-        finding.remedy.text = format!(
+        format!(
             "Use /bin/sh instead, if the image has it and the script needs no more, or an image with {shell}; or name the program itself in `command` and its arguments one by one in `args`."
-        );
-    }
+        )
+    };
+    advise(finding, spec, text);
 }
 
 /// `["a", "b"]`, cut where it gets long.
@@ -102,17 +104,16 @@ fn shown(list: &[String]) -> String {
 fn as_args(finding: &mut Finding, spec: &Spec<'_>) {
     let Spec { pod, container, .. } = spec;
     let all: Vec<&String> = container.command.iter().chain(&container.args).collect();
-    finding.remedy.text = format!(
+    let text = format!(
         "Move it to `args`: `command` replaces the image's entry point, `args` are given to it. args: {}.",
         shown(&all.iter().map(|one| (*one).clone()).collect::<Vec<_>>())
     );
-    let Some((path, test)) = same_container(pod, container) else { return };
+    let Some((path, test)) = same_container(pod, container) else { return advise(finding, spec, text) };
     let operations = [
         test,
         json!({ "op": "remove", "path": format!("{path}/command") }),
         json!({ "op": "add", "path": format!("{path}/args"), "value": all }),
     ];
-    let text = std::mem::take(&mut finding.remedy.text);
     change_by(finding, spec, text, &operations);
 }
 
@@ -123,11 +124,11 @@ fn split(finding: &mut Finding, spec: &Spec<'_>, line: &str) {
     let rest = spec.container.command[1..].iter().cloned();
     let arguments: Vec<String> = rest.clone().chain(spec.container.args.iter().cloned()).collect();
     if needs_shell && !arguments.is_empty() {
-        finding.remedy.text = format!(
+        let text = format!(
             "Give the line to a shell, if the image has one (`/bin/sh -c LINE`), with the arguments {} in it: those that follow the line are its $0, $1 and so on, and not the program's.",
             shown(&arguments)
         );
-        return;
+        return advise(finding, spec, text);
     }
     let whole: Vec<String> = if needs_shell {
         ["/bin/sh", "-c", line].into_iter().map(str::to_owned).chain(rest).collect()

@@ -5,7 +5,7 @@
 //! the volume; where a patch needs more than that, its text says what must be looked at first.
 
 use super::{
-    alike, change, is_ephemeral, item,
+    advise, alike, change, is_ephemeral, item,
     place::{Located, locate},
     shared, unmounted,
 };
@@ -35,16 +35,13 @@ pub(in crate::rules) fn absent(finding: &mut Finding, failure: &Failure, context
 
 fn on_volume(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, stop: Option<&Stop>) {
     finding.explanation.push(place.sentence(None));
-    if is_ephemeral(finding, spec) {
-        return;
-    }
     let source = &place.volume.source;
     if let Some(keys) = source.keys() {
         no_key(finding, spec, place, &keys, stop);
     } else if let VolumeSource::Projected { sources, .. } = source {
-        not_projected(finding, place, sources);
+        not_projected(finding, spec, place, sources);
     } else if let VolumeSource::DownwardApi { paths, .. } = source {
-        no_field(finding, place, paths);
+        no_field(finding, spec, place, paths);
     } else if let VolumeSource::EmptyDir { .. } = source {
         shared::emptied(finding, spec, place);
     } else if let Some(path) = place.on_node() {
@@ -54,13 +51,14 @@ fn on_volume(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, stop: 
     }
 }
 
-fn no_field(finding: &mut Finding, place: &Located<'_>, paths: &[String]) {
+fn no_field(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, paths: &[String]) {
     finding.explanation.push(format!("its items give {}", words::list(paths, 6)));
-    finding.remedy.text = format!(
+    let text = format!(
         "Add an item with path {} to the downwardAPI volume {}, or correct the path that the program is told.",
         place.in_volume(),
         place.volume.name
     );
+    advise(finding, spec, text);
 }
 
 fn not_on_node(finding: &mut Finding, spec: &Spec<'_>, path: &str) {
@@ -85,7 +83,7 @@ fn no_key(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keys: &Ke
     let wanted = place.in_volume();
     let has_item = keys.items.iter().any(|item| item.path == wanted);
     if keys.items.is_empty() && wanted.contains('/') {
-        below_the_top(finding, place, keys, &wanted);
+        below_the_top(finding, spec, place, keys, &wanted);
     } else if keys.optional && (keys.items.is_empty() || has_item) {
         optional(finding, spec, place, keys, &wanted);
     } else if keys.items.is_empty() {
@@ -106,14 +104,15 @@ fn kubectl(verb: &str, spec: &Spec<'_>, keys: &Keys<'_>) -> String {
 }
 
 /// Keys have letters, digits, `-`, `_` and `.` alone (`IsConfigMapKey` of `k8s.io/apimachinery`).
-fn below_the_top(finding: &mut Finding, place: &Located<'_>, keys: &Keys<'_>, wanted: &str) {
+fn below_the_top(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keys: &Keys<'_>, wanted: &str) {
     let (object, volume) = (object(keys), &place.volume.name);
     finding
         .explanation
         .push(format!("every key of {object} is a file of the volume's top directory: a key cannot hold a slash, as {wanted} does"));
-    finding.remedy.text = format!(
+    let text = format!(
         "Give volume {volume} `items` that say where each key goes ({{key: KEY, path: {wanted}}}; then only the keys that are listed are there), or correct the path that the program is told."
     );
+    advise(finding, spec, text);
 }
 
 fn optional(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, keys: &Keys<'_>, wanted: &str) {
@@ -169,14 +168,15 @@ fn add_item(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, new: &K
     change(finding, spec, text, json!({ "volumes": [{ "name": place.volume.name, written.field: { "items": items } }] }));
 }
 
-fn not_projected(finding: &mut Finding, place: &Located<'_>, sources: &[ProjectedSource]) {
+fn not_projected(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_>, sources: &[ProjectedSource]) {
     let wanted = place.in_volume();
     let paths = sources.iter().flat_map(given);
     finding.explanation.push(format!("the sources of the projected volume give {}", words::list(paths, 8)));
-    finding.remedy.text = format!(
+    let text = format!(
         "Add a source or an item with path {wanted} to the projected volume {}, or correct the path that the program is told.",
         place.volume.name
     );
+    advise(finding, spec, text);
 }
 
 /// What a source of a projected volume gives, in words.

@@ -57,6 +57,13 @@ fn change_by(finding: &mut Finding, spec: &Spec<'_>, text: String, operations: &
     finding.remedy.patch = patch::json(spec.pod, operations);
 }
 
+/// A change of the manifest in words alone.
+fn advise(finding: &mut Finding, spec: &Spec<'_>, text: String) {
+    if !is_ephemeral(finding, spec) {
+        finding.remedy.text = text;
+    }
+}
+
 /// A container of `kubectl debug` is in no template: nothing of the owner is changed for its sake.
 fn is_ephemeral(finding: &mut Finding, spec: &Spec<'_>) -> bool {
     let name = &spec.container.name;

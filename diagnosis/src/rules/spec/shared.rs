@@ -1,6 +1,6 @@
 //! Volumes that containers of a pod share: who else may have written what this one looks for, and in which order they start.
 
-use super::place::Located;
+use super::{advise, place::Located};
 use crate::{
     pod::{Container, ContainerKind, VolumeMount},
     rules::{Finding, Spec, words},
@@ -19,19 +19,20 @@ pub(super) fn emptied(finding: &mut Finding, spec: &Spec<'_>, place: &Located<'_
         finding
             .explanation
             .push(format!("an emptyDir is empty when the pod starts and hides what the image has at {}; {nobody}", place.mount.path));
-        finding.remedy.text = format!(
+        let text = format!(
             "Let an init container{} put {wanted} into volume {volume}; or, if the image has the file, take the mount at {} off.",
             if later.is_some() { " that runs before this one" } else { "" },
             place.mount.path
         );
-        return;
+        return advise(finding, spec, text);
     };
     finding.explanation.push(format!("an emptyDir is empty when the pod starts; {} it too", mounts(&writers)));
-    finding.remedy.text = if *kind == ContainerKind::Init {
-        format!("Look at what init container {name} writes, and where it mounts volume {volume}: it ended well without {wanted}.")
+    if *kind == ContainerKind::Init {
+        finding.remedy.text =
+            format!("Look at what init container {name} writes, and where it mounts volume {volume}: it ended well without {wanted}.");
     } else {
-        wait_for(name, *kind, place)
-    };
+        advise(finding, spec, wait_for(name, *kind, place));
+    }
 }
 
 /// What was written late: who writes it, and what makes the pod wait for that.
