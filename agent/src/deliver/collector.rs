@@ -148,6 +148,11 @@ impl Delivery {
         self.shared.more.notify_one();
     }
 
+    /// The node's clock was set by so many nanoseconds: what is not delivered yet is dated by it as it runs now.
+    pub fn clock_set(&self, by: i64) {
+        self.shared.state().outbox.clock_set(by);
+    }
+
     /// How it stands now.
     pub fn stats(&self) -> Stats {
         self.shared.stats()

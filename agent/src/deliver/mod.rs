@@ -11,6 +11,7 @@
 
 pub mod collector;
 mod config;
+mod dates;
 mod ended;
 mod outbox;
 pub mod peer;

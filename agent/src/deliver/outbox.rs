@@ -6,12 +6,16 @@
 //!              └─ full: oldest dropped └─ connection lost: sent again, same number, same order
 //! ```
 //!
-//! What is acknowledged and still so is remembered, for a collector that has moved without its database: it is told again.
+//! What is acknowledged and still so is remembered, for a collector that has moved without its database: it is told again, as
+//! room for it comes up, and never takes more than half of what may wait.
+//!
+//! Dates are those of the node's clock. When it is set, what is kept here is dated anew ([`Outbox::clock_set`]).
 //!
 //! Bounded by [`Limits`], some 2 KiB a verdict. A verdict that is offered again takes the place of its older self if that
 //! still waits: a failure that repeats while the collector is down needs one place. What is in flight is never dropped,
 //! because the collector may have it already.
 
+use super::dates;
 use std::collections::VecDeque;
 use unready_proto::{
     prost::Message as _,
@@ -60,6 +64,8 @@ pub(super) struct Outbox {
     in_flight: VecDeque<VerdictBatch>,
     /// Acknowledged, and not resolved, oldest first.
     told: VecDeque<Verdict>,
+    /// The same, to be told again as soon as there is room.
+    again: VecDeque<Verdict>,
     last_sequence: u64,
     counts: Counts,
 }
@@ -106,12 +112,13 @@ impl Outbox {
         self.last_sequence += 1;
         let batch = VerdictBatch { sequence: self.last_sequence, verdicts, dropped: self.counts.dropped };
         self.in_flight.push_back(batch.clone());
+        self.fill();
         Some(batch)
     }
 
-    /// Everything in flight, for a new connection.
+    /// Everything in flight, for a new connection. A count that is smaller than one the collector has heard would mean a new agent.
     pub(super) fn unacknowledged(&self) -> Vec<VerdictBatch> {
-        self.in_flight.iter().cloned().collect()
+        self.in_flight.iter().map(|batch| VerdictBatch { dropped: self.counts.dropped, ..batch.clone() }).collect()
     }
 
     /// All batches up to `sequence` are committed.
@@ -123,7 +130,9 @@ impl Outbox {
     }
 
     fn remember(&mut self, verdict: Verdict) {
-        self.told.retain(|older| older.id != verdict.id);
+        for kept in [&mut self.told, &mut self.again] {
+            kept.retain(|older| older.id != verdict.id);
+        }
         if verdict.resolved_at.is_none() {
             self.told.push_back(verdict);
         }
@@ -132,18 +141,36 @@ impl Outbox {
         }
     }
 
-    /// What is still so waits again, as far as there is room, unless a newer word of it is on its way: for a new connection, at
-    /// whose other end may be a collector that knows nothing. To one that knows it all, it says nothing new.
+    /// What is still so waits again, at once or as soon as there is room, unless a newer word of it is on its way: for a new
+    /// connection, at whose other end may be a collector that knows nothing. To one that knows it all, it says nothing new.
     pub(super) fn tell_again(&mut self) {
-        for verdict in std::mem::take(&mut self.told) {
-            let on_its_way =
-                self.in_flight.iter().flat_map(|batch| &batch.verdicts).chain(&self.waiting).any(|newer| newer.id == verdict.id);
-            if on_its_way || self.waiting.len() >= self.limits.waiting {
+        self.again.append(&mut self.told);
+        let surplus = self.again.len().saturating_sub(TOLD_MAX);
+        self.again.drain(..surplus);
+        self.fill();
+    }
+
+    /// What is told again waits, and leaves room for news, which would drop the oldest that waits.
+    fn fill(&mut self) {
+        while self.waiting.len() < self.limits.waiting.div_ceil(2) {
+            let Some(verdict) = self.again.pop_front() else { break };
+            if self.is_on_its_way(&verdict.id) {
                 self.told.push_back(verdict);
             } else {
                 self.offer(verdict);
             }
         }
+    }
+
+    fn is_on_its_way(&self, id: &str) -> bool {
+        self.in_flight.iter().flat_map(|batch| &batch.verdicts).chain(&self.waiting).any(|verdict| verdict.id == id)
+    }
+
+    /// The node's clock was set by so many nanoseconds. The collector may have what is in flight by the old clock, and keeps the
+    /// earliest and the latest date that it is told.
+    pub(super) fn clock_set(&mut self, by: i64) {
+        let kept = self.waiting.iter_mut().chain(&mut self.told).chain(&mut self.again);
+        kept.chain(self.in_flight.iter_mut().flat_map(|batch| &mut batch.verdicts)).for_each(|verdict| dates::shift(verdict, by));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -161,7 +188,7 @@ impl Outbox {
     /// Everything that is not acknowledged, oldest first; nothing is left.
     pub(super) fn take_all(&mut self) -> Vec<Verdict> {
         let sent = std::mem::take(&mut self.in_flight).into_iter().flat_map(|batch| batch.verdicts);
-        sent.chain(std::mem::take(&mut self.waiting)).collect()
+        sent.chain(std::mem::take(&mut self.waiting)).chain(std::mem::take(&mut self.again)).collect()
     }
 
     pub(super) const fn counts(&self) -> Counts {
@@ -218,8 +245,9 @@ mod tests {
         for (id, count) in [("a", 2), ("b", 1), ("c", 1), ("d", 1)] {
             outbox.offer(verdict(id, count));
         }
-        assert_eq!(outbox.unacknowledged(), [first]);
         assert_eq!(outbox.counts().dropped, 1, "the later a, which waited");
+        let again = outbox.unacknowledged();
+        assert_eq!(again, [VerdictBatch { dropped: 1, ..first }], "the count is that of now");
     }
 
     #[test]
@@ -282,6 +310,69 @@ mod tests {
         }
         outbox.tell_again();
         assert_eq!(outbox.waiting_len(), TOLD_MAX);
+    }
+
+    /// Sends and acknowledges until nothing waits: the ids, in order.
+    fn delivered(outbox: &mut Outbox) -> Vec<String> {
+        let mut told = Vec::new();
+        while let Some(batch) = outbox.next_batch() {
+            outbox.acknowledge(batch.sequence);
+            told.extend(batch.verdicts.into_iter().map(|verdict| verdict.id));
+        }
+        told
+    }
+
+    #[test]
+    fn what_finds_no_room_is_told_again_as_soon_as_there_is() {
+        let mut outbox = Outbox::new(Limits { waiting: 4, in_flight: 2, batch: 2 });
+        let lasting = ["a", "b", "c", "d", "e", "f"];
+        for id in lasting {
+            outbox.offer(verdict(id, 1));
+            delivered(&mut outbox);
+        }
+        for id in ["new-1", "new-2", "new-3"] {
+            outbox.offer(verdict(id, 1));
+        }
+        outbox.tell_again();
+        outbox.offer(verdict("new-4", 1));
+        assert_eq!(outbox.counts().dropped, 0, "news finds room");
+        assert_eq!(delivered(&mut outbox), ["new-1", "new-2", "new-3", "new-4", "a", "b", "c", "d", "e", "f"]);
+        assert!(outbox.is_empty());
+        outbox.tell_again();
+        assert_eq!(delivered(&mut outbox).len(), 10, "all of it is remembered for the next one");
+    }
+
+    #[test]
+    fn what_waits_to_be_told_again_never_overtakes_a_newer_word() {
+        let mut outbox = Outbox::new(Limits { waiting: 2, in_flight: 9, batch: 1 });
+        for id in ["a", "b"] {
+            outbox.offer(verdict(id, 1));
+        }
+        delivered(&mut outbox);
+        outbox.offer(verdict("new", 1));
+        outbox.tell_again();
+        let resolved = Verdict { resolved_at: Some(unready_proto::time::timestamp(1)), ..verdict("b", 1) };
+        outbox.offer(resolved);
+        assert_eq!(delivered(&mut outbox), ["new", "b", "a"]);
+        outbox.tell_again();
+        assert_eq!(delivered(&mut outbox), ["new", "a"], "b is not so any more");
+    }
+
+    #[test]
+    fn what_a_clock_dated_that_was_set_is_dated_anew() {
+        let mut outbox = Outbox::new(Limits { waiting: 9, in_flight: 9, batch: 1 });
+        let of = |id: &str, seconds: u64| {
+            let date = unready_proto::time::timestamp(seconds * 1_000_000_000);
+            Verdict { first_seen: Some(date), ..verdict(id, 1) }
+        };
+        outbox.offer(of("told", 100));
+        delivered(&mut outbox);
+        outbox.offer(of("sent", 100));
+        outbox.next_batch();
+        outbox.offer(of("waits", 100));
+        outbox.clock_set(-40_000_000_000);
+        outbox.tell_again();
+        assert_eq!(outbox.take_all(), [of("sent", 60), of("waits", 60), of("told", 60)]);
     }
 
     #[test]
