@@ -26,6 +26,8 @@ pub(crate) struct Outputs {
     collector: Option<Delivery>,
     cluster: Option<Cluster>,
     pub(crate) metrics: Metrics,
+    /// What the last verdict was dated by.
+    dated_by: Option<ClockAnchor>,
 }
 
 impl Outputs {
@@ -54,7 +56,7 @@ impl Outputs {
             Stdout::Json => Some(deliver::stdout::spawn(std::io::stdout())?),
             Stdout::None => None,
         };
-        Ok(Self { node: node.to_owned(), stdout, collector, cluster, metrics })
+        Ok(Self { node: node.to_owned(), stdout, collector, cluster, metrics, dated_by: None })
     }
 
     /// The pods of this node go into the engine from now on.
@@ -76,11 +78,20 @@ impl Outputs {
     }
 
     /// The same, when answers are no longer heard.
-    pub(crate) fn tell_last(&self, event: &Event, anchor: ClockAnchor) {
+    pub(crate) fn tell_last(&mut self, event: &Event, anchor: ClockAnchor) {
+        self.date_by(anchor);
         match event {
             Event::Verdict(verdict) => self.offer(verdict, anchor),
             // Only pods give rise to questions about the cluster, and there are none without one.
             Event::AskCluster(..) | Event::Exec { .. } | Event::Exit { .. } | Event::Listening { .. } | Event::ClockSet => {}
+        }
+    }
+
+    /// What waits for the collector was dated by the clock before. (The anchor is a new one before its event comes.)
+    fn date_by(&mut self, anchor: ClockAnchor) {
+        let known = self.dated_by.replace(anchor).unwrap_or(anchor);
+        if let Some(collector) = self.collector.as_ref().filter(|_| known != anchor) {
+            collector.clock_set(anchor.ahead_of(known));
         }
     }
 
@@ -135,5 +146,61 @@ async fn deliver(collector: Delivery, prints: bool) {
     }
     for verdict in left.iter().filter(|_| !prints) {
         println!("{}", json::line(verdict));
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use unready_diagnosis::{
+        cause::Cause,
+        units::{BootNanos, CgroupId},
+        verdict::{Completeness, Confidence, Remedy, Severity, Subject, SubjectKind, Workload},
+    };
+    use unready_proto::time::timestamp;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn found(id: &str, at: BootNanos) -> Event {
+        Event::Verdict(Box::new(verdict::Verdict {
+            id: id.to_owned(),
+            cause: Cause::PermissionDenied,
+            layer: String::new(),
+            severity: Severity::Blocking,
+            confidence: Confidence::Certain,
+            completeness: Completeness::default(),
+            subject: Subject { kind: SubjectKind::Path, name: "/data".to_owned() },
+            workload: Workload::default(),
+            cgroup: CgroupId(7),
+            summary: String::new(),
+            explanation: Vec::new(),
+            remedy: Remedy::default(),
+            evidence: Vec::new(),
+            first_seen: at,
+            last_seen: at,
+            count: 1,
+            resolved_at: None,
+        }))
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_collector_follows_the_clock_once() {
+        // Nobody answers there.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = silent.local_addr().unwrap().to_string().parse().unwrap();
+        let collector = Some(deliver::collector::spawn(Config::new(url, "node-1")));
+        let metrics = Metrics::new("0", "0");
+        let mut outputs = Outputs { node: "node-1".to_owned(), stdout: None, collector, cluster: None, metrics, dated_by: None };
+        let before = ClockAnchor { boot: BootNanos(0), wall: 1_000_000 * SECOND };
+        let after = ClockAnchor { boot: BootNanos(0), wall: 2_000_000 * SECOND };
+        outputs.tell_last(&found("a", BootNanos(SECOND)), before);
+        // It was found before the clock was set and is told after that; the word of it comes behind.
+        outputs.tell_last(&found("b", BootNanos(2 * SECOND)), after);
+        outputs.tell_last(&Event::ClockSet, after);
+        let waiting = outputs.collector.take().unwrap().finish(Duration::ZERO).await;
+        let dates: Vec<_> = waiting.iter().map(|verdict| (verdict.id.as_str(), verdict.first_seen)).collect();
+        let at = |seconds: u64| Some(timestamp(seconds * SECOND));
+        assert_eq!(dates, [("a", at(2_000_001)), ("b", at(2_000_002))]);
     }
 }
