@@ -124,7 +124,7 @@ impl Pods {
     pub(super) fn register(&self, registry: &mut Registry) {
         registry.register(
             "pod_start_seconds",
-            "From a pod's creation until it is ready for the first time, by the API server's clock (whole seconds)",
+            "From a pod's creation until it is ready for the first time (whole seconds); without starts during which the node's clock was set",
             self.starts.clone(),
         );
         registry.register(

@@ -11,6 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use unready_agent_common::counters::Hook;
+use unready_diagnosis::engine::Config;
 
 /// A look at something that goes on elsewhere.
 pub type Look<T> = Box<dyn Fn() -> T + Send + Sync>;
@@ -72,8 +73,9 @@ impl Collector for Scrape {
             write_queues(&mut out, &queues)?;
         }
         if let Some(look) = &sources.refused_pods {
-            let help = "Changes of pods that were ignored: the engine keeps no more pods than 1024 at a time";
-            ConstCounter::new(look()).encode(out.metric("refused_pods", help, MetricType::Counter)?)?;
+            let most = Config::default().pods;
+            let help = format!("Changes of pods that were ignored: the engine keeps no more pods than {most} at a time");
+            ConstCounter::new(look()).encode(out.metric("refused_pods", &help, MetricType::Counter)?)?;
         }
         sources.delivery.as_ref().map_or(Ok(()), |look| delivery(&mut out, look()))
     }
@@ -267,7 +269,9 @@ mod tests {
         let scrape = Scrape::default();
         assert!(!written(scrape.clone()).contains("refused_pods"), "not before there is an engine");
         scrape.refused_pods(Box::new(|| 6));
-        assert!(written(scrape).contains("refused_pods_total 6"));
+        let text = written(scrape);
+        assert!(text.contains("refused_pods_total 6"));
+        assert!(text.contains(&format!("no more pods than {} at a time.", Config::default().pods)), "{text}");
     }
 
     #[test]
