@@ -57,6 +57,11 @@ impl Clocks {
         !self.former.is_empty()
     }
 
+    /// How many clocks are remembered beside the one that runs.
+    pub(super) fn footprint(&self) -> usize {
+        self.former.len()
+    }
+
     fn set(&mut self, anchor: ClockAnchor, at: BootNanos) {
         if self.former.len() == FORMER {
             self.former.pop_front();
@@ -102,6 +107,11 @@ pub(super) struct Dates {
 }
 
 impl Dates {
+    /// How many dates are remembered.
+    pub(super) fn footprint(&self) -> usize {
+        self.of_pod.len() + self.of_events.len()
+    }
+
     fn known(&self, told: u64) -> Option<u64> {
         self.of_pod.get(&told).or_else(|| self.of_events.get(&told)).copied()
     }

@@ -139,7 +139,8 @@ impl Engine {
 
     /// How many things are remembered: bounded whatever comes in.
     pub fn footprint(&self) -> usize {
-        self.nested.len()
+        self.clocks.footprint()
+            + self.nested.len()
             + self.victims.len()
             + self.questions.len()
             + self.timers.len()

@@ -86,6 +86,11 @@ impl PodState {
         }
     }
 
+    /// How many things are remembered of it.
+    pub(super) fn footprint(&self) -> usize {
+        1 + self.spoken.len() + self.events.len() + self.seen.len() + self.dates.footprint()
+    }
+
     /// The API server tells of it.
     pub(super) fn hear(&mut self, mut pod: Pod, clocks: &Clocks, now: BootNanos) {
         self.dates.read_pod(&mut pod, clocks, now);

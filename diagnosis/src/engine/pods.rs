@@ -48,8 +48,8 @@ pub(crate) struct Pods {
 impl Pods {
     /// How many things are remembered.
     pub(crate) fn footprint(&self) -> usize {
-        let spoken: usize = self.by_uid.values().map(|state| 1 + state.spoken.len() + state.events.len()).sum();
-        spoken + self.questions.len() + self.timers.len()
+        let states: usize = self.by_uid.values().map(PodState::footprint).sum();
+        states + self.questions.len() + self.timers.len()
     }
 
     pub(super) fn states_mut(&mut self) -> impl Iterator<Item = &mut PodState> {
