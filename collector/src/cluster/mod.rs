@@ -31,10 +31,11 @@ use owners::Owners;
 use pods::Pods;
 use std::{
     future::Future,
+    pin::pin,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use unready_diagnosis::units::{BootNanos, ClockAnchor};
 use unready_kubernetes::{events::Publisher, kube::Client};
 
@@ -42,6 +43,11 @@ use unready_kubernetes::{events::Publisher, kube::Client};
 const FAREWELL: Duration = Duration::from_secs(2);
 /// What was said before this collector took over, and was not said again after this time, is over.
 const SETTLED: Duration = Duration::from_mins(1);
+
+/// How often the clock is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// Nanoseconds by which it must differ. Slewing changes the monotonic clock alike, and the API server's dates have whole seconds.
+const STEP: u64 = 1_000_000_000;
 
 /// Watches until `shutdown` completes, as long as the lease, if there is one, is held.
 pub async fn run<S: Store>(
@@ -63,9 +69,22 @@ pub async fn run<S: Store>(
     }
 }
 
-/// Does not end by itself, except when the store does.
+/// Does not end by itself, except when the store does. When somebody sets the clock, all ages are wrong: then it begins anew, as after
+/// a restart.
 async fn watch<S: Store>(client: Client, identity: &str, store: Arc<S>, metrics: Arc<Metrics>) {
-    let clock = Clock::start();
+    while watch_by(Clock::start(), client.clone(), identity, Arc::clone(&store), Arc::clone(&metrics)).await == Ended::ClockSet {
+        tracing::info!("the clock was set: the cluster is looked at anew");
+    }
+}
+
+/// Why watching ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Store,
+    ClockSet,
+}
+
+async fn watch_by<S: Store>(clock: Clock, client: Client, identity: &str, store: Arc<S>, metrics: Arc<Metrics>) -> Ended {
     let publisher = Publisher::spawn(client.clone(), identity);
     let mut ledger = Ledger::new(store, publisher, Arc::clone(&metrics));
     ledger.inherit().await;
@@ -73,7 +92,8 @@ async fn watch<S: Store>(client: Client, identity: &str, store: Arc<S>, metrics:
     let mut forgotten = Forgotten::new(client.clone());
     let mut owners = Owners::new(client, clock, Arc::clone(&metrics));
     let mut settled = None;
-    loop {
+    let mut set = pin!(clock.set());
+    let ended = loop {
         metrics.pending(pods.len() + owners.len());
         if settled.is_none() && pods.is_listed() && owners.is_listed() {
             settled = Some(Instant::now() + SETTLED);
@@ -83,12 +103,14 @@ async fn watch<S: Store>(client: Client, identity: &str, store: Arc<S>, metrics:
             () = owners.next() => owners.tell(&mut ledger).await,
             () = forgotten.due() => forgotten.tell(&mut ledger, clock.wall()).await,
             () = due(settled), if ledger.has_leftovers() => ledger.resolve_leftovers(clock.wall()).await,
+            () = &mut set => break Ended::ClockSet,
         };
         if kept.is_err() {
-            break;
+            break Ended::Store;
         }
-    }
+    };
     ledger.finish(FAREWELL).await;
+    ended
 }
 
 async fn due(at: Option<Instant>) {
@@ -111,6 +133,16 @@ impl Clock {
         Self { started: Instant::now(), wall: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX) }
     }
 
+    /// Completes when somebody has set the wall clock: it shows another time than we have counted.
+    async fn set(self) {
+        loop {
+            sleep(LOOK).await;
+            if Self::start().wall.abs_diff(self.wall()) > STEP {
+                return;
+            }
+        }
+    }
+
     fn wall(self) -> u64 {
         self.wall.saturating_add(u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
@@ -127,5 +159,22 @@ impl Clock {
     /// Boot times are wall times.
     fn anchor(self) -> ClockAnchor {
         ClockAnchor { boot: BootNanos(self.wall), wall: self.wall }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_clock_that_was_set_is_noticed_and_one_that_runs_is_not() {
+        let runs = Clock::start();
+        let hour = 3600 * STEP;
+        for set in [Clock { wall: runs.wall + hour, ..runs }, Clock { wall: runs.wall - hour, ..runs }] {
+            timeout(LOOK * 20, set.set()).await.unwrap();
+        }
+        assert!(timeout(LOOK * 2, runs.set()).await.is_err());
     }
 }
