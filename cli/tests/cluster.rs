@@ -158,6 +158,8 @@ fn without_an_agent_the_api_servers_account_is_given_and_said_to_be_that() {
     assert!(err.contains("no collector was found") && err.contains("without what the kernel saw"), "{err}");
     assert_eq!(expect(&cluster.unready(&["get", "-o", "name"]), 0).0, "pod/orders\n");
     expect(&cluster.unready(&["get", "--exit-code"]), 3);
+    let (full, _) = expect(&cluster.unready(&["get", "pod/orders"]), 0);
+    assert!(full.contains("\n  sure  certain: the API server says so; no evidence from the kernel\n"), "{full}");
     let (json, _) = expect(&cluster.unready(&["get", "-o", "json"]), 0);
     let verdict: Value = serde_json::from_str(json.trim()).unwrap();
     assert_eq!((&verdict["cause"], &verdict["workload"]["pod"]), (&json!("ImagePull"), &json!("orders")));

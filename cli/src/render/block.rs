@@ -113,17 +113,39 @@ fn paragraph(text: &str, first: &str, style: Style) -> String {
 
 /// How sure, why, and what is missing.
 fn sure(verdict: &Verdict) -> String {
-    if verdict.confidence.is_empty() {
+    let confidence = verdict.confidence.as_str();
+    if confidence.is_empty() {
         return String::new();
     }
-    let mut text = match verdict.confidence.as_str() {
+    if !is_from_kernel(verdict) {
+        let text = match confidence {
+            "Certain" => "certain: the API server says so".to_owned(),
+            "Likely" => "likely: the best explanation of what the API server says, not proved".to_owned(),
+            "Possible" => "possible: one of several explanations of what the API server says".to_owned(),
+            other => other.to_lowercase(),
+        };
+        return format!("{text}; no evidence from the kernel");
+    }
+    let text = match confidence {
         "Certain" => "certain: seen, and its condition checked again".to_owned(),
         "Likely" => "likely: the best explanation of what was seen, not proved".to_owned(),
         "Possible" => "possible: one of several explanations".to_owned(),
         other => other.to_lowercase(),
     };
-    let Completeness { lost, suppressed, unanswered } = verdict.completeness.unwrap_or_default();
-    let _ = write!(text, "; {}", plural(lost, "event", "lost"));
+    format!("{text}; {}", missing(verdict.completeness.unwrap_or_default()))
+}
+
+/// The kernel's evidence is about the start of a container, whose runtime it names by the cgroup; an account of the API server
+/// names none, and rests on status, events and manifest.
+fn is_from_kernel(verdict: &Verdict) -> bool {
+    const KERNEL: [&str; 8] = ["Call", "File", "Mount", "Exec", "Exit", "Socket", "Resource", "Gap"];
+    verdict.workload.as_ref().is_some_and(|workload| !workload.runtime.is_empty())
+        || verdict.evidence.iter().any(|fact| KERNEL.contains(&fact.kind.as_str()))
+}
+
+/// What the kernel's evidence lacks.
+fn missing(Completeness { lost, suppressed, unanswered }: Completeness) -> String {
+    let mut text = plural(lost, "event", "lost");
     if suppressed > 0 {
         let _ = write!(text, ", {}", plural(suppressed, "event", "counted only"));
     }
@@ -151,6 +173,7 @@ mod tests {
                 namespace: "shop".into(),
                 pod: "orders-7d9f".into(),
                 container: "app".into(),
+                runtime: "containerd".into(),
                 ..Workload::default()
             }),
             summary: "open(\"/data/orders.db\", O_RDWR|O_CREAT) = EACCES, 14 times in 3.2 s".into(),
@@ -234,6 +257,23 @@ PermissionDenied  shop/orders-7d9f/app
                 "  now   resolved: the condition went away",
             ]
         );
+    }
+
+    #[test]
+    fn what_the_api_server_tells_is_not_called_seen() {
+        let of = |workload: Option<Workload>, confidence: &str, kind: &str| {
+            let evidence = vec![Evidence { kind: kind.into(), ..Evidence::default() }];
+            let told = Verdict { workload, confidence: confidence.into(), evidence, ..verdict() };
+            block(&told, Facts::None, Style::PLAIN).lines().last().unwrap_or_default().trim().to_owned()
+        };
+        let by_pod = || verdict().workload.map(|seen| Workload { runtime: String::new(), ..seen });
+        assert_eq!(of(by_pod(), "Certain", "Status"), "sure  certain: the API server says so; no evidence from the kernel");
+        let likely = "sure  likely: the best explanation of what the API server says, not proved; no evidence from the kernel";
+        assert_eq!(of(by_pod(), "Likely", "Event"), likely);
+        let possible = "sure  possible: one of several explanations of what the API server says; no evidence from the kernel";
+        assert_eq!(of(by_pod(), "Possible", "Output"), possible);
+        assert!(of(by_pod(), "Certain", "Call").contains("0 events lost"), "whoever tells of a call has seen it");
+        assert!(of(verdict().workload, "Certain", "Output").contains("0 events lost"), "whoever names the runtime has seen the start");
     }
 
     #[test]
