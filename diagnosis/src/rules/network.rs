@@ -77,7 +77,9 @@ fn taken(found: &mut Finding, failure: &Failure, context: &Context<'_>, port: u1
     let of = match (itself, own, listener.cgroup_path.as_deref()) {
         (true, ..) => "the very process that asked for it".to_owned(),
         (_, true, _) => format!("{who} of this container{since}"),
-        (_, _, Some(_)) if whose.is_some() => format!("{who} of {}{since}", whose.clone().unwrap_or_default()),
+        (_, _, Some(_)) if whose.is_some() => {
+            format!("{who} of {}{since}", whose.as_ref().map(spec::rights::Whose::name).unwrap_or_default())
+        }
         (_, _, Some(path)) if path.len() > 1 => format!("{who} of cgroup {path}{since}"),
         (_, _, Some(_) | None) => format!("{who}{since}"),
     };
@@ -91,9 +93,7 @@ fn taken(found: &mut Finding, failure: &Failure, context: &Context<'_>, port: u1
         text: format!("{who} listens on port {port} at {}", listener.address),
     }];
     found.remedy.text = match (Setting::of(context.workload), own) {
-        (_, true) => format!(
-            "Let only one process of the container listen on port {port}: look for a second server, a second `listen`, or a start script that starts it twice."
-        ),
+        (_, true) => spec::rights::twice(port),
         (Setting::Pod, false) => {
             format!(
                 "Give one of them another port: the containers of a pod share the port numbers, and with hostNetwork so does the node. Port {port} of {who} is taken."
@@ -102,7 +102,7 @@ fn taken(found: &mut Finding, failure: &Failure, context: &Context<'_>, port: u1
         (_, false) => format!("Stop {who}, or give the program another port than {port}."),
     };
     if !own {
-        spec::rights::taken_port(found, context, port, whose.as_deref());
+        spec::rights::taken_port(found, context, port, whose.as_ref());
     }
     found.proved = true;
 }
@@ -171,7 +171,7 @@ fn refused(failure: &Failure, context: &Context<'_>, address: &str, port: u16) -
     };
     found.explanation = vec![format!("{who} binds port {port} without CAP_NET_BIND_SERVICE"), limit];
     found.remedy.text = low_port_remedy(failure, port, Setting::of(context.workload));
-    if first.is_some() {
+    if first.is_some() || context.spec.is_some_and(|spec| spec.pod.host_network) {
         spec::rights::low_port(&mut found, failure, context, port);
     }
     found.proved = first.is_some();
@@ -187,7 +187,7 @@ fn low_port_remedy(failure: &Failure, port: u16, setting: Setting) -> String {
             )
         }
         Setting::Pod => format!(
-            "Let the program listen on {higher} and map it by the Service's targetPort; or allow the port to everybody in the pod: spec.securityContext.sysctls: net.ipv4.ip_unprivileged_port_start=\"{port}\". \
+            "Let the program listen on {higher} and map it by the Service's targetPort; or allow the port to everybody in the pod: spec.securityContext.sysctls: net.ipv4.ip_unprivileged_port_start=\"{port}\" (not with hostNetwork). \
              securityContext.capabilities.add: [NET_BIND_SERVICE] helps a user other than root only together with `setcap cap_net_bind_service=+ep` on the program's file."
         ),
         Setting::Container => format!(

@@ -11,8 +11,9 @@ use super::{
 };
 use crate::{
     permission::Capability,
+    pod::Pod,
     record::{Call, Errno, Target},
-    rules::{Context, Failure, Finding, words},
+    rules::{Context, Failure, Finding, Spec, words},
 };
 use serde_json::json;
 
@@ -54,31 +55,30 @@ pub(in crate::rules) fn lacking(finding: &mut Finding, failure: &Failure, contex
     }
 }
 
-/// A port below the first one that needs no capability. Called only when the sysctl of the pod's network says so.
+/// A port below the first one that needs no capability. Called only when the sysctl of the pod's network says so, or when the pod may
+/// not set it anyhow.
 pub(in crate::rules) fn low_port(finding: &mut Finding, failure: &Failure, context: &Context<'_>, port: u16) {
     let Some(spec) = context.spec else { return };
     finding.explanation.push(chain::capabilities(&spec));
     let (pod, container) = (spec.pod, spec.container);
+    let other = another_port(pod, port);
+    if pod.host_network {
+        finding.explanation.push(format!("the pod has the node's network (hostNetwork), where {PORT_SYSCTL} cannot be set by a pod"));
+    }
     if Who::of(failure, None).uid == 0 {
         let name = Capability::NET_BIND_SERVICE.name();
-        let text = format!(
-            "Add this one capability: securityContext.capabilities.add: [{name}]; or let the program listen on {} and map it by the Service's targetPort.",
-            u32::from(port) + 8000
-        );
+        let text = format!("Add this one capability: securityContext.capabilities.add: [{name}]; or let the program listen on {other}.");
         return change(finding, &spec, text, add_capabilities(container, &[name]));
     }
     if pod.host_network {
-        finding.explanation.push(format!("the pod has the node's network (hostNetwork), where {PORT_SYSCTL} cannot be set by a pod"));
         finding.remedy.text = format!(
-            "Let the program listen on a port from 1024 on, such as {}; a capability helps a user other than root only together with `setcap cap_net_bind_service=+ep` on the program's file.",
-            u32::from(port) + 8000
+            "Let the program listen on {other}; a capability helps a user other than root only together with `setcap cap_net_bind_service=+ep` on the program's file."
         );
         return;
     }
     let first = lowest_wanted(context, port);
     let text = format!(
-        "Let everybody in the pod bind ports from {first} on: spec.securityContext.sysctls: {PORT_SYSCTL}=\"{first}\" (a safe sysctl, it counts for this pod alone); or let the program listen on {} and map it by the Service's targetPort.",
-        u32::from(port) + 8000
+        "Let everybody in the pod bind ports from {first} on: spec.securityContext.sysctls: {PORT_SYSCTL}=\"{first}\" (a safe sysctl, it counts for this pod alone); or let the program listen on {other}."
     );
     let entry = json!({ "name": PORT_SYSCTL, "value": first.to_string() });
     // The list has no merge key and its values are not known here: what is in it must stay.
@@ -95,6 +95,16 @@ pub(in crate::rules) fn low_port(finding: &mut Finding, failure: &Failure, conte
     }
 }
 
+/// The other way out: a port that needs no capability. With hostNetwork clients reach it under that very number.
+fn another_port(pod: &Pod, port: u16) -> String {
+    let higher = u32::from(port) + 8000;
+    if pod.host_network {
+        format!("a port from 1024 on that nothing else on the node has, such as {higher}")
+    } else {
+        format!("{higher} and map it by the Service's targetPort")
+    }
+}
+
 /// The lowest port that the container declares or was refused.
 fn lowest_wanted(context: &Context<'_>, port: u16) -> u16 {
     let declared = context.spec.iter().flat_map(|spec| &spec.container.ports).map(|(_, port)| *port);
@@ -106,8 +116,28 @@ fn lowest_wanted(context: &Context<'_>, port: u16) -> u16 {
     declared.chain(refused).filter(|known| *known > 0).chain([port]).min().unwrap_or(port)
 }
 
+/// Whose a cgroup is, seen from a container of a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::rules) enum Whose {
+    /// The same container's, of this start or another.
+    Own(String),
+    /// Another container's of the same pod.
+    Beside(String),
+    /// Another pod's.
+    Elsewhere(String),
+}
+
+impl Whose {
+    /// In words: `container metrics of this pod`.
+    pub(in crate::rules) fn name(&self) -> &str {
+        match self {
+            Self::Own(name) | Self::Beside(name) | Self::Elsewhere(name) => name,
+        }
+    }
+}
+
 /// Which container of the pod a cgroup belongs to, or whose it is instead.
-pub(in crate::rules) fn owner_of_cgroup(context: &Context<'_>, path: &str) -> Option<String> {
+pub(in crate::rules) fn owner_of_cgroup(context: &Context<'_>, path: &str) -> Option<Whose> {
     use crate::attribution::{self, Place};
     let spec = context.spec?;
     let place = match attribution::place(path) {
@@ -115,15 +145,22 @@ pub(in crate::rules) fn owner_of_cgroup(context: &Context<'_>, path: &str) -> Op
         place @ (Place::Pod { .. } | Place::Container { .. } | Place::Run { .. } | Place::Other) => place,
     };
     let Place::Container { pod_uid, container_id, .. } = place else { return None };
-    if let Some((container, _)) = spec.pod.container_with_id(&container_id) {
-        return Some(format!("container {} of this pod", container.name));
+    let known = spec.pod.container_with_id(&container_id).map(|(container, _)| container.name.as_str());
+    let is_own = container_id == context.workload.container_id || known == Some(spec.container.name.as_str());
+    if let Some(name) = known.or(is_own.then_some(spec.container.name.as_str())) {
+        let name = format!("container {name} of this pod");
+        return Some(if is_own { Whose::Own(name) } else { Whose::Beside(name) });
     }
     let same = pod_uid.as_deref() == Some(spec.pod.uid.as_str());
-    Some(if same { "another container of this pod".to_owned() } else { format!("another pod (uid {})", pod_uid?) })
+    Some(if same {
+        Whose::Beside("another container of this pod".to_owned())
+    } else {
+        Whose::Elsewhere(format!("another pod (uid {})", pod_uid?))
+    })
 }
 
 /// The process that has the port, seen with the manifest.
-pub(in crate::rules) fn taken_port(finding: &mut Finding, context: &Context<'_>, port: u16, whose: Option<&str>) {
+pub(in crate::rules) fn taken_port(finding: &mut Finding, context: &Context<'_>, port: u16, whose: Option<&Whose>) {
     let Some(spec) = context.spec else { return };
     let declared: Vec<&str> = spec
         .pod
@@ -135,21 +172,38 @@ pub(in crate::rules) fn taken_port(finding: &mut Finding, context: &Context<'_>,
     if declared.len() > 1 {
         finding.explanation.push(format!("port {port} is declared by the containers {}", words::list(&declared, 5)));
     }
+    match whose {
+        // Within a pod hostNetwork changes nothing: its containers share one network anyhow.
+        Some(Whose::Own(_)) => finding.remedy.text = twice(port),
+        Some(Whose::Beside(name)) => {
+            finding.remedy.text = format!(
+                "The containers of a pod share one network: give {} or {name} another port than {port} (its arguments, environment or configuration), and change containerPort, probes and the Service with it.",
+                spec.container.name
+            );
+        }
+        Some(Whose::Elsewhere(_)) | None if spec.pod.host_network => taken_on_the_node(finding, &spec, port),
+        Some(Whose::Elsewhere(_)) | None => {}
+    }
+}
+
+/// One container, two servers.
+pub(in crate::rules) fn twice(port: u16) -> String {
+    format!(
+        "Let only one process of the container listen on port {port}: look for a second server, a second `listen`, or a start script that starts it twice."
+    )
+}
+
+fn taken_on_the_node(finding: &mut Finding, spec: &Spec<'_>, port: u16) {
     let rolling = spec.pod.owner.as_ref().filter(|owner| owner.kind == "Deployment" && owner.strategy != "Recreate");
-    if spec.pod.host_network {
-        finding.explanation.push(
-            "the pod has the node's network (hostNetwork: true): it shares the port numbers with the node and all such pods".to_owned(),
-        );
-        finding.remedy.text = format!(
-            "Give the program another port than {port}, or take hostNetwork off the pod if it does not need the node's own addresses."
-        );
-        finding.remedy.also.extend(rolling.map(|owner| {
+    finding
+        .explanation
+        .push("the pod has the node's network (hostNetwork: true): it shares the port numbers with the node and all such pods".to_owned());
+    finding.remedy.text =
+        format!("Give the program another port than {port}, or take hostNetwork off the pod if it does not need the node's own addresses.");
+    finding
+        .remedy
+        .also
+        .extend(rolling.map(|owner| {
             format!("If it is the old pod of {owner} that has the port: a rolling update cannot end, use strategy Recreate.")
         }));
-    } else if let Some(whose) = whose {
-        finding.remedy.text = format!(
-            "The containers of a pod share one network: give {} or {whose} another port than {port} (its arguments, environment or configuration), and change containerPort, probes and the Service with it.",
-            spec.container.name
-        );
-    }
 }

@@ -10,6 +10,7 @@ use crate::{
         words::testing::{FAILED_AT, PROCESS, World, creds, dir, failed, failure_of, file, missing, mounted, path, walk},
     },
     units::CgroupId,
+    verdict::Remedy,
 };
 use serde_json::{Value, json};
 
@@ -55,6 +56,21 @@ fn a_low_port_is_given_by_what_counts_for_the_user() {
     let on_host = low_port("{ host_network: true, containers: [{ name: app }] }", creds(1000, 1000));
     assert_eq!(on_host.remedy.patch, None, "a pod may not set a sysctl of the node's network");
     assert!(why(&on_host).contains("hostNetwork") && on_host.remedy.text.contains("8080"), "{}", on_host.remedy.text);
+}
+
+#[test]
+fn a_pod_on_the_nodes_network_is_given_no_sysctl_and_no_target_port() {
+    let yaml = "{ host_network: true, containers: [{ name: app, security: { drop: [ALL] } }] }";
+    let unread = || {
+        let target = Target::Inet { address: "::".into(), port: 81 };
+        tell(&World::of(pod(yaml)), Call::Bind, target, 0, "EACCES", creds(1000, 1000))
+    };
+    for (case, found) in [("user", low_port(yaml, creds(1000, 1000))), ("root", low_port(yaml, creds(0, 0))), ("sysctl unread", unread())] {
+        let Remedy { text, patch, .. } = &found.remedy;
+        assert!(!text.contains("sysctl") && !text.contains("targetPort") && text.contains("a port from 1024 on"), "{case}: {text}");
+        let added = patch.as_ref().map(|patch| &patch.body["spec"]["template"]["spec"]["containers"][0]["securityContext"]["capabilities"]);
+        assert_eq!(added, (case == "root").then_some(&json!({ "add": ["NET_BIND_SERVICE"] })), "{case}");
+    }
 }
 
 #[test]
@@ -121,6 +137,34 @@ fn a_port_of_the_nodes_network_is_said_to_be() {
     let found = tell(&world, Call::Bind, Target::Inet { address: "::".into(), port: 9100 }, 0, "EADDRINUSE", creds(0, 0));
     assert!(why(&found).contains("hostNetwork: true"), "{}", why(&found));
     assert!(found.remedy.also.iter().any(|text| text.contains("strategy Recreate")), "{:?}", found.remedy.also);
+}
+
+#[test]
+fn a_port_that_the_pod_itself_has_is_no_matter_of_the_old_pod() {
+    let (own, beside) = ("a1".repeat(32), "b2".repeat(32));
+    let yaml = format!(
+        "
+host_network: true
+owner: {{ api_version: apps/v1, kind: Deployment, name: orders, strategy: RollingUpdate }}
+containers: [{{ name: app }}, {{ name: web }}]
+status: {{ containers: [{{ name: app, id: {own}, state: {{ running: {{ since: 0 }} }} }}, {{ name: web, id: {beside}, state: {{ running: {{ since: 0 }} }} }}] }}
+"
+    );
+    for (id, remedy, recreate) in [
+        (own.as_str(), "only one process of the container", false),
+        (beside.as_str(), "give app or container web of this pod another port", false),
+        (&"c3".repeat(32), "another port than 8080, or take hostNetwork off", true),
+    ] {
+        let world = World::of(pod(&yaml));
+        let question = Question::FindListener { scope: world.context().scope(PROCESS), port: 8080 };
+        let cgroup = format!("/kubepods/besteffort/pod8a0c7b64-53f2-4d1e-9a57-0b1c2d3e4f50/{id}");
+        let (pid, comm, cgroup_path) = (Some(501), Some("httpd".into()), Some(cgroup));
+        let listener = Listener { pid, comm, cgroup_path, address: "::".into(), since: None };
+        let world = world.answer(question, Answer::Listener(Some(listener)));
+        let found = tell(&world, Call::Bind, Target::Inet { address: "::".into(), port: 8080 }, 0, "EADDRINUSE", creds(0, 0));
+        assert!(found.remedy.text.contains(remedy), "{id}: {}", found.remedy.text);
+        assert_eq!(found.remedy.also.iter().any(|text| text.contains("Recreate")), recreate, "{id}: {:?}", found.remedy.also);
+    }
 }
 
 // ── Missing files ────────────────────────────────────────────────────────────────────────────────────────────────────
