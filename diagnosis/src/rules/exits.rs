@@ -1,7 +1,7 @@
 //! What remains when no failing call explains the end: memory, an exit that was not expected, a crash.
 
 use super::{
-    Context, Failure, Finding, Symptom,
+    Context, Failure, Finding, Spec, Symptom,
     files::{Setting, finding, gap, runtime},
     spec, weight, words,
     words::layer,
@@ -136,7 +136,7 @@ fn name_of(process: Process, context: &Context<'_>) -> String {
 }
 
 fn lived(at: BootNanos, process: Process, context: &Context<'_>) -> String {
-    view(context, process).map(|view| format!(" {} after it was started", words::duration(at.since(view.executed)))).unwrap_or_default()
+    view(context, process).map(|view| format!(", {} after it was started", words::duration(at.since(view.executed)))).unwrap_or_default()
 }
 
 fn exited_early(at: BootNanos, process: Process, context: &Context<'_>) -> Finding {
@@ -261,10 +261,10 @@ fn crash_reasons(status: ExitStatus, context: &Context<'_>) -> Vec<String> {
 
 fn crash_remedy(status: ExitStatus, context: &Context<'_>) -> String {
     let log = match Setting::of(context.workload) {
-        Setting::Pod => "Read what it wrote: `kubectl logs --previous`.",
-        Setting::Container => "Read what it wrote: the container's log.",
-        Setting::Local if context.output.is_empty() => "It wrote nothing to stderr: look at its stdout, or let it log more.",
-        Setting::Local => "Read what it wrote, above.",
+        Setting::Pod => format!("Read what it wrote: `{}`.", previous_log(context)),
+        Setting::Container => "Read what it wrote: the container's log.".to_owned(),
+        Setting::Local if context.output.is_empty() => "It wrote nothing to stderr: look at its stdout, or let it log more.".to_owned(),
+        Setting::Local => "Read what it wrote, above.".to_owned(),
     };
     let more = match status {
         ExitStatus::Code(126 | 127) => " A shell script names a command that is not there or not executable.",
@@ -280,6 +280,14 @@ fn crash_remedy(status: ExitStatus, context: &Context<'_>) -> String {
         ExitStatus::Code(_) | ExitStatus::Signal(_) => "",
     };
     format!("{log}{more}")
+}
+
+/// The command that shows the log of the start that ended, whole as soon as the pod is known.
+fn previous_log(context: &Context<'_>) -> String {
+    match context.spec {
+        Some(Spec { pod, container, .. }) => format!("kubectl -n {} logs {} -c {} --previous", pod.namespace, pod.name, container.name),
+        None => "kubectl logs --previous".to_owned(),
+    }
 }
 
 /// Failures of calls that are worth showing, the last first.

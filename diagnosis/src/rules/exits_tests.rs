@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::{
+    pod::{Container, Pod},
     record::Call,
     rules::words::testing::{FAILED_AT, PROCESS, World, failed, failure_of, missing, path},
 };
@@ -57,7 +58,7 @@ fn exit_zero_is_early_only_for_who_must_answer_a_probe() {
     let probed = World { probe: Some("http://127.0.0.1:8080/".into()), ..World::local().running(&["/app/server"], None) };
     let finding = ended(&probed, ExitStatus::Code(0)).unwrap();
     assert_eq!((finding.cause, finding.proved), (Cause::ExitedEarly, true));
-    assert!(finding.summary.contains("/app/server ended with exit code 0 2 ms after it was started"), "{}", finding.summary);
+    assert!(finding.summary.contains("/app/server ended with exit code 0, 2 ms after it was started"), "{}", finding.summary);
 }
 
 #[test]
@@ -85,6 +86,19 @@ fn codes_and_signals_are_said_in_words() {
         assert!(text(&finding).contains(expected), "{}", text(&finding));
         assert!(finding.remedy.text.contains("kubectl logs --previous"));
     }
+}
+
+#[test]
+fn the_log_of_a_known_pod_is_named_by_a_whole_command() {
+    let pod = Pod {
+        namespace: "shop".into(),
+        name: "orders-7d9f".into(),
+        containers: vec![Container { name: "app".into(), ..Container::default() }],
+        ..Pod::default()
+    };
+    let finding = ended(&World::of(pod).running(&["/app/server"], None), ExitStatus::Code(1)).unwrap();
+    assert!(finding.remedy.text.contains("`kubectl -n shop logs orders-7d9f -c app --previous`"), "{}", finding.remedy.text);
+    assert!(finding.summary.contains("ended with exit code 1, 2 ms after"), "{}", finding.summary);
 }
 
 fn account(world: World, entry: bool) -> World {
