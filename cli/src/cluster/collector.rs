@@ -91,8 +91,8 @@ async fn forward(
 
 async fn find(cluster: &Cluster) -> Result<Found, NoCollector> {
     let named = cluster.collector_namespace.as_deref();
-    let pods = labelled(cluster, LABELS, named).await.map_err(NoCollector::Unknown)?;
-    choose(&pods, named)
+    let seen = labelled(cluster, LABELS, named).await.map_err(NoCollector::Unknown)?;
+    choose(&seen.pods, named.or((!seen.everywhere).then_some(USUAL)))
 }
 
 /// The first one that is ready: all replicas know the same. Only in the usual namespace, or the one that the user named: what a
@@ -112,30 +112,40 @@ fn choose(pods: &[api::Pod], named: Option<&str>) -> Result<Found, NoCollector> 
     }
 }
 
-/// Pods of Unready itself. Who may not look at all namespaces gets those of the usual one and of his own.
-async fn labelled(cluster: &Cluster, labels: &str, named: Option<&str>) -> Result<Vec<api::Pod>, Trouble> {
+/// Pods of Unready itself, as far as one may look.
+struct Seen {
+    pods: Vec<api::Pod>,
+    /// All namespaces were looked at.
+    everywhere: bool,
+}
+
+/// Pods of Unready itself. Who may not look at all namespaces gets those of the usual one, and of his own: an error only if he
+/// may not look at the usual one, and there is none in his own.
+async fn labelled(cluster: &Cluster, labels: &str, named: Option<&str>) -> Result<Seen, Trouble> {
     let params = ListParams::default().labels(labels);
     let list =
         async |namespace: Option<&str>| cluster.ask(cluster.within::<api::Pod>(namespace).list(&params)).await.map(|list| list.items);
     match list(named).await {
         Err(trouble) if trouble.is_forbidden() && named.is_none() => {
-            for namespace in [Some(USUAL), cluster.namespace.as_deref()].into_iter().flatten() {
-                if let Ok(pods) = list(Some(namespace)).await
-                    && !pods.is_empty()
-                {
-                    return Ok(pods);
-                }
+            let usual = list(Some(USUAL)).await;
+            let mut pods = Vec::new();
+            if let Some(own) = cluster.namespace.as_deref().filter(|own| *own != USUAL && usual.as_ref().map_or(true, Vec::is_empty)) {
+                pods = list(Some(own)).await.unwrap_or_default();
             }
-            Err(trouble)
+            if pods.is_empty() {
+                pods = usual?;
+            }
+            Ok(Seen { pods, everywhere: false })
         }
-        answer => answer,
+        answer => answer.map(|pods| Seen { pods, everywhere: named.is_none() }),
     }
 }
 
-/// Whether an agent runs anywhere; `None`: we may not look.
+/// Whether an agent runs anywhere; `None`: we may not look everywhere, and where we may there is none.
 pub(crate) async fn has_agent(cluster: &Cluster) -> Option<bool> {
-    let pods = labelled(cluster, AGENT_LABELS, None).await.ok()?;
-    Some(pods.iter().any(is_ready))
+    let seen = labelled(cluster, AGENT_LABELS, None).await.ok()?;
+    let is_there = seen.pods.iter().any(is_ready);
+    (is_there || seen.everywhere).then_some(is_there)
 }
 
 fn is_ready(pod: &api::Pod) -> bool {
