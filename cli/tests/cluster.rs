@@ -179,6 +179,39 @@ fn the_agents_events_stand_in_for_a_collector() {
     assert!(err.contains("the collector keeps the agents' patches"), "{err}");
 }
 
+/// The shop for somebody with rights in some namespaces only: whoever asks elsewhere, or for events, is refused.
+fn restricted(unready: Vec<Value>) -> Cluster {
+    Cluster::new(move |target| match target {
+        path if path.starts_with("/api/v1/namespaces/shop/pods") && path.contains("unready") => list("PodList", &[]),
+        path if path.starts_with("/api/v1/namespaces/shop/pods") => list("PodList", &[pod("orders", false)]),
+        path if path.starts_with("/api/v1/namespaces/unready/pods?") && path.contains("collector") => list("PodList", &unready),
+        path => failure(403, "Forbidden", &format!("User \"me\" may not ask {path}")),
+    })
+}
+
+#[test]
+fn a_user_of_one_namespace_is_told_one_thing() {
+    let (out, err) = expect(&restricted(vec![]).unready(&["get"]), 0);
+    assert!(out.contains(" ImagePull "), "{out}");
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.contains("cannot be read (") && err.contains("without what the kernel saw"), "{err}");
+    assert!(!err.contains("this is what the agents told"), "{err}");
+}
+
+#[test]
+fn rights_in_the_collectors_namespace_are_enough_to_look_for_it() {
+    let (_, err) = expect(&restricted(vec![]).unready(&["get"]), 0);
+    assert!(err.contains("no collector was found") && err.contains(" in namespace unready"), "{err}");
+    let condition = json!({ "type": "Ready", "status": "True" });
+    let collector = json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "c-0", "namespace": "unready" },
+        "spec": { "containers": [{ "name": "collector" }] }, "status": { "conditions": [condition] },
+    });
+    let (_, err) = expect(&restricted(vec![collector]).unready(&["get"]), 0);
+    let reached = "the collector c-0 in namespace unready cannot be reached through the API server";
+    assert!(err.contains(reached) && !err.contains("cannot be looked for"), "{err}");
+}
+
 #[test]
 fn what_does_not_exist_and_what_is_forbidden_are_errors() {
     let (_, err) = expect(&shop(vec![pod("a", true)], vec![]).unready(&["get", "orders"]), 1);

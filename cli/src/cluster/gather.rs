@@ -16,6 +16,7 @@ use crate::{
     time::now,
 };
 use anyhow::anyhow;
+use std::fmt::Display;
 use unready_diagnosis::pod::Pod;
 use unready_proto::v1::{Filter, ListRequest, Verdict};
 
@@ -101,22 +102,20 @@ async fn from_collector(cluster: &Cluster, all: bool) -> Result<Vec<Verdict>, St
 /// What the agents said in Events, and what is missing without a collector.
 pub(crate) async fn from_events(cluster: &Cluster, reason: &str) -> Vec<Verdict> {
     let (events, agent) = tokio::join!(told::list(cluster), collector::has_agent(cluster));
-    let events = events.unwrap_or_else(|trouble| {
-        output::note(&format!("the Events that the agents left cannot be read: {trouble}"));
-        Vec::new()
-    });
-    output::note(&without_collector(reason, agent, events.is_empty()));
-    events
+    output::note(&without_collector(reason, agent, &events));
+    events.unwrap_or_default()
 }
 
-fn without_collector(reason: &str, agent: Option<bool>, no_events: bool) -> String {
-    match agent {
-        Some(false) if no_events => {
-            format!(
-                "{reason}, and no agent: this is the API server's account, without what the kernel saw (install Unready with its Helm chart)"
-            )
+/// One line that is true of what follows it.
+fn without_collector<E: Display>(reason: &str, agent: Option<bool>, events: &Result<Vec<Verdict>, E>) -> String {
+    const ACCOUNT: &str = "this is the API server's account, without what the kernel saw";
+    match (events, agent) {
+        (Err(trouble), _) => format!("{reason}, and the Events that the agents left cannot be read ({trouble}): {ACCOUNT}"),
+        (Ok(events), _) if !events.is_empty() => {
+            format!("{reason}: this is what the agents told in Events, without their patches and facts")
         }
-        _ => format!("{reason}: this is what the agents told in Events, without their patches and facts"),
+        (Ok(_), Some(false)) => format!("{reason}, and no agent: {ACCOUNT} (install Unready with its Helm chart)"),
+        (Ok(_), _) => format!("{reason}, and no agent has left an Event here: {ACCOUNT}"),
     }
 }
 
@@ -128,10 +127,19 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let reason = "no collector was found";
-        assert!(without_collector(reason, Some(false), true).contains("without what the kernel saw"));
-        assert!(without_collector(reason, Some(false), false).contains("told in Events"), "an agent was there until lately");
-        assert!(without_collector(reason, None, true).contains("told in Events"), "we may not look whether there is one");
+        let told = |agent, events: Result<Vec<Verdict>, &str>| {
+            let line = without_collector("no collector was found", agent, &events);
+            assert_ne!(line.contains("told in Events"), line.contains("without what the kernel saw"), "{line}");
+            line
+        };
+        assert!(told(Some(false), Ok(vec![])).contains("install Unready"));
+        assert!(told(Some(false), Ok(vec![Verdict::default()])).contains("told in Events"), "an agent was there until lately");
+        assert!(told(None, Ok(vec![Verdict::default()])).contains("told in Events"));
+        for agent in [None, Some(true)] {
+            let line = told(agent, Ok(vec![]));
+            assert!(line.contains("no agent has left an Event") && !line.contains("install"), "{line}");
+        }
+        assert!(told(None, Err("events is forbidden")).contains("cannot be read (events is forbidden): this is the API server's account"));
     }
 
     #[test]
