@@ -34,7 +34,7 @@ fn print(args: &GetArgs, cluster: &Cluster, gathered: &Gathered) -> anyhow::Resu
     let mut show = Show::new(args.format(gathered.is_one), args.evidence, cluster.namespace.is_none());
     if show.format() == Format::Text {
         for answer in &gathered.pods {
-            show.line(&facts(&answer.pod, now()))?;
+            show.line(&facts(&answer.pod, &answer.verdicts, now()))?;
             show.all(&answer.verdicts)?;
         }
         return show.all(&gathered.owners);

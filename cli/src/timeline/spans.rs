@@ -27,7 +27,7 @@ pub(super) fn timeline(pod: Pod, events: &[PodEvent], verdicts: Vec<Verdict>, no
         spans.extend(pod.containers.iter().filter(|one| one.kind != ContainerKind::Ephemeral).flat_map(|one| container(&pod, events, one)));
         spans.push(ready(&pod, now));
     }
-    let mut timeline = Timeline { head: facts(&pod, now), pod, spans, others: Vec::new(), now };
+    let mut timeline = Timeline { head: facts(&pod, &verdicts, now), pod, spans, others: Vec::new(), now };
     for verdict in verdicts {
         timeline.place(verdict);
     }
