@@ -65,7 +65,7 @@ pub(super) fn explain(failure: &Failure, context: &Context<'_>) -> Option<Findin
 
 /// What the file's bytes say, or those of the interpreter that it names.
 fn by_format(failure: &Failure, context: &Context<'_>, file: &Executable) -> Option<Finding> {
-    let explain = |file| format::explain(file, failure.last, words::failure(failure), context);
+    let explain = |file| format::explain(file, failure.last, &words::failure(failure), context);
     let behind = || explain(executable(context, interpreter_of(file)?)?);
     explain(file).or_else(behind)
 }
@@ -205,13 +205,18 @@ fn not_found(failure: &Failure, context: &Context<'_>, path: &PathArg) -> Findin
     let directories = searched(failure, context, name);
     let searched = directories.len() > 1 || failure.call.call != Call::Exec;
     let (layer, subject) = if searched { (layer::SEARCH_PATH, name) } else { (layer::MISSING_COMMAND, path.path.as_str()) };
-    let mut found = finding(Cause::CommandNotFound, layer, (SubjectKind::Command, subject), words::failure(failure));
     let walk = walk_of(context, path);
-    found.explanation = if searched {
-        vec![format!("{name} is in none of the directories that were searched: {}", words::list(&directories, 8))]
+    let (why, reasons) = if searched {
+        let why = format!("{name} is in none of the directories that were searched");
+        let reason = format!("{why}: {}", words::list(&directories, 8));
+        (Some(why), vec![reason])
     } else {
-        missing_reasons(path, walk)
+        let reasons = missing_reasons(path, walk);
+        (reasons.first().cloned(), reasons)
     };
+    let summary = std::iter::once(words::failure(failure)).chain(why).collect::<Vec<_>>().join(": ");
+    let mut found = finding(Cause::CommandNotFound, layer, (SubjectKind::Command, subject), summary);
+    found.explanation = reasons;
     found.remedy.text = remedy(subject, walk, setting(context));
     if !is_by_program(failure, context) {
         let stop = walk.and_then(|walk| walk.stopped.as_ref());

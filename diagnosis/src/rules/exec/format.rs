@@ -14,25 +14,23 @@ use crate::{
     verdict::{Evidence, EvidenceKind, SubjectKind},
 };
 
-/// The finding for an executable that is there; `None` when its format shows nothing wrong.
-pub(super) fn explain(executable: &Executable, at: BootNanos, summary: String, context: &Context<'_>) -> Option<Finding> {
+/// The finding for an executable that is there; `None` when its format shows nothing wrong. `failed`: what was tried in vain, which the
+/// summary begins with.
+pub(super) fn explain(executable: &Executable, at: BootNanos, failed: &str, context: &Context<'_>) -> Option<Finding> {
     let setting = setting(context);
     let file = executable.file.as_ref()?;
     if file.kind == FileKind::Directory {
-        return Some(not_executable(
-            executable,
-            layer::DIRECTORY,
-            format!("{} is a directory, not a program", executable.path),
-            summary,
-            setting,
-        ));
+        let reason = format!("{} is a directory, not a program", executable.path);
+        let summary = format!("{failed}: {reason}");
+        return Some(not_executable(executable, layer::DIRECTORY, reason, summary, setting));
     }
     let mut found = match &executable.format {
-        ExecFormat::Elf { machine, host, .. } if machine != host => wrong_machine(executable, machine, host, summary, setting),
-        ExecFormat::Elf { interpreter: Some((loader, false)), .. } => loader_missing(executable, loader, summary, setting),
-        ExecFormat::Script { interpreter, exists: false, crlf } => interpreter_missing(executable, interpreter, *crlf, summary, setting),
+        ExecFormat::Elf { machine, host, .. } if machine != host => wrong_machine(executable, machine, host, failed, setting),
+        ExecFormat::Elf { interpreter: Some((loader, false)), .. } => loader_missing(executable, loader, failed, setting),
+        ExecFormat::Script { interpreter, exists: false, crlf } => interpreter_missing(executable, interpreter, *crlf, failed, setting),
         ExecFormat::Unknown { what } => {
             let reason = format!("{} is neither an ELF file nor a script: {what}", executable.path);
+            let summary = format!("{failed}: {reason}");
             not_executable(executable, layer::NO_PROGRAM, reason, summary, setting)
         }
         ExecFormat::Elf { .. } | ExecFormat::Script { .. } | ExecFormat::Unreadable { .. } => return None,
@@ -82,9 +80,11 @@ pub(super) fn not_executable_remedy(layer: &str, path: &str, setting: Setting) -
     }
 }
 
-fn wrong_machine(executable: &Executable, machine: &str, host: &str, summary: String, setting: Setting) -> Finding {
+fn wrong_machine(executable: &Executable, machine: &str, host: &str, failed: &str, setting: Setting) -> Finding {
+    let reason = format!("{} is a program for {machine}; this machine is {host}", executable.path);
+    let summary = format!("{failed}: {reason}");
     let mut found = finding(Cause::WrongArchitecture, layer::MACHINE, (SubjectKind::Command, &executable.path), summary);
-    found.explanation = vec![format!("{} is a program for {machine}; this machine is {host}", executable.path)];
+    found.explanation = vec![reason];
     let build = format!("Build for {}: `docker build --platform {}`, or use a multi-platform image", platform(host), platform(host));
     found.remedy.text = match setting {
         Setting::Pod => format!("{build}. Or keep the pod on nodes that fit: nodeSelector kubernetes.io/arch: {}.", architecture(machine)),
@@ -112,7 +112,8 @@ fn architecture(machine: &str) -> &str {
     }
 }
 
-fn loader_missing(executable: &Executable, loader: &str, summary: String, setting: Setting) -> Finding {
+fn loader_missing(executable: &Executable, loader: &str, failed: &str, setting: Setting) -> Finding {
+    let summary = format!("{failed}: the loader {loader} does not exist");
     let mut found = finding(Cause::LoaderMissing, layer::LOADER, (SubjectKind::Path, loader), summary);
     found.explanation = vec![
         format!("{} is there; it is dynamically linked and asks for the loader {loader}, which does not exist", executable.path),
@@ -133,11 +134,12 @@ fn loader_missing(executable: &Executable, loader: &str, summary: String, settin
     found
 }
 
-fn interpreter_missing(executable: &Executable, interpreter: &str, crlf: bool, summary: String, setting: Setting) -> Finding {
+fn interpreter_missing(executable: &Executable, interpreter: &str, crlf: bool, failed: &str, setting: Setting) -> Finding {
     let shown = visible(interpreter);
     let layer = if crlf { layer::CRLF } else { layer::INTERPRETER };
     // What has to change is the subject: the line ends of the script, or the interpreter that is not there.
     let subject = if crlf { (SubjectKind::Command, executable.path.as_str()) } else { (SubjectKind::Path, shown.as_str()) };
+    let summary = format!("{failed}: the interpreter {shown} does not exist");
     let mut found = finding(Cause::ScriptInterpreterMissing, layer, subject, summary);
     found.explanation =
         vec![format!("{} is a script; its first line names the interpreter {shown}, which does not exist", executable.path)];

@@ -57,12 +57,12 @@ pub(super) fn explain(at: BootNanos, context: &Context<'_>) -> Option<Finding> {
 
 fn by_spec(at: BootNanos, spec: &RuntimeSpec, context: &Context<'_>) -> Option<Finding> {
     let name = spec.args.first()?;
-    let summary = format!("the runtime could not start {name:?}: it gave up before executing it");
+    let refused = format!("the runtime could not start {name:?}");
     let mut found = match &spec.command {
-        None => not_there(name, spec, summary, context),
-        Some(executable) if executable.file.is_none() => not_there(name, spec, summary, context),
+        None => not_there(name, spec, &refused, context),
+        Some(executable) if executable.file.is_none() => not_there(name, spec, &refused, context),
         Some(executable) => {
-            without_x(executable, spec, summary.clone(), context).or_else(|| format::explain(executable, at, summary, context))?
+            without_x(executable, spec, &refused, context).or_else(|| format::explain(executable, at, &refused, context))?
         }
     };
     found.evidence.push(Evidence {
@@ -78,17 +78,20 @@ fn command_line(args: &[String]) -> String {
     if args.len() > 6 { format!("{shown} …") } else { shown }
 }
 
-fn not_there(name: &str, spec: &RuntimeSpec, summary: String, context: &Context<'_>) -> Finding {
-    let mut found = command::missing(name, summary, setting(context));
-    found.explanation = if name.contains('/') {
-        vec![format!("{name} does not exist in the image")]
+fn not_there(name: &str, spec: &RuntimeSpec, refused: &str, context: &Context<'_>) -> Finding {
+    let path = spec.path.as_deref().unwrap_or_default();
+    let (absent, reason) = if name.contains('/') {
+        let volume = context.spec.and_then(|spec| manifest::place::locate(&spec, name)).map(|place| &place.volume.name);
+        let place = volume.map_or_else(|| "in the image".to_owned(), |volume| format!("on volume {volume}"));
+        (format!("it is not {place}"), format!("{name} does not exist {place}"))
+    } else if path.is_empty() {
+        ("PATH is not set".to_owned(), format!("{name} was looked for along PATH, which is not set"))
     } else {
-        let path = spec.path.as_deref().unwrap_or_default();
-        vec![match path {
-            "" => format!("{name} was looked for along PATH, which is not set"),
-            path => format!("{name} is in none of the directories of PATH: {}", words::list(path.split(':'), 12)),
-        }]
+        let directories = words::list(path.split(':'), 12);
+        ("it is in no directory of PATH".to_owned(), format!("{name} is in none of the directories of PATH: {directories}"))
     };
+    let mut found = command::missing(name, format!("{refused}: {absent}"), setting(context));
+    found.explanation = vec![reason];
     if name.contains(char::is_whitespace) && context.spec.is_none() {
         found.explanation.push("the name contains blanks: the command must be a list, one element an argument".to_owned());
     }
@@ -105,21 +108,27 @@ fn stop_of<'a>(context: &Context<'a>, name: &str) -> Option<&'a Stop> {
     })
 }
 
-fn without_x(executable: &Executable, spec: &RuntimeSpec, summary: String, context: &Context<'_>) -> Option<Finding> {
+fn without_x(executable: &Executable, spec: &RuntimeSpec, refused: &str, context: &Context<'_>) -> Option<Finding> {
     let file = executable.file.as_ref()?;
     let layer = match (file.kind == FileKind::File, file.mode & 0o111, file.mount.noexec) {
         (true, 0, _) => layer::NO_EXECUTE_BIT,
         (true, _, true) => layer::NOEXEC_MOUNT,
         _ => return None,
     };
-    let reason = if layer == layer::NO_EXECUTE_BIT {
-        format!("file {} is {}: nobody has x on it, and root is no exception", executable.path, words::owner_mode(file))
+    let path = &executable.path;
+    let (why, reason) = if layer == layer::NO_EXECUTE_BIT {
+        let mode = words::owner_mode(file);
+        (
+            format!("nobody may execute {path}, which is {mode}"),
+            format!("file {path} is {mode}: nobody has x on it, and root is no exception"),
+        )
     } else {
-        format!("{} lies on {}, which is mounted with noexec", executable.path, words::mount(&file.mount))
+        let mount = words::mount(&file.mount);
+        (format!("{path} lies on a mount with noexec"), format!("{path} lies on {mount}, which is mounted with noexec"))
     };
-    let mut found = format::not_executable(executable, layer, reason, summary, setting(context));
+    let mut found = format::not_executable(executable, layer, reason, format!("{refused}: {why}"), setting(context));
     if layer == layer::NO_EXECUTE_BIT {
-        manifest::command::not_executable(&mut found, context, &executable.path, Some(executable), Some(&spec.args));
+        manifest::command::not_executable(&mut found, context, path, Some(executable), Some(&spec.args));
     }
     found.proved = true;
     Some(found)
