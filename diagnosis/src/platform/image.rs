@@ -5,6 +5,7 @@
 
 use super::{
     Account, Scene,
+    asked::{self, Asked},
     build::{Build, container, found},
     message::{core, has_any},
     scene::{container_of, last, waits},
@@ -173,9 +174,12 @@ impl<'a> Image<'a> {
 }
 
 fn say(scene: &Scene<'_>, name: &str, image: &Image<'_>, kind: Kind, text: &str) -> Build {
-    let (layer, summary) = headline(image, kind);
+    let asked = Asked::read(text);
+    let other = asked.filter(|asked| !asked.is_registry(image.registry));
+    let (layer, summary) = headline(image, kind, other);
     let build = found(Cause::ImagePull, layer, (SubjectKind::Image, image.name), summary);
-    let build = build.because(format!("the runtime says: {}", core(text)));
+    let build = build.because(format!("the runtime says: {}", core(&asked::without_queries(text))));
+    let build = build.because_if(other.map(|asked| asked.sentence(image.registry)));
     let sure = match kind {
         Kind::Denied | Kind::Other => Confidence::Likely,
         Kind::NeverPulled
@@ -189,10 +193,10 @@ fn say(scene: &Scene<'_>, name: &str, image: &Image<'_>, kind: Kind, text: &str)
         | Kind::NotFound => Confidence::Certain,
     };
     let build = details(build, scene, image, kind, text);
-    build.fix(remedy(scene, name, image, kind)).sure(sure)
+    build.fix(remedy(scene, name, image, kind, asked)).sure(sure)
 }
 
-fn headline(image: &Image<'_>, kind: Kind) -> (&'static str, String) {
+fn headline(image: &Image<'_>, kind: Kind, other: Option<Asked<'_>>) -> (&'static str, String) {
     let Image { name, registry, .. } = image;
     match kind {
         Kind::NeverPulled => {
@@ -204,7 +208,10 @@ fn headline(image: &Image<'_>, kind: Kind) -> (&'static str, String) {
         Kind::Platform => (layer::PLATFORM, format!("image {name} exists, but not for this node's platform")),
         Kind::Disk => (layer::NODE_DISK, format!("the node's disk is too full to unpack image {name}")),
         Kind::Tls => (layer::TLS, format!("registry {registry} and this node do not agree on TLS")),
-        Kind::Unreachable => (layer::REGISTRY_UNREACHABLE, format!("registry {registry} cannot be reached from the node")),
+        Kind::Unreachable => {
+            let whom = other.map_or_else(|| format!("registry {registry}"), |asked| asked.name(registry));
+            (layer::REGISTRY_UNREACHABLE, format!("{whom} cannot be reached from the node"))
+        }
         Kind::Denied => (layer::ACCESS_DENIED, format!("registry {registry} refuses access to image {name}")),
         Kind::NotFound if image.has_digest() => {
             (layer::NO_SUCH_IMAGE, format!("image {name} does not exist: {registry} knows no such digest"))
@@ -255,7 +262,7 @@ fn details(build: Build, scene: &Scene<'_>, image: &Image<'_>, kind: Kind, text:
     }
 }
 
-fn remedy(scene: &Scene<'_>, name: &str, image: &Image<'_>, kind: Kind) -> String {
+fn remedy(scene: &Scene<'_>, name: &str, image: &Image<'_>, kind: Kind, asked: Option<Asked<'_>>) -> String {
     let Image { registry, repository, .. } = image;
     let ns = &scene.pod.namespace;
     match kind {
@@ -275,9 +282,7 @@ fn remedy(scene: &Scene<'_>, name: &str, image: &Image<'_>, kind: Kind) -> Strin
         Kind::Tls => format!(
             "Give the registry a certificate that the node trusts, or tell the node's runtime about it: for containerd /etc/containerd/certs.d/{registry}/hosts.toml with `ca`, or a `http://` server for one without TLS. No change of the manifest helps."
         ),
-        Kind::Unreachable => format!(
-            "Check from the node: `curl -v https://{registry}/v2/`. Look at the name, a firewall, a proxy (the runtime's service needs HTTPS_PROXY of its own), and whether the registry runs. It is tried again by itself, at most every 5 minutes."
-        ),
+        Kind::Unreachable => asked::unreachable(asked, registry),
         Kind::Denied => format!(
             "If the repository {repository} exists: `kubectl -n {ns} create secret docker-registry NAME --docker-server={registry} --docker-username=USER --docker-password=PASSWORD`, and name it in the pod's imagePullSecrets or the service account's. If it does not: correct `image` of container {name}."
         ),

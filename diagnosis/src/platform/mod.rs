@@ -22,6 +22,7 @@
 //! | that does not exist | `admission` |
 
 mod admission;
+mod asked;
 mod build;
 mod command;
 mod config;

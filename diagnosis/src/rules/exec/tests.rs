@@ -64,6 +64,8 @@ fn one_enoent_has_four_meanings() {
         let finding = told(&exec("/app/server", "ENOENT"), &World::pod().read("/app/server", found, format));
         assert_eq!((finding.cause, finding.layer.as_str(), finding.subject.name.as_str()), (cause, layer, subject), "{}", text(&finding));
         assert!(finding.proved && !finding.remedy.text.is_empty());
+        let said = &finding.summary;
+        assert!(said.starts_with("execve(\"/app/server\") = ENOENT: ") && said.ends_with(" does not exist"), "{said}");
     }
 }
 
@@ -226,6 +228,7 @@ fn a_container_that_never_started_is_told_by_the_runtimes_description() {
     let finding = never_started(FAILED_AT, &world(Some(at(0o644))).context()).unwrap();
     assert_eq!((finding.cause, finding.layer.as_str(), finding.proved), (Cause::NotExecutable, layer::NO_EXECUTE_BIT, true));
     assert!(text(&finding).contains("0:0 0644"), "{}", text(&finding));
+    assert_eq!(finding.summary, "the runtime could not start \"server\": nobody may execute /usr/bin/server, which is 0:0 0644");
     assert!(never_started(FAILED_AT, &world(Some(at(0o755))).context()).is_none(), "nothing is wrong with it");
 }
 
