@@ -39,6 +39,7 @@ pub(super) fn load(options: LoadOptions) -> Result<Loaded, LoadError> {
         return Err(LoadError::NoObject);
     }
     lift_memlock();
+    give_back_large_blocks();
     let (kernel, mut degraded) = KernelTypes::read()?;
     let globals = Globals {
         offsets: Plain(kernel.offsets),
@@ -85,6 +86,21 @@ pub(super) fn fill_calls(ebpf: &mut Ebpf) -> Result<Array<MapData, Plain<CallRul
 fn lift_memlock() {
     let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
 }
+
+/// Each large block is a mapping of its own from now on, and goes back to the system when it is freed. Left to itself, glibc keeps up
+/// to 64 MiB in hand once a block of some size was freed (mallopt(3), "dynamic mmap threshold"): the kernel's types are read once,
+/// and their 14 MiB would be held for the rest of our life.
+#[cfg(target_env = "gnu")]
+fn give_back_large_blocks() {
+    const THRESHOLD: libc::c_int = 128 << 10; // glibc's own, before it begins to move it
+    // SAFETY: it takes numbers, and no memory changes hands. Other threads may allocate meanwhile: what is set here glibc itself sets
+    // at each `free` of a mapped block, without a lock (2.36, malloc/malloc.c, __libc_free), and either value serves them.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, THRESHOLD) };
+}
+
+/// Other allocators do not keep so much.
+#[cfg(not(target_env = "gnu"))]
+const fn give_back_large_blocks() {}
 
 /// What the programs are told at load.
 struct Globals {

@@ -7,11 +7,11 @@
 //! - [`reader`](Reader): the ring buffer, asynchronously and in batches.
 //! - [`observer`](Observer): what it has done, what it costs and how full it is, for the metrics.
 //!
-//! This is the only module of the agent with `unsafe`: a trait of aya that vouches for plain data ([`pod`]), and a function of
-//! tokio that wants to be sure of a descriptor ([`wait`]).
+//! This is the only module of the agent with `unsafe`: a trait of aya that vouches for plain data ([`pod`]), a function of
+//! tokio that wants to be sure of a descriptor ([`wait`]), and one of the C library that has no safe face ([`load`]).
 #![expect(
     unsafe_code,
-    reason = "aya::Pod is an unsafe trait, which pod.rs derives from zerocopy's checked ones; AsyncFd's registration in wait.rs is unsafe"
+    reason = "aya::Pod is an unsafe trait, which pod.rs derives from zerocopy's checked ones; AsyncFd's registration in wait.rs and mallopt in load.rs are unsafe"
 )]
 
 mod btf;

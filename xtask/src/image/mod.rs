@@ -17,7 +17,7 @@ use crate::{
 use anyhow::{Context as _, Result};
 use compile::Built;
 pub(crate) use compile::Profile;
-use programs::{ALLOCATOR, PROGRAMS, Program};
+use programs::{PROGRAMS, Program};
 use std::{
     collections::BTreeMap,
     fs,
@@ -136,12 +136,7 @@ impl Maker<'_> {
         fs::write(&beside, &bom).with_context(|| format!("cannot write {}", beside.display()))?;
         Ok(Image {
             platform,
-            process: Process {
-                entrypoint: vec![program.path()],
-                environment: vec![ALLOCATOR.to_owned()],
-                user: program.user.to_owned(),
-                ..Process::default()
-            },
+            process: Process { entrypoint: vec![program.path()], user: program.user.to_owned(), ..Process::default() },
             labels: self.labels(program),
             layers: vec![Layer::new(&program.tree(&binary, &bom)?, self.epoch)?],
         })

@@ -64,11 +64,6 @@ pub(super) const PROGRAMS: &[Program] = &[
 /// A number that no system gives to somebody else.
 const UNPRIVILEGED: &str = "65532:65532";
 
-/// Each large block is a mapping of its own, and goes back to the system when it is freed. Left to itself, the C library keeps up to
-/// 64 MiB once a block of some size was freed (mallopt(3), "dynamic mmap threshold"): the agent reads the kernel's types once, and
-/// would hold their 14 MiB for the rest of its life.
-pub(super) const ALLOCATOR: &str = "GLIBC_TUNABLES=glibc.malloc.mmap_threshold=131072";
-
 /// Programs that look their own user up find it here.
 const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin
 unready:x:65532:65532:unready:/:/sbin/nologin
