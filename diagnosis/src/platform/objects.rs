@@ -2,7 +2,7 @@
 //! Values are never asked for nor shown.
 
 use super::{message::alike, scene::ended};
-use crate::pod::{Container, EnvSource, KeyPath, Pod, ProjectedSource, VolumeSource};
+use crate::pod::{Container, EnvSource, Keys, Pod};
 
 /// An object that is missing, or lacks a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,42 +36,14 @@ struct Use<'a> {
     optional: bool,
 }
 
-fn keys(items: &[KeyPath]) -> Vec<&str> {
-    items.iter().map(|item| item.key.as_str()).collect()
+impl<'a> From<Keys<'a>> for Use<'a> {
+    fn from(Keys { kind, name, items, optional }: Keys<'a>) -> Self {
+        Self { kind, name, keys: items.iter().map(|item| item.key.as_str()).collect(), optional }
+    }
 }
 
 fn volume_uses(pod: &Pod) -> Vec<Use<'_>> {
-    let mut uses = Vec::new();
-    for volume in &pod.volumes {
-        match &volume.source {
-            VolumeSource::ConfigMap { name, items, optional, .. } => {
-                uses.push(Use { kind: "ConfigMap", name, keys: keys(items), optional: *optional });
-            }
-            VolumeSource::Secret { name, items, optional, .. } => {
-                uses.push(Use { kind: "Secret", name, keys: keys(items), optional: *optional });
-            }
-            VolumeSource::Projected { sources, .. } => uses.extend(sources.iter().filter_map(projected_use)),
-            VolumeSource::DownwardApi { .. }
-            | VolumeSource::EmptyDir { .. }
-            | VolumeSource::HostPath { .. }
-            | VolumeSource::Claim { .. }
-            | VolumeSource::Image { .. }
-            | VolumeSource::Csi { .. }
-            | VolumeSource::Other(_)
-            | VolumeSource::Unknown => {}
-        }
-    }
-    uses
-}
-
-fn projected_use(source: &ProjectedSource) -> Option<Use<'_>> {
-    match source {
-        ProjectedSource::ConfigMap { name, items, optional } => {
-            Some(Use { kind: "ConfigMap", name, keys: keys(items), optional: *optional })
-        }
-        ProjectedSource::Secret { name, items, optional } => Some(Use { kind: "Secret", name, keys: keys(items), optional: *optional }),
-        ProjectedSource::Token { .. } | ProjectedSource::DownwardApi { .. } | ProjectedSource::Other(_) => None,
-    }
+    pod.volumes.iter().flat_map(|volume| volume.source.all_keys()).map(Use::from).collect()
 }
 
 fn env_uses(container: &Container) -> impl Iterator<Item = Use<'_>> {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     cause::Cause,
-    pod::{Claim, Pod, PodEvent, Volume, VolumeSource},
+    pod::{Claim, Keys, Pod, PodEvent, Volume, VolumeSource},
     rules::{spec::patch, words::layer},
     verdict::{Confidence, Severity, SubjectKind},
 };
@@ -74,33 +74,12 @@ fn key(pod: &Pod, problem: &Problem<'_>) -> Build {
     build.fix(format!("{add}, or correct `items` of the volume. The kubelet tries again by itself, at most 2 minutes later."))
 }
 
-/// The object of this volume whose `items` name the key.
+/// The object of this volume that should have the key: the only one of a volume, or that of a source whose `items` name it.
 fn keyed<'a>(pod: &'a Pod, volume: &str, key: &str, secret: bool) -> Option<Object<'a>> {
-    use crate::pod::ProjectedSource;
-    let has = |items: &[crate::pod::KeyPath]| items.iter().any(|item| item.key == key);
-    match of_pod(pod, volume)? {
-        VolumeSource::ConfigMap { name, .. } if !secret => Some(Object::new("ConfigMap", name)),
-        VolumeSource::Secret { name, .. } if secret => Some(Object::new("Secret", name)),
-        VolumeSource::Projected { sources, .. } => sources.iter().find_map(|source| match source {
-            ProjectedSource::ConfigMap { name, items, .. } if !secret && has(items) => Some(Object::new("ConfigMap", name)),
-            ProjectedSource::Secret { name, items, .. } if secret && has(items) => Some(Object::new("Secret", name)),
-            ProjectedSource::ConfigMap { .. }
-            | ProjectedSource::Secret { .. }
-            | ProjectedSource::Token { .. }
-            | ProjectedSource::DownwardApi { .. }
-            | ProjectedSource::Other(_) => None,
-        }),
-        VolumeSource::ConfigMap { .. }
-        | VolumeSource::Secret { .. }
-        | VolumeSource::DownwardApi { .. }
-        | VolumeSource::EmptyDir { .. }
-        | VolumeSource::HostPath { .. }
-        | VolumeSource::Claim { .. }
-        | VolumeSource::Image { .. }
-        | VolumeSource::Csi { .. }
-        | VolumeSource::Other(_)
-        | VolumeSource::Unknown => None,
-    }
+    let source = of_pod(pod, volume)?;
+    let kind = if secret { "Secret" } else { "ConfigMap" };
+    let is_asked = |keys: &Keys<'_>| source.keys().is_some() || keys.items.iter().any(|item| item.key == key);
+    source.all_keys().find(|keys| keys.kind == kind && is_asked(keys)).map(|keys| Object::new(keys.kind, keys.name))
 }
 
 fn claim(scene: &Scene<'_>, problem: &Problem<'_>) -> Build {

@@ -162,6 +162,12 @@ impl VolumeSource {
         }
     }
 
+    /// The keys that it takes from all objects: from its own, or as a projected volume from those of its sources.
+    pub fn all_keys(&self) -> impl Iterator<Item = Keys<'_>> {
+        let sources: &[ProjectedSource] = if let Self::Projected { sources, .. } = self { sources } else { &[] };
+        self.keys().into_iter().chain(sources.iter().filter_map(ProjectedSource::keys))
+    }
+
     /// Only the kubelet writes it.
     pub const fn written(&self) -> Option<Written> {
         let (field, mode) = match self {

@@ -5,7 +5,7 @@
 //! downwardAPI items are not known here. Where such a mode may be what counts, no change is given.
 
 use super::{item, place::Located};
-use crate::pod::{KeyPath, ProjectedSource, VolumeSource};
+use crate::pod::{KeyPath, VolumeSource};
 use serde_json::{Value, json};
 
 /// The mode of one file, where the manifest says it.
@@ -29,11 +29,8 @@ pub(super) fn set(place: &Located<'_>, mode: u32, now: Option<u32>) -> Option<Se
         let items: Vec<Value> = items.iter().map(|one| item(one, mode_of(one))).collect();
         return Some(Setting { of_item: true, fragment: volume(json!({ "items": items })) });
     }
-    if let VolumeSource::Projected { sources, .. } = &place.volume.source {
-        let of_sources = sources.iter().filter_map(ProjectedSource::keys).flat_map(|keys| keys.items);
-        if of_sources.into_iter().any(has_own) {
-            return None;
-        }
+    if place.volume.source.all_keys().flat_map(|keys| keys.items).any(has_own) {
+        return None; // of a projected volume's source
     }
     if matches!(place.volume.source, VolumeSource::DownwardApi { .. }) && !now.is_some_and(|now| is_default(now, written.mode)) {
         return None;
