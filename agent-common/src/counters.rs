@@ -24,6 +24,8 @@ wire_enum! {
         RootChanged = 7,
         /// `inet_sock_set_state`, transitions to and from LISTEN
         Listen = 8,
+        /// `io_uring_create`
+        IoUring = 9,
     }
 }
 
@@ -36,7 +38,7 @@ pub struct HookCounters {
     pub seen: u64,
     /// Records put into the ring.
     pub sent: u64,
-    /// Repetitions, counted in the kernel instead of sent.
+    /// Repetitions, and what exceeds its cgroup's budget: counted in the kernel instead of sent.
     pub counted: u64,
     /// Not of a watched cgroup, or no call or errno of interest.
     pub filtered: u64,

@@ -12,10 +12,12 @@
 //! A call that seccomp denied comes here too: it fires the exit, though never the entry.
 
 use crate::{
-    add, creds,
+    add,
+    budget::{exceeded, pay_estate, remember, starting},
+    creds,
     debug::debug,
     globals::member,
-    maps::{CALLS, RECORDS, REPEATS, SCRATCH, WATCHED},
+    maps::{CALLS, RECORDS, REPEATS, SCRATCH},
     peek::Kernel,
     record::{current_cgroup, current_ids, current_task, now},
     root,
@@ -35,7 +37,7 @@ use unready_agent_common::{
     limits::SENT_PER_CGROUP_MAX,
     offsets::ABSENT,
     record::{CallFailed, Header, Kind, OTHER_PRESENT},
-    watch::{Level, RepeatKey, RepeatValue, Watch},
+    watch::{Budget, RepeatKey, RepeatValue, USES_COMPAT, Watch},
 };
 
 /// `MAX_ERRNO` of `include/linux/err.h`; a result below its negative is a large address, of a successful mmap.
@@ -74,7 +76,12 @@ fn failed(ctx: &impl EbpfContext, regs: impl FnOnce() -> Kernel, errno: u64) -> 
     let Some(watch) = starting(cgroup) else {
         return Ok(Outcome::Filtered);
     };
-    if errno > ERRNO_MAX || is_compat() {
+    if errno > ERRNO_MAX {
+        return Ok(Outcome::Filtered);
+    }
+    if is_compat() {
+        // SAFETY: a pointer into the map stays valid while the program runs; whoever else sets a bit now sets it again.
+        unsafe { (*watch).traits |= USES_COMPAT };
         return Ok(Outcome::Filtered);
     }
     let regs = regs();
@@ -109,17 +116,9 @@ fn failed(ctx: &impl EbpfContext, regs: impl FnOnce() -> Kernel, errno: u64) -> 
     Ok(outcome)
 }
 
-/// The cgroup's entry, if failing calls of it are of interest.
-#[inline(always)]
-fn starting(cgroup: u64) -> Option<*mut Watch> {
-    let watch = WATCHED.get_ptr_mut(cgroup)?;
-    // SAFETY: a pointer into the map stays valid while the program runs.
-    (unsafe { (*watch).level } >= Level::Starting as u32).then_some(watch)
-}
-
 /// Whether this is a 32-bit call, whose numbers are another table's.
 #[inline(always)]
-fn is_compat() -> bool {
+pub(crate) fn is_compat() -> bool {
     if member!(task_compat) == ABSENT {
         return false;
     }
@@ -148,12 +147,13 @@ fn repeated(cgroup: u64, watch: *mut Watch, record: &CallFailed) -> bool {
     if count_known(&key, tgid, at) {
         return true;
     }
-    // SAFETY: as in `starting`; both are plain integers that other CPUs change with the same atomic instructions.
-    unsafe {
-        if (*watch).sent >= SENT_PER_CGROUP_MAX {
-            add::one(&raw mut (*watch).suppressed);
-            return true;
-        }
+    // SAFETY: a pointer into the map stays valid while the program runs; other CPUs add to the word with one instruction.
+    if unsafe { (*watch).sent } >= SENT_PER_CGROUP_MAX {
+        exceeded(watch);
+        return true;
+    }
+    if pay_estate(watch, Budget::Call, at).is_err() {
+        return true;
     }
     let first = RepeatValue { count: 1, last: at, tgid, reserved: 0 };
     // Another CPU may have come first with the same failure: then this is its repetition.
@@ -203,6 +203,7 @@ fn settle(outcome: Outcome, cgroup: u64, watch: *mut Watch, record: &CallFailed)
         Outcome::Sent => {
             // SAFETY: as in `repeated`.
             unsafe { add::one(&raw mut (*watch).sent) };
+            remember(record.task.tgid, record.task.start);
         }
         Outcome::RingFull | Outcome::Counted | Outcome::Filtered => {
             // It was inserted a moment ago; if the map has dropped it already, all the better.

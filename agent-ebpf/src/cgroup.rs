@@ -3,13 +3,17 @@
 //! A new cgroup is under attention from its first moment: the program itself puts it on the map, so that no start is
 //! missed while user space still finds out what it is. Cgroups of v1 hierarchies fire the same tracepoints and are
 //! filtered by their root.
+//!
+//! What a container makes below its own cgroup is charged to it: beyond its budget such a cgroup is neither told nor watched. What
+//! the node's own processes make, runtimes above all, is not limited.
 
 use crate::{
+    budget::{exceeded, pay, watched},
     debug::debug,
     globals::{UNIFIED_ROOT, member, read},
     maps::WATCHED,
     peek::Kernel,
-    record::{header, send, send_in_place},
+    record::{current_cgroup, header, send, send_in_place},
     tally::{Outcome, Unreadable, Verdict, tally},
     zero,
 };
@@ -17,9 +21,9 @@ use aya_ebpf::{bindings::BPF_NOEXIST, macros::raw_tracepoint, programs::RawTrace
 use core::mem::MaybeUninit;
 use unready_agent_common::{
     counters::Hook,
-    limits::{COMM_CAP, PATH_CAP},
+    limits::{COMM_CAP, MADE_MAX, PATH_CAP},
     record::{CgroupAttached, CgroupCreated, CgroupRemoved, Kind},
-    watch::{Level, Watch},
+    watch::{Budget, Level, Watch},
 };
 
 /// The cgroup that all three tracepoints hand over first, if it is of the unified hierarchy.
@@ -47,7 +51,11 @@ fn created(ctx: &RawTracePointContext) -> Verdict {
         return Ok(Outcome::Filtered);
     };
     let id = id_of(cgroup)?;
-    if !watch(id) {
+    let maker = match maker() {
+        Ok(maker) => maker,
+        Err(outcome) => return Ok(outcome),
+    };
+    if !watch(id, maker) {
         debug!(ctx, "cgroup {}: no room on the map of attention", id);
     }
     send_in_place(|record: *mut CgroupCreated| {
@@ -63,9 +71,42 @@ fn created(ctx: &RawTracePointContext) -> Verdict {
     })
 }
 
+/// The cgroup under attention from within which another is being made, or that one's own maker; 0: it is made from elsewhere.
+#[inline(always)]
+fn maker() -> Result<u64, Outcome> {
+    let current = current_cgroup();
+    let Some(watch) = watched(current) else {
+        return Ok(0);
+    };
+    pay(watch, Budget::Cgroup)?;
+    // SAFETY: a pointer into the map stays valid while the program runs.
+    let above = unsafe { (*watch).maker };
+    let maker = if above == 0 { current } else { above };
+    let Some(estate) = watched(maker) else {
+        return Ok(0);
+    };
+    // SAFETY: as above. Two CPUs may count one cgroup for two; the bound is no exact one.
+    unsafe {
+        if (*estate).made >= MADE_MAX {
+            return Err(exceeded(watch));
+        }
+        (*estate).made += 1;
+    }
+    Ok(maker)
+}
+
+/// One cgroup less that was made from within `maker`.
+#[inline(always)]
+fn unmake(maker: u64) {
+    if let Some(estate) = watched(maker) {
+        // SAFETY: as in `maker`.
+        unsafe { (*estate).made = (*estate).made.saturating_sub(1) };
+    }
+}
+
 /// Puts a cgroup under attention; false if there is no room.
 #[inline(always)]
-fn watch(id: u64) -> bool {
+fn watch(id: u64, maker: u64) -> bool {
     let mut watch = MaybeUninit::<Watch>::uninit();
     // SAFETY: a local is valid and, holding words of 64 bits, aligned; zeros are valid for integers.
     let watch = unsafe {
@@ -73,6 +114,7 @@ fn watch(id: u64) -> bool {
         watch.assume_init_mut()
     };
     watch.level = Level::Starting as u32;
+    watch.maker = maker;
     WATCHED.insert(id, *watch, BPF_NOEXIST.into()).is_ok()
 }
 
@@ -88,8 +130,16 @@ fn removed(ctx: &RawTracePointContext) -> Verdict {
         return Ok(Outcome::Filtered);
     };
     let id = id_of(cgroup)?;
-    // It may have been taken away before; then there is nothing to remove.
-    let _ = WATCHED.remove(id);
+    match watched(id) {
+        Some(watch) => {
+            // SAFETY: as in `maker`.
+            unmake(unsafe { (*watch).maker });
+            let _ = WATCHED.remove(id); // it was there a moment ago
+        }
+        // Made by a container beyond its budget, and never told. Of others user space may know although it does not watch them.
+        None if watched(current_cgroup()).is_some() => return Ok(Outcome::Filtered),
+        None => {}
+    }
     Ok(send(CgroupRemoved { header: header::<CgroupRemoved>(Kind::CgroupRemoved), id }))
 }
 
@@ -104,6 +154,11 @@ fn attached(ctx: &RawTracePointContext) -> Verdict {
     let Some(cgroup) = unified(ctx)? else {
         return Ok(Outcome::Filtered);
     };
+    if let Some(watch) = watched(current_cgroup())
+        && let Err(outcome) = pay(watch, Budget::Cgroup)
+    {
+        return Ok(outcome);
+    }
     let task = Kernel::argument(ctx, 2);
     Ok(send(CgroupAttached {
         header: header::<CgroupAttached>(Kind::CgroupAttached),

@@ -1,8 +1,8 @@
 //! A TCP socket of a cgroup under attention begins or ceases to listen. Level 1.
 
 use crate::{
+    budget::{pay, starting},
     globals::member,
-    maps::WATCHED,
     peek::Kernel,
     record::{current_cgroup, current_task, header, send},
     tally::{Outcome, Unreadable, Verdict, tally},
@@ -11,6 +11,7 @@ use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use unready_agent_common::{
     counters::Hook,
     record::{Kind, Listening},
+    watch::Budget,
 };
 
 /// `TCP_LISTEN` of `include/net/tcp_states.h`, unchanged since 2005.
@@ -32,8 +33,14 @@ pub(crate) fn listen_changed(ctx: RawTracePointContext) {
 #[inline(always)]
 fn changed(sock: Kernel, open: bool) -> Verdict {
     let cgroup = current_cgroup();
-    if WATCHED.get_ptr(cgroup).is_none() || !STREAMS.contains(&sock.get(member!(sock_protocol))?) {
+    let Some(watch) = starting(cgroup) else {
         return Ok(Outcome::Filtered);
+    };
+    if !STREAMS.contains(&sock.get(member!(sock_protocol))?) {
+        return Ok(Outcome::Filtered);
+    }
+    if let Err(outcome) = pay(watch, Budget::Listen) {
+        return Ok(outcome);
     }
     let family: u16 = sock.get(member!(sock_family))?;
     Ok(send(Listening {

@@ -6,13 +6,14 @@
 //! | | `process_exec`, `process_exit`, `oom_victim` | [`process`] |
 //! | 1, while something starts | `call_failed` | [`call`], with [`target`] for what the call was about, and [`root`] |
 //! | | `listen_changed` | [`listen`] |
+//! | | `io_uring_created` | [`io_uring`] |
 //!
 //! They sit on raw tracepoints, which attach in 0.1 ms and detach in a few, where the perf events that ordinary tracepoints need
 //! make whoever closes them, at the latest the ending process, wait some 80 ms each. From 6.19 on raw tracepoints can be
 //! preempted; there the three programs whose events come in crowds have an ordinary form, `…_steady`, that sees all of them.
 //!
 //! A program does three things: it decides whether the event is of interest (the cgroup first, for that is what most
-//! events fail on), makes one record of it, and says to [`tally`] what became of it. Nothing here fails loudly: what
+//! events fail on) and within the cgroup's [`budget`], makes one record of it, and says to [`tally`] what became of it. Nothing here fails loudly: what
 //! cannot be read is counted as failed, or marked in the record.
 //!
 //! The crate also compiles for the host, to nothing, so that editors and lints see it.
@@ -21,11 +22,13 @@
 #![expect(clippy::needless_pass_by_value, reason = "aya's macros hand the context over by value")]
 
 mod add;
+mod budget;
 mod call;
 mod cgroup;
 mod creds;
 mod debug;
 mod globals;
+mod io_uring;
 mod listen;
 mod maps;
 mod peek;

@@ -7,7 +7,7 @@ use aya_ebpf::{
 use unready_agent_common::{
     call::CallRule,
     counters::{Hook, HookCounters},
-    limits::{CALLS_MAX, ENDED_MAX, REPEATS_MAX, RING_BYTES, WATCHED_MAX},
+    limits::{CALLS_MAX, ENDED_MAX, REPEATS_MAX, RING_BYTES, TOLD_MAX, WATCHED_MAX},
     record::CallFailed,
     watch::{RepeatKey, RepeatValue, Watch},
 };
@@ -39,3 +39,7 @@ pub(crate) static SCRATCH: PerCpuArray<CallFailed> = PerCpuArray::with_max_entri
 /// Start times of processes whose end was told, by thread group id.
 #[map]
 pub(crate) static ENDED: LruHashMap<u64, u64> = LruHashMap::with_max_entries(ENDED_MAX, 0);
+
+/// Start times of processes that were told of, by thread group id: their ends are told too, see [`crate::budget`].
+#[map]
+pub(crate) static TOLD: LruHashMap<u64, u64> = LruHashMap::with_max_entries(TOLD_MAX, 0);

@@ -3,11 +3,16 @@
 //! A process has ended when its last thread has. Kernels from 6.16 say so (`group_dead`, the second argument). Before, the
 //! count of living threads (`signal_struct.live`) is 0, which two threads that end at the same time may both see: then
 //! the first one to put the process on the map `ENDED` tells it.
+//!
+//! The main process of a cgroup always passes, and so does the end of a process that told something before. Other processes have
+//! a budget while their cgroup starts. At rest a shell may run in a probe every second, so that nothing but killed processes is
+//! told: an out-of-memory kill shows by the end of its victim.
 
 use crate::{
+    budget::{is_main, is_starting, pay, remember, take_told, watched},
     debug::debug,
     globals::{DIALECT, member, read},
-    maps::{ENDED, WATCHED},
+    maps::ENDED,
     peek::{Kernel, User},
     record::{current_cgroup, current_ids, current_task, header, send, send_in_place, start_of},
     tally::{Outcome, Unreadable, Verdict, tally},
@@ -22,14 +27,13 @@ use aya_ebpf::{
 use unready_agent_common::{
     counters::Hook,
     limits::{ARGS_CAP, PATH_CAP},
-    record::{Exec, Exit, Kind, OomVictim},
+    record::{Exec, Exit, Kind, OomVictim, Task},
+    watch::{Budget, Watch},
 };
 
-/// Whether anything of this cgroup is told.
-#[inline(always)]
-fn known(cgroup: u64) -> bool {
-    WATCHED.get_ptr(cgroup).is_some()
-}
+/// Bits of an exit code that hold the signal.
+const SIGNAL: u32 = 0x7f;
+const SIGKILL: u32 = 9;
 
 /// `sched_process_exec`: the task, its former thread id, the `linux_binprm`
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
@@ -47,9 +51,27 @@ pub(crate) fn process_exec_steady(ctx: TracePointContext) {
 #[inline(always)]
 fn executed(path: impl FnOnce() -> Result<Kernel, Unreadable>) -> Verdict {
     let cgroup = current_cgroup();
-    if !known(cgroup) {
+    let Some(watch) = watched(cgroup) else {
         return Ok(Outcome::Filtered);
+    };
+    let tgid = current_ids().0;
+    if !is_main(watch, tgid) {
+        if !is_starting(watch) {
+            return Ok(Outcome::Filtered);
+        }
+        if let Err(outcome) = pay(watch, Budget::Exec) {
+            return Ok(outcome);
+        }
     }
+    let outcome = tell_exec(cgroup, path)?;
+    if matches!(outcome, Outcome::Sent) {
+        remember(tgid, start_of(Kernel::current_task()).unwrap_or(0));
+    }
+    Ok(outcome)
+}
+
+#[inline(always)]
+fn tell_exec(cgroup: u64, path: impl FnOnce() -> Result<Kernel, Unreadable>) -> Verdict {
     send_in_place(|record: *mut Exec| {
         // SAFETY: `send_in_place` hands out a writable, zeroed record.
         let record = unsafe { &mut *record };
@@ -96,13 +118,32 @@ pub(crate) fn process_exit_steady(ctx: TracePointContext) {
 #[inline(always)]
 fn ended(ctx: &impl EbpfContext, is_last: impl FnOnce() -> Result<bool, Unreadable>) -> Verdict {
     let cgroup = current_cgroup();
-    if !known(cgroup) || !is_last()? {
+    let Some(watch) = watched(cgroup) else {
+        return Ok(Outcome::Filtered);
+    };
+    if !is_last()? {
         return Ok(Outcome::Filtered);
     }
     let code = Kernel::current_task().get::<u32>(member!(task_exit_code))?;
     let task = current_task(cgroup);
+    if let Err(outcome) = may_end(watch, &task, code) {
+        return Ok(outcome);
+    }
     debug!(ctx, "process {} ended with {:x}", task.tgid, code);
     Ok(send(Exit { header: header::<Exit>(Kind::Exit), task, code, reserved: 0 }))
+}
+
+/// Whether the end of a process is told.
+#[inline(always)]
+fn may_end(watch: *mut Watch, task: &Task, code: u32) -> Result<(), Outcome> {
+    let told = take_told(task.tgid, task.start);
+    if is_main(watch, task.tgid) || told && is_starting(watch) {
+        return Ok(());
+    }
+    if !is_starting(watch) && code & SIGNAL != SIGKILL {
+        return Err(Outcome::Filtered);
+    }
+    pay(watch, Budget::Exit)
 }
 
 /// Whether the process ends with the running thread, as far as its group tells; see the module's head.
@@ -136,9 +177,15 @@ pub(crate) fn oom_victim(ctx: RawTracePointContext) {
 
 #[inline(always)]
 fn chosen(ctx: &RawTracePointContext) -> Verdict {
+    let asker = current_cgroup();
+    if let Some(watch) = watched(asker)
+        && let Err(outcome) = pay(watch, Budget::Oom)
+    {
+        return Ok(outcome);
+    }
     Ok(send(OomVictim {
         header: header::<OomVictim>(Kind::OomVictim),
-        asker_cgroup: current_cgroup(),
+        asker_cgroup: asker,
         pid: if read!(DIALECT.victim_is_task) != 0 { Kernel::argument(ctx, 0).get(member!(task_pid))? } else { ctx.arg(0) },
         reserved: 0,
     }))

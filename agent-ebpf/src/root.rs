@@ -4,8 +4,9 @@
 //! would make every system call of the node dearer a second time.
 
 use crate::{
+    budget::{pay, starting},
+    call::is_compat,
     globals::{ROOT_CALLS, member, read},
-    maps::WATCHED,
     peek::Kernel,
     record::{current_cgroup, current_task, header, send},
     tally::{Outcome, tally},
@@ -13,6 +14,7 @@ use crate::{
 use unready_agent_common::{
     counters::Hook,
     record::{Kind, RootChanged},
+    watch::Budget,
 };
 
 /// Tells it, if the call that returned 0 is one of the two.
@@ -29,8 +31,12 @@ pub(crate) fn look(regs: Kernel) {
 #[inline(always)]
 fn changed() -> Outcome {
     let cgroup = current_cgroup();
-    if WATCHED.get_ptr(cgroup).is_none() {
+    // A 32-bit program has other calls under these numbers.
+    let Some(watch) = starting(cgroup).filter(|_| !is_compat()) else {
         return Outcome::Filtered;
+    };
+    if let Err(outcome) = pay(watch, Budget::Root) {
+        return outcome;
     }
     send(RootChanged { header: header::<RootChanged>(Kind::RootChanged), task: current_task(cgroup) })
 }

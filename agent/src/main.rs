@@ -105,7 +105,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), &rustix::system::uname().release().to_string_lossy());
     let readiness = serve(&args, &metrics).await?;
     let mut outputs = Outputs::open(&args, &node, cluster, metrics)?;
-    let (pipeline, handle, mut events) = Pipeline::start(&options(&args, ebpf))?;
+    let (pipeline, handle, mut said) = Pipeline::start(&options(&args, ebpf))?;
     outputs.metrics.watch_pipeline(pipeline.observer()?, &pipeline.gauges());
     let has_kernel = pipeline.has_kernel();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -117,14 +117,14 @@ async fn run(args: Args) -> anyhow::Result<()> {
     tracing::info!("ready: {} on {node}", if has_kernel { "level 0 attached" } else { "without the kernel's evidence" });
     let ended = loop {
         tokio::select! {
-            Some(event) = events.recv() => outputs.tell(&event, &handle),
+            Some(event) = said.recv() => outputs.tell(&event, &handle),
             ended = &mut running => break ended,
             _ = terminate.recv() => break stop(&mut outputs, &handle, &mut running).await,
             _ = interrupt.recv() => break stop(&mut outputs, &handle, &mut running).await,
         }
     };
     // What was known when it ended is delivered, however it ended.
-    while let Ok(event) = events.try_recv() {
+    while let Some(event) = said.try_recv() {
         outputs.tell_last(&event, handle.anchor());
     }
     outputs.drain().await;
@@ -169,6 +169,7 @@ fn options(args: &Args, ebpf: Ebpf) -> Options {
         state_roots: args.runtime_root.clone(),
         linger: Duration::from_secs(args.linger),
         starting_at_once: false,
+        tell_listeners: false,
         ebpf,
     }
 }

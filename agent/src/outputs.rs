@@ -83,7 +83,7 @@ impl Outputs {
         match event {
             Event::Verdict(verdict) => self.offer(verdict, anchor),
             // Only pods give rise to questions about the cluster, and there are none without one.
-            Event::AskCluster(..) | Event::Exec { .. } | Event::Exit { .. } | Event::Listening { .. } | Event::ClockSet => {}
+            Event::AskCluster(..) | Event::Listening { .. } | Event::ClockSet => {}
         }
     }
 

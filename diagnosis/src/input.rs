@@ -4,7 +4,7 @@ use crate::{
     cluster::{ClusterAnswer, ClusterQuestion, PodChange},
     question::{Answer, Question, QuestionId},
     record::Record,
-    units::{CgroupId, ClockAnchor},
+    units::{BootNanos, CgroupId, ClockAnchor},
     verdict::Verdict,
 };
 use serde::{Deserialize, Serialize};
@@ -50,8 +50,24 @@ pub struct Loss {
     pub lost: u64,
     /// Could not be decoded: unknown kind, truncated.
     pub undecodable: u64,
-    /// Failures of this cgroup that were counted only, because it used up its budget.
+    /// Records of this cgroup that were counted only, because it used up its budgets.
     pub suppressed: Option<(CgroupId, u64)>,
+    /// When the counters were read before: nothing of it was lost earlier. `None`: it is not known (older recordings).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<BootNanos>,
+    /// What of a cgroup's calls cannot be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blind: Option<(CgroupId, BlindSpots)>,
+}
+
+/// Ways in which a container works unseen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BlindSpots {
+    /// It made an io_uring: requests to it are no system calls.
+    pub io_uring: bool,
+    /// It made 32-bit system calls, whose numbers are another table's.
+    pub compat: bool,
 }
 
 /// What only the launcher of a local run knows.

@@ -92,6 +92,13 @@ impl Daemon {
         Ok(kib * 1024)
     }
 
+    /// Ends it as a node that dies does.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().with_context(|| format!("{} cannot be killed", self.name))?;
+        self.child.wait().with_context(|| format!("cannot wait for {}", self.name))?;
+        Ok(())
+    }
+
     /// Asks it to end, waits, and kills it if it does not.
     pub fn end(&mut self) {
         let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) else { return };
@@ -213,7 +220,7 @@ impl Agent {
         }
         let mut daemon = Daemon::start("agent", command, directory)?;
         let feed = Feed::read(daemon.take_stdout()?);
-        daemon.wait_for_log("ready", READY_WITHIN)?;
+        daemon.wait_for_log(" ready: ", READY_WITHIN)?;
         Ok(Self { daemon, feed })
     }
 

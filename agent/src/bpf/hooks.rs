@@ -42,7 +42,7 @@ use Stage::{Lifecycle, Starting};
 
 /// All programs. `call_failed` comes first of its stage, so that nothing fails unseen while the other is attached, and is the
 /// last to be let go of.
-pub(super) static HOOKS: [Row; 8] = [
+pub(super) static HOOKS: [Row; 9] = [
     row("cgroup_mkdir", "cgroup_mkdir", Lifecycle, Hook::CgroupMkdir),
     row("cgroup_rmdir", "cgroup_rmdir", Lifecycle, Hook::CgroupRmdir),
     row("cgroup_attach", "cgroup_attach_task", Lifecycle, Hook::CgroupAttach),
@@ -57,6 +57,13 @@ pub(super) static HOOKS: [Row; 8] = [
     ),
     row("call_failed", "sys_exit", Starting, Hook::CallFailed),
     optional("listen_changed", "inet_sock_set_state", Starting, Hook::Listen, "it is not seen when a program begins to listen"),
+    optional(
+        "io_uring_created",
+        "io_uring_create",
+        Starting,
+        Hook::IoUring,
+        "verdicts do not say that a program used io_uring, by which it opens files unseen",
+    ),
 ];
 
 /// What takes the place of which program where raw tracepoints can be preempted: the events that come in crowds. The others

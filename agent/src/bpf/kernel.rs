@@ -120,6 +120,13 @@ impl Kernel {
         result.map_err(|error| LoadError::of_map("WATCHED", &error))
     }
 
+    /// Makes the records of this process pass, whatever else its cgroup tells; nothing happens if the cgroup is not watched.
+    pub fn set_main(&mut self, cgroup: CgroupId, pid: u32) -> Result<(), LoadError> {
+        let Some(before) = self.watched(cgroup).filter(|watch| watch.main != pid) else { return Ok(()) };
+        let result = self.watched.insert(cgroup.0, Plain(Watch { main: pid, ..before }), 0);
+        result.map_err(|error| LoadError::of_map("WATCHED", &error))
+    }
+
     /// How a cgroup is looked at, and what it has sent; `None`: it is not.
     pub fn watched(&self, cgroup: CgroupId) -> Option<Watch> {
         self.watched.get(&cgroup.0, 0).ok().map(|Plain(watch)| watch)

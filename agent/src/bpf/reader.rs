@@ -9,7 +9,7 @@ use std::io;
 use tokio::io::unix::AsyncFd;
 
 /// Records taken in one batch. It bounds how long a flood keeps the caller from its other work: some milliseconds.
-const BATCH_MAX: usize = 4096;
+const BATCH_MAX: usize = 256;
 
 /// Reads records. There is one.
 pub struct Reader {

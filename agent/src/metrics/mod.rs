@@ -117,10 +117,10 @@ impl Metrics {
         if let Some(kernel) = kernel {
             self.0.scrape.kernel(Box::new(move || kernel.observe()));
         }
-        let (commands, events, refused) = (gauges.clone(), gauges.clone(), gauges.clone());
+        let (commands, verdicts, refused) = (gauges.clone(), gauges.clone(), gauges.clone());
         self.0.scrape.refused_pods(Box::new(move || refused.refused_pods()));
         self.0.scrape.queue("commands", Box::new(move || commands.commands()));
-        self.0.scrape.queue("events", Box::new(move || events.events()));
+        self.0.scrape.queue("verdicts", Box::new(move || verdicts.verdicts()));
     }
 
     /// The delivery to the collector is to be looked at; so many verdicts may wait for it.

@@ -205,6 +205,7 @@ const fn word(hook: Hook) -> &'static str {
         Hook::CallFailed => "call_failed",
         Hook::RootChanged => "root_changed",
         Hook::Listen => "listen",
+        Hook::IoUring => "io_uring",
     }
 }
 

@@ -37,6 +37,16 @@ impl Attention {
         self.attached
     }
 
+    /// Whether a cgroup is starting.
+    pub(super) fn is_starting(&self, cgroup: CgroupId) -> bool {
+        self.starting.contains(&cgroup)
+    }
+
+    /// All that are starting.
+    pub(super) fn starting(&self) -> impl Iterator<Item = CgroupId> {
+        self.starting.iter().copied()
+    }
+
     /// Watches a cgroup so closely; attaches level 1 with the first that starts.
     pub(super) fn set(&mut self, kernel: &mut Kernel, cgroup: CgroupId, level: Option<Level>) -> anyhow::Result<()> {
         let starts = matches!(level, Some(Level::Starting | Level::Stalled));

@@ -1,9 +1,12 @@
 //! How the pipeline's queues stand, for whoever looks from outside. Looking does not keep the pipeline alive.
 
-use super::{Event, handle::Command};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use super::handle::Command;
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::sync::mpsc::WeakSender;
 
@@ -11,9 +14,29 @@ use tokio::sync::mpsc::WeakSender;
 #[derive(Clone, Debug)]
 pub struct Gauges {
     pub(super) commands: WeakSender<Command>,
-    pub(super) events: WeakSender<Event>,
-    pub(super) dropped_events: Arc<AtomicU64>,
+    pub(super) verdicts: Gauge,
     pub(super) refused_pods: Arc<AtomicU64>,
+    pub(super) unasked: Arc<AtomicU64>,
+}
+
+/// A look at one queue, `None` once it is gone.
+#[derive(Clone)]
+pub(super) struct Gauge(Arc<dyn Fn() -> Option<QueueFill> + Send + Sync>);
+
+impl Gauge {
+    pub(super) fn new(look: impl Fn() -> Option<QueueFill> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(look))
+    }
+
+    pub(super) fn look(&self) -> Option<QueueFill> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Gauge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Gauge").field(&self.look()).finish()
+    }
 }
 
 /// A queue: what waits in it, what it can hold, what it could not hold so far.
@@ -33,10 +56,14 @@ impl Gauges {
         self.commands.upgrade().map(|sender| fill(sender.capacity(), sender.max_capacity(), 0))
     }
 
-    /// Events that wait for whoever runs the pipeline.
-    pub fn events(&self) -> Option<QueueFill> {
-        let dropped = self.dropped_events.load(Ordering::Relaxed);
-        self.events.upgrade().map(|sender| fill(sender.capacity(), sender.max_capacity(), dropped))
+    /// Verdicts that wait for whoever runs the pipeline.
+    pub fn verdicts(&self) -> Option<QueueFill> {
+        self.verdicts.look()
+    }
+
+    /// Questions about the cluster that were not asked, because too many waited.
+    pub fn unasked(&self) -> u64 {
+        self.unasked.load(Ordering::Relaxed)
     }
 
     /// Changes of pods that the engine ignored, because it keeps that many already.
@@ -51,26 +78,21 @@ const fn fill(free: usize, capacity: usize, dropped: u64) -> QueueFill {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::pipeline::Event;
     use tokio::sync::mpsc;
-    use unready_diagnosis::units::CgroupId;
 
     #[tokio::test]
     async fn a_queue_is_seen_while_it_lives() {
         let (commands, _commands_out) = mpsc::channel(4);
-        let (events, _events_out) = mpsc::channel(3);
         let gauges = Gauges {
             commands: commands.downgrade(),
-            events: events.downgrade(),
-            dropped_events: Arc::new(AtomicU64::new(7)),
+            verdicts: Gauge::new(|| None),
             refused_pods: Arc::default(),
+            unasked: Arc::new(AtomicU64::new(7)),
         };
-        events.send(Event::Listening { cgroup: CgroupId(1), address: String::new(), port: 80, open: true }).await.unwrap();
-        assert_eq!(gauges.events(), Some(QueueFill { length: 1, capacity: 3, dropped: 7 }));
         assert_eq!(gauges.commands(), Some(QueueFill { length: 0, capacity: 4, dropped: 0 }));
-        drop((commands, events));
-        assert_eq!((gauges.commands(), gauges.events()), (None, None));
+        assert_eq!(gauges.unasked(), 7);
+        drop(commands);
+        assert_eq!((gauges.commands(), gauges.verdicts()), (None, None));
     }
 }

@@ -6,7 +6,6 @@ use unready_diagnosis::{
     Input,
     cluster::ClusterQuestion,
     question::QuestionId,
-    record::{ExitStatus, Task},
     units::{CgroupId, ClockAnchor},
     verdict::Verdict,
 };
@@ -24,6 +23,8 @@ pub struct Options {
     pub linger: Duration,
     /// Level 1 is attached before anything starts: a local run is a start.
     pub starting_at_once: bool,
+    /// [`Event::Listening`] is told: a launcher wants to know where its command listens.
+    pub tell_listeners: bool,
     /// Whether the kernel's evidence is a must.
     pub ebpf: Ebpf,
 }
@@ -48,6 +49,7 @@ impl Default for Options {
             state_roots: Vec::new(),
             linger: Duration::from_secs(10),
             starting_at_once: false,
+            tell_listeners: false,
             ebpf: Ebpf::Required,
         }
     }
@@ -60,19 +62,7 @@ pub enum Event {
     Verdict(Box<Verdict>),
     /// A question about the cluster: its answer goes in as [`Input::ClusterAnswer`].
     AskCluster(QuestionId, ClusterQuestion),
-    /// A program was executed in a watched cgroup.
-    Exec {
-        /// Who.
-        task: Task,
-    },
-    /// A process of a watched cgroup ended.
-    Exit {
-        /// Who.
-        task: Task,
-        /// How.
-        status: ExitStatus,
-    },
-    /// A socket of a watched cgroup began or ceased to listen.
+    /// A socket of a watched cgroup began or ceased to listen; only where [`Options::tell_listeners`] asks for it.
     Listening {
         /// Its cgroup.
         cgroup: CgroupId,

@@ -5,10 +5,14 @@
 
 use crate::bpf::Kernel;
 use std::{collections::BTreeMap, time::Duration};
-use unready_agent_common::{call::Call as WireCall, counters::Hook, watch::RepeatKey};
+use unready_agent_common::{
+    call::Call as WireCall,
+    counters::Hook,
+    watch::{RepeatKey, USES_COMPAT, USES_IO_URING},
+};
 use unready_diagnosis::{
     Input, decode,
-    input::Loss,
+    input::{BlindSpots, Loss},
     record::{Errno, Record},
     units::{BootNanos, CgroupId},
 };
@@ -21,8 +25,11 @@ pub(super) struct KernelCounts {
     followed: BTreeMap<CgroupId, Vec<(RepeatKey, u64)>>,
     lost: u64,
     suppressed: BTreeMap<CgroupId, u64>,
+    blind: BTreeMap<CgroupId, u32>,
     counted: u64,
     read: BootNanos,
+    /// When the losses were last read: what is lost since then may be missing from what starts since then.
+    losses_read: BootNanos,
 }
 
 impl KernelCounts {
@@ -41,44 +48,52 @@ impl KernelCounts {
         }
     }
 
-    /// A cgroup is no longer looked at.
+    /// A cgroup is no longer looked at, or no longer closely.
     pub(super) fn forget(&mut self, cgroup: CgroupId) {
         self.followed.remove(&cgroup);
         self.suppressed.remove(&cgroup);
+        self.blind.remove(&cgroup);
     }
 
-    /// What has changed since the last time, of all containers.
-    pub(super) fn read(&mut self, kernel: &Kernel, now: BootNanos) -> Vec<Input> {
+    /// What has changed since the last time, of all containers that start.
+    pub(super) fn read(&mut self, kernel: &Kernel, starting: impl Iterator<Item = CgroupId>, now: BootNanos) -> Vec<Input> {
         self.read = now;
-        let (mut lost, mut counted) = (0, 0);
-        for (_, counters) in kernel.counters() {
-            lost += counters.ring_full;
-            counted += counters.counted;
-        }
-        lost += kernel.missed().into_iter().filter(|(hook, _)| is_evidence(*hook)).map(|(_, missed)| missed).sum::<u64>();
-        let mut inputs = Vec::new();
-        let new = lost.saturating_sub(std::mem::replace(&mut self.lost, lost));
-        if new > 0 {
-            inputs.push(Input::Loss(Loss { lost: new, ..Loss::default() }));
-        }
+        let mut inputs: Vec<Input> = self.read_losses(kernel, now).into_iter().collect();
+        inputs.extend(starting.flat_map(|cgroup| self.read_watch(kernel, cgroup)));
+        let counted = kernel.counters().into_iter().map(|(_, counters)| counters.counted).sum();
         if std::mem::replace(&mut self.counted, counted) != counted {
             inputs.extend(self.followed.values_mut().flatten().filter_map(|followed| repeated(kernel, followed)));
         }
         inputs
     }
 
-    /// What has changed of one container, whose process has just ended.
+    /// What was lost since the last time. Some ten system calls.
+    pub(super) fn read_losses(&mut self, kernel: &Kernel, now: BootNanos) -> Option<Input> {
+        let since = std::mem::replace(&mut self.losses_read, now);
+        let mut lost: u64 = kernel.counters().into_iter().map(|(_, counters)| counters.ring_full).sum();
+        lost += kernel.missed().into_iter().filter(|(hook, _)| is_evidence(*hook)).map(|(_, missed)| missed).sum::<u64>();
+        let new = lost.saturating_sub(std::mem::replace(&mut self.lost, lost));
+        (new > 0).then_some(Input::Loss(Loss { lost: new, since: Some(since), ..Loss::default() }))
+    }
+
+    /// What has changed of one container: its main process has just ended, or it is left alone from now on.
     pub(super) fn read_one(&mut self, kernel: &Kernel, cgroup: CgroupId) -> Vec<Input> {
-        let mut inputs = Vec::new();
-        if let Some(followed) = self.followed.get_mut(&cgroup) {
-            inputs.extend(followed.iter_mut().filter_map(|followed| repeated(kernel, followed)));
-        }
-        let total = kernel.watched(cgroup).map_or(0, |watch| watch.suppressed);
-        if total > 0 {
-            let new = total.saturating_sub(self.suppressed.insert(cgroup, total).unwrap_or(0));
-            inputs.extend((new > 0).then_some(Input::Loss(Loss { suppressed: Some((cgroup, new)), ..Loss::default() })));
-        }
+        let followed = self.followed.get_mut(&cgroup).into_iter().flatten();
+        let mut inputs: Vec<Input> = followed.filter_map(|followed| repeated(kernel, followed)).collect();
+        inputs.extend(self.read_watch(kernel, cgroup));
         inputs
+    }
+
+    /// What a container did not tell: beyond its budget, or in a way that is not seen.
+    fn read_watch(&mut self, kernel: &Kernel, cgroup: CgroupId) -> impl Iterator<Item = Input> + use<> {
+        let watch = kernel.watched(cgroup).unwrap_or_default();
+        let known = self.suppressed.entry(cgroup).or_default();
+        let new = watch.suppressed.saturating_sub(std::mem::replace(known, watch.suppressed));
+        let suppressed = (new > 0).then_some(Loss { suppressed: Some((cgroup, new)), ..Loss::default() });
+        let is_new = self.blind.insert(cgroup, watch.traits).unwrap_or(0) != watch.traits;
+        let spots = BlindSpots { io_uring: watch.traits & USES_IO_URING != 0, compat: watch.traits & USES_COMPAT != 0 };
+        let blind = is_new.then_some(Loss { blind: Some((cgroup, spots)), ..Loss::default() });
+        suppressed.into_iter().chain(blind).map(Input::Loss)
     }
 }
 

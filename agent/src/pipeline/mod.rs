@@ -5,11 +5,14 @@
 //!
 //! ```text
 //!   ring ──► decode ─┐
-//!   answers ─────────┼─► feed ─► Engine ─► carry_out ─┬─► events (verdicts, what the launcher wants to see)
+//!   answers ─────────┼─► feed ─► Engine ─► carry_out ─┬─► said: verdicts, questions about the cluster, listeners
 //!   commands ────────┤                                ├─► questions, answered off this task
 //!   timers, counters,│                                └─► attention: cgroups to watch, level 1 on or off
 //!   a clock that was set
 //! ```
+//!
+//! Whatever comes in crowds, nothing else waits for it: a turn takes a batch of records at most, then what waits of answers and
+//! commands, and then lets the other tasks of its thread run.
 //!
 //! It ends when every [`Handle`] is gone, or one says so. Where the kernel half may not be loaded ([`Ebpf`]), everything but the ring and
 //! attention goes on as before.
@@ -19,6 +22,7 @@ mod gauges;
 mod half;
 mod handle;
 mod kernel_counts;
+mod said;
 
 use crate::{
     bpf::{Kernel, LoadError, Observer},
@@ -34,25 +38,30 @@ pub use half::WITHOUT;
 use handle::Command;
 pub use handle::{Ebpf, Event, Handle, Options};
 use kernel_counts::KernelCounts;
+pub use said::Said;
+use said::Voice;
 use std::{
     collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+use unready_agent_common::watch::Level;
 use unready_diagnosis::{
-    Engine, Input, Output, decode,
+    Engine, Input, Output,
+    cluster::{ClusterAnswer, ClusterQuestion},
+    decode,
     engine::Config,
     input::{Loss, RunChange},
     question::{Answer, Question, QuestionId},
-    record::Record,
+    record::{Record, Task},
     units::{BootNanos, CgroupId, ClockAnchor},
 };
 
-/// Events that may wait for their receiver; what exceeds it is dropped, counted and logged.
-const EVENTS: usize = 8192;
 /// Commands and answers that may wait for the pipeline; their senders wait.
 const COMMANDS: usize = 1024;
+/// Answers, and commands, heard in one turn beside a batch of records.
+const TURN: usize = 64;
 
 /// See the module's head.
 pub struct Pipeline {
@@ -66,7 +75,12 @@ pub struct Pipeline {
     answers: mpsc::Receiver<(QuestionId, Answer)>,
     /// Questions whose answer is still to come, and soon.
     asked: BTreeSet<QuestionId>,
-    events: mpsc::Sender<Event>,
+    voice: Voice,
+    tell_listeners: bool,
+    /// Questions about the cluster that could not be asked, with what is to be heard instead.
+    unasked: Vec<(QuestionId, ClusterAnswer)>,
+    /// Cgroups that are no longer looked at closely: what they did not tell is read a last time.
+    leaving: Vec<CgroupId>,
     settling: Vec<(CgroupId, oneshot::Sender<()>)>,
     clock: clock::Watch,
     anchor: watch::Sender<ClockAnchor>,
@@ -77,7 +91,7 @@ impl Pipeline {
     /// Loads the programs, attaches level 0 (and level 1 for a local run), and learns which cgroups exist.
     ///
     /// Must be called within a tokio runtime.
-    pub fn start(options: &Options) -> anyhow::Result<(Self, Handle, mpsc::Receiver<Event>)> {
+    pub fn start(options: &Options) -> anyhow::Result<(Self, Handle, Said)> {
         let mut half = Half::if_wanted(options)?;
         let mut attention = Attention::new(options.linger);
         if let Some(half) = half.as_mut().filter(|_| options.starting_at_once) {
@@ -89,9 +103,9 @@ impl Pipeline {
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &Header::here(anchor, half.is_some()))).transpose()?;
         let (commands_in, commands) = mpsc::channel(COMMANDS);
         let (answers_in, answers) = mpsc::channel(COMMANDS);
-        let (events, events_out) = mpsc::channel(EVENTS);
-        let (commands_out, events_in) = (commands_in.downgrade(), events.downgrade());
-        let gauges = Gauges { commands: commands_out, events: events_in, dropped_events: Arc::default(), refused_pods: Arc::default() };
+        let (voice, said) = said::channel();
+        let (commands_out, verdicts) = (commands_in.downgrade(), voice.gauge());
+        let gauges = Gauges { commands: commands_out, verdicts, refused_pods: Arc::default(), unasked: Arc::default() };
         let (anchor_in, anchor_out) = watch::channel(anchor);
         let mut pipeline = Self {
             engine: Engine::new(Config { clock: anchor, kernel: half.is_some(), ..Config::default() }),
@@ -103,7 +117,10 @@ impl Pipeline {
             answers_in,
             answers,
             asked: BTreeSet::new(),
-            events,
+            voice,
+            tell_listeners: options.tell_listeners,
+            unasked: Vec::new(),
+            leaving: Vec::new(),
             settling: Vec::new(),
             clock,
             anchor: anchor_in,
@@ -114,7 +131,7 @@ impl Pipeline {
             pipeline.note(&record);
             pipeline.record(record, clock::now());
         }
-        Ok((pipeline, Handle { commands: commands_in, anchor: anchor_out }, events_out))
+        Ok((pipeline, Handle { commands: commands_in, anchor: anchor_out }, said))
     }
 
     /// The kernel half is loaded.
@@ -144,14 +161,16 @@ impl Pipeline {
                     self.drain_ring();
                 }
                 Some((id, answer)) = self.answers.recv() => self.answered(id, answer),
-                command = self.commands.recv() => match command {
-                    Some(Command::Input(input)) => self.input(*input),
-                    Some(Command::Settle(cgroup, done)) => self.settle(cgroup, done),
-                    Some(Command::End) | None => break,
+                command = self.commands.recv() => if !command.is_some_and(|command| self.obey(command)) {
+                    break;
                 },
                 () = tokio::time::sleep(wake) => {}
             }
+            if !self.hear_what_waits() {
+                break;
+            }
             self.tick();
+            tokio::task::yield_now().await;
         }
         self.drain_ring();
         self.hear_what_is_asked().await;
@@ -159,6 +178,31 @@ impl Pipeline {
             report(&summary);
         }
         Ok(())
+    }
+
+    /// What waits behind a batch of records has its turn too; `false`: the end.
+    fn hear_what_waits(&mut self) -> bool {
+        for _ in 0..TURN {
+            let Ok((id, answer)) = self.answers.try_recv() else { break };
+            self.answered(id, answer);
+        }
+        for _ in 0..TURN {
+            let Ok(command) = self.commands.try_recv() else { break };
+            if !self.obey(command) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// `false`: the end.
+    fn obey(&mut self, command: Command) -> bool {
+        match command {
+            Command::Input(input) => self.input(*input),
+            Command::Settle(cgroup, done) => self.settle(cgroup, done),
+            Command::End => return false,
+        }
+        true
     }
 
     /// The last questions are worth a short wait: without their answers something known would not be said.
@@ -183,7 +227,7 @@ impl Pipeline {
         tracing::info!("the wall clock was set by {:+} ms; dates follow it", anchor.ahead_of(known) / 1_000_000);
         self.anchor.send_replace(anchor);
         self.feed(Input::Clock(anchor), clock::now());
-        self.event(Event::ClockSet);
+        self.voice.clock_set();
     }
 
     fn next_wake(&self) -> Duration {
@@ -197,6 +241,13 @@ impl Pipeline {
     /// What is due by the clock.
     fn tick(&mut self) {
         let now = clock::now();
+        for (id, answer) in std::mem::take(&mut self.unasked) {
+            self.feed(Input::ClusterAnswer { id, answer }, now);
+        }
+        for cgroup in std::mem::take(&mut self.leaving) {
+            self.feed_all(now, |counts, kernel| counts.read_one(kernel, cgroup));
+            self.counts.forget(cgroup);
+        }
         if self.attention.is_attached() && self.counts.is_due(now) {
             self.read_counts(now);
         }
@@ -252,13 +303,15 @@ impl Pipeline {
 
     fn record(&mut self, record: Record, at: BootNanos) {
         self.tell(&record);
+        let mut executed = None;
         match &record {
             // The counts belong into what is said of the exit.
-            Record::Exit { task, .. } => self.feed_all(at, |counts, kernel| counts.read_one(kernel, task.cgroup)),
+            Record::Exit { task, .. } if self.decides(task) => self.feed_all(at, |counts, kernel| counts.read_one(kernel, task.cgroup)),
+            Record::Exec { task, .. } => executed = Some(task.cgroup),
             Record::CgroupRemoved { id } => self.counts.forget(*id),
             Record::CgroupCreated { .. }
             | Record::CgroupAttached { .. }
-            | Record::Exec { .. }
+            | Record::Exit { .. }
             | Record::OomVictim { .. }
             | Record::CallFailed(_)
             | Record::RootChanged { .. }
@@ -267,10 +320,27 @@ impl Pipeline {
             | Record::Output { .. } => {}
         }
         self.feed(Input::Record(record), at);
+        if let Some(cgroup) = executed {
+            self.tell_main(cgroup);
+        }
+    }
+
+    /// Whether a start is judged by the end of this process.
+    fn decides(&self, task: &Task) -> bool {
+        self.attention.is_starting(task.cgroup) && self.engine.main_process(task.cgroup).is_none_or(|main| main == task.process)
+    }
+
+    /// The kernel half always tells of the main process.
+    fn tell_main(&mut self, cgroup: CgroupId) {
+        let (Some(half), Some(main)) = (&mut self.half, self.engine.main_process(cgroup)) else { return };
+        if let Err(error) = half.kernel.set_main(cgroup, main.pid) {
+            tracing::warn!("process {} of cgroup {cgroup} cannot be followed closely: {error:#}", main.pid);
+        }
     }
 
     fn read_counts(&mut self, now: BootNanos) {
-        self.feed_all(now, |counts, kernel| counts.read(kernel, now));
+        let starting: Vec<CgroupId> = self.attention.starting().collect();
+        self.feed_all(now, |counts, kernel| counts.read(kernel, starting.into_iter(), now));
     }
 
     fn feed_all(&mut self, now: BootNanos, read: impl FnOnce(&mut KernelCounts, &Kernel) -> Vec<Input>) {
@@ -294,15 +364,18 @@ impl Pipeline {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Verdict(verdict) => self.event(Event::Verdict(verdict)),
+            Output::Verdict(verdict) => self.voice.verdict(verdict),
             Output::Attention(cgroup, level) => {
                 let Some(half) = &mut self.half else { return };
+                if level == Some(Level::Rest) && self.attention.is_starting(cgroup) {
+                    self.leaving.push(cgroup);
+                }
                 if let Err(error) = self.attention.set(&mut half.kernel, cgroup, level) {
                     tracing::warn!("cgroup {cgroup} cannot be watched: {error:#}");
                 }
             }
             Output::Ask(id, question) => self.ask(id, question),
-            Output::AskCluster(id, question) => self.event(Event::AskCluster(id, question)),
+            Output::AskCluster(id, question) => self.ask_cluster(id, question),
             Output::Release(cgroup) => {
                 if let Some(half) = &self.half {
                     half.investigator.release(cgroup);
@@ -325,37 +398,27 @@ impl Pipeline {
         });
     }
 
+    /// A question that finds no room is answered by the next turn: every question is.
+    fn ask_cluster(&mut self, id: QuestionId, question: ClusterQuestion) {
+        if !self.voice.ask(id, question) {
+            self.gauges.unasked.fetch_add(1, Ordering::Relaxed);
+            let reason = "too many questions about the cluster wait for an answer".to_owned();
+            self.unasked.push((id, ClusterAnswer::Unknown { reason }));
+        }
+    }
+
     fn note(&self, record: &Record) {
         if let Some(half) = &self.half {
             half.investigator.note(record);
         }
     }
 
-    fn tell(&mut self, record: &Record) {
-        match record {
-            Record::Exec { task, .. } => self.event(Event::Exec { task: task.clone() }),
-            Record::Exit { task, status } => self.event(Event::Exit { task: task.clone(), status: *status }),
-            Record::Listening { task, address, port, open } => {
-                let (cgroup, address) = (task.cgroup, address.clone());
-                self.event(Event::Listening { cgroup, address, port: *port, open: *open });
-            }
-            Record::CgroupCreated { .. }
-            | Record::CgroupRemoved { .. }
-            | Record::CgroupAttached { .. }
-            | Record::OomVictim { .. }
-            | Record::CallFailed(_)
-            | Record::RootChanged { .. }
-            | Record::Repeated { .. }
-            | Record::Output { .. } => {}
-        }
-    }
-
-    fn event(&mut self, event: Event) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(event) {
-            let dropped = self.gauges.dropped_events.fetch_add(1, Ordering::Relaxed) + 1;
-            if dropped.is_power_of_two() {
-                tracing::warn!("{dropped} events were dropped: their receiver is too slow");
-            }
+    fn tell(&self, record: &Record) {
+        if let Record::Listening { task, address, port, open } = record
+            && self.tell_listeners
+        {
+            let (cgroup, address) = (task.cgroup, address.clone());
+            self.voice.listener(Event::Listening { cgroup, address, port: *port, open: *open });
         }
     }
 }

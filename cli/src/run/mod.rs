@@ -42,7 +42,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use unready_agent::{
     cgroupfs::CgroupRoot,
-    pipeline::{Event, Handle, Options, Pipeline},
+    pipeline::{Handle, Options, Pipeline},
     preflight,
 };
 use unready_diagnosis::input::{Input, RunChange};
@@ -73,13 +73,13 @@ async fn watched(args: &RunArgs, identity: &Identity, begun: Instant) -> anyhow:
     let mut interrupts = interrupt::interrupts()?;
     let stdout_to_stderr = args.output == Format::Json;
     let waiting = Waiting::start(&Spec { command: &args.command, identity, drop: &args.drop, stdout_to_stderr })?;
-    let options = Options { record: args.record.clone(), starting_at_once: true, ..Options::default() };
-    let (pipeline, handle, events) = Pipeline::start(&options)?;
+    let options = Options { record: args.record.clone(), starting_at_once: true, tell_listeners: true, ..Options::default() };
+    let (pipeline, handle, said) = Pipeline::start(&options)?;
     let pipeline = tokio::spawn(pipeline.run());
     let status = {
         let cgroup = RunCgroup::make(&CgroupRoot::find()?, args.memory)?;
         let running = release(args, &handle, &cgroup, waiting, begun).await?;
-        let session = Session::new(args, &handle, &cgroup, running, events);
+        let session = Session::new(args, &handle, &cgroup, running, said);
         finish(args, session, &cgroup, &mut interrupts).await?
     };
     drop(handle);
@@ -131,9 +131,4 @@ async fn finish(
         () = async { cgroup.end(GRACE).await; session.last_output().await } => {}
     }
     Ok(status)
-}
-
-/// Events that came so far.
-fn waiting_events(events: &mut mpsc::Receiver<Event>) -> Vec<Event> {
-    std::iter::from_fn(|| events.try_recv().ok()).collect()
 }

@@ -18,7 +18,6 @@ use super::{
     listeners::{self, Owner},
     probe::{self, Attempt},
     progress::Progress,
-    waiting_events,
     words::{Seen, seconds, signal_name},
 };
 use crate::{
@@ -33,7 +32,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{sync::mpsc, time};
-use unready_agent::pipeline::{Event, Handle};
+use unready_agent::pipeline::{Event, Handle, Said};
 use unready_diagnosis::{
     input::{Input, RunChange},
     record::{ExitStatus, Record},
@@ -55,7 +54,7 @@ pub(crate) struct Session<'a> {
     handle: &'a Handle,
     cgroup: &'a RunCgroup,
     running: Running,
-    events: mpsc::Receiver<Event>,
+    said: Said,
     started: Instant,
     /// Where CMD listens, and since when.
     listening: BTreeMap<(String, u16), Instant>,
@@ -73,20 +72,14 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// CMD has just been executed.
-    pub(crate) fn new(
-        args: &'a RunArgs,
-        handle: &'a Handle,
-        cgroup: &'a RunCgroup,
-        running: Running,
-        events: mpsc::Receiver<Event>,
-    ) -> Self {
+    pub(crate) fn new(args: &'a RunArgs, handle: &'a Handle, cgroup: &'a RunCgroup, running: Running, said: Said) -> Self {
         Self {
             args,
             handle,
             cgroup,
             progress: Progress::new(running.output.clone()),
             running,
-            events,
+            said,
             started: Instant::now(),
             listening: BTreeMap::new(),
             exited: None,
@@ -110,7 +103,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 biased;
                 _ = interrupts.recv() => self.interrupted = true,
-                event = self.events.recv() => self.note_event(event.context("the watching ended before CMD did")?),
+                event = self.said.recv() => self.note_event(event.context("the watching ended before CMD did")?),
                 () = output.changed() => self.pass_lines_on().await,
                 status = self.running.wait(), if self.exited.is_none() => {
                     let status = exit_status(status.context("cannot wait for CMD")?);
@@ -163,12 +156,7 @@ impl<'a> Session<'a> {
                     self.listening.remove(&(address, port));
                 }
             }
-            Event::Verdict(_)
-            | Event::AskCluster(..)
-            | Event::Listening { .. }
-            | Event::Exec { .. }
-            | Event::Exit { .. }
-            | Event::ClockSet => {}
+            Event::Verdict(_) | Event::AskCluster(..) | Event::Listening { .. } | Event::ClockSet => {}
         }
     }
 
@@ -225,7 +213,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 biased;
                 _ = interrupts.recv() => break,
-                Some(event) = self.events.recv() => self.note_event(event),
+                Some(event) = self.said.recv() => self.note_event(event),
                 () = output.changed() => {}
             }
         }
@@ -259,7 +247,7 @@ impl<'a> Session<'a> {
         };
         self.catch_up(interrupts).await;
         settle(self.handle, id, patience).await;
-        for event in waiting_events(&mut self.events) {
+        while let Some(event) = self.said.try_recv() {
             self.note_event(event);
         }
         if self.interrupted {
@@ -337,7 +325,7 @@ impl<'a> Session<'a> {
                 biased;
                 _ = interrupts.recv() => break,
                 status = self.running.wait(), if self.exited.is_none() => self.exited = status.ok().map(exit_status),
-                Some(_) = self.events.recv() => {}
+                Some(_) = self.said.recv() => {}
                 () = output.changed() => self.pass_lines_on().await,
                 _ = ticks.tick() => {}
             }

@@ -32,7 +32,7 @@ use crate::{
     input::{Input, Loss, Output, RunChange},
     question::{Answer, QuestionId},
     record::Record,
-    units::{BootNanos, CgroupId, ClockAnchor},
+    units::{BootNanos, CgroupId, ClockAnchor, Process},
 };
 use container::Container;
 use std::{
@@ -157,6 +157,11 @@ impl Engine {
     /// Whether no judgement about this container is due. (An answer that takes its time may still come.)
     pub fn is_settled(&self, cgroup: CgroupId) -> bool {
         self.containers.get(&cgroup).is_none_or(|container| container.pending.is_none())
+    }
+
+    /// The main process of a container, as far as it is known.
+    pub fn main_process(&self, cgroup: CgroupId) -> Option<Process> {
+        self.containers.get(&cgroup)?.main
     }
 
     /// Something happened in the kernel.

@@ -214,6 +214,7 @@ fn loss() -> impl Strategy<Value = Loss> {
         lost,
         undecodable,
         suppressed,
+        ..Loss::default()
     })
 }
 

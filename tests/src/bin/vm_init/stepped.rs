@@ -13,10 +13,9 @@ use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
 use unready_agent::{
     cgroupfs::CgroupRoot,
-    pipeline::{Event, Handle, Options, Pipeline},
+    pipeline::{Event, Handle, Options, Pipeline, Said},
 };
 use unready_diagnosis::{cause::Cause, verdict::Verdict};
 
@@ -32,7 +31,7 @@ const SLACK: i64 = 5;
 /// An agent that follows what starts here, and all that it has said.
 struct Agent {
     handle: Handle,
-    events: mpsc::Receiver<Event>,
+    heard: Said,
     /// Verdicts by cgroup, and how often each was given.
     said: BTreeMap<u64, (Verdict, u32)>,
     clock_set: u32,
@@ -49,9 +48,9 @@ pub(crate) fn run() -> Result<()> {
 async fn story() -> Result<()> {
     // Our containers begin the moment they are made; a runtime takes half a second, in which level 1 is attached.
     let options = Options { starting_at_once: true, ..Options::default() };
-    let (pipeline, handle, events) = Pipeline::start(&options).context("start the pipeline")?;
+    let (pipeline, handle, heard) = Pipeline::start(&options).context("start the pipeline")?;
     let running = tokio::spawn(pipeline.run());
-    let mut agent = Agent { handle, events, said: BTreeMap::new(), clock_set: 0 };
+    let mut agent = Agent { handle, heard, said: BTreeMap::new(), clock_set: 0 };
     let first = agent.fail("before").await?;
     set_wall(STEP)?;
     agent.clock_is_set(1).await?;
@@ -117,14 +116,14 @@ impl Agent {
         let end = Instant::now() + time; // a clock that nobody sets
         while !enough(self) {
             let left = end.saturating_duration_since(Instant::now());
-            let Ok(Some(event)) = tokio::time::timeout(left, self.events.recv()).await else { return false };
+            let Ok(Some(event)) = tokio::time::timeout(left, self.heard.recv()).await else { return false };
             match event {
                 Event::Verdict(verdict) => {
                     let times = self.said.get(&verdict.cgroup.0).map_or(0, |(_, times)| *times);
                     self.said.insert(verdict.cgroup.0, (*verdict, times + 1));
                 }
                 Event::ClockSet => self.clock_set += 1,
-                Event::AskCluster(..) | Event::Exec { .. } | Event::Exit { .. } | Event::Listening { .. } => {}
+                Event::AskCluster(..) | Event::Listening { .. } => {}
             }
         }
         true

@@ -1,0 +1,323 @@
+//! What the pipeline says, to whoever runs it: a queue for each kind, none of which another kind can fill.
+//!
+//! | kind | when the queue is full |
+//! |---|---|
+//! | verdicts | one of the same id takes its place; else the oldest Advisory goes, then the oldest of the next severity |
+//! | questions about the cluster | the question is given back, and answered at once: it cannot be asked |
+//! | listeners, for a launcher that asked for them | the oldest goes |
+//! | that the clock was set | never full: it is a flag |
+//!
+//! What goes is counted. Saying never waits; hearing takes the kinds in the order of the table, the clock first.
+
+use super::{
+    Event,
+    gauges::{Gauge, QueueFill},
+};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+use tokio::sync::Notify;
+use unready_diagnosis::{cluster::ClusterQuestion, question::QuestionId, verdict::Verdict};
+
+/// Verdicts that may wait: some 2 KiB each.
+pub(super) const VERDICTS: usize = 1024;
+/// Questions about the cluster that may wait.
+const QUESTIONS: usize = 256;
+/// Changes of listeners that may wait.
+const LISTENERS: usize = 256;
+
+/// The end that speaks. When it goes, [`Said::recv`] ends after what was said before.
+#[derive(Debug)]
+pub(super) struct Voice(Arc<Shared>);
+
+/// The end that hears.
+#[derive(Debug)]
+pub struct Said(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    verdicts: Verdicts,
+    questions: VecDeque<(QuestionId, ClusterQuestion)>,
+    listeners: VecDeque<Event>,
+    clock_set: bool,
+    dropped_listeners: u64,
+    is_over: bool,
+}
+
+/// Verdicts by the order in which they were first said, and where each is.
+#[derive(Debug, Default)]
+struct Verdicts {
+    by_turn: BTreeMap<u64, Box<Verdict>>,
+    turn_of: HashMap<String, u64>,
+    next_turn: u64,
+    dropped: u64,
+}
+
+/// Two ends of one queue.
+pub(super) fn channel() -> (Voice, Said) {
+    let shared = Arc::<Shared>::default();
+    (Voice(Arc::clone(&shared)), Said(shared))
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner) // each change is whole by itself
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Waiting)) {
+        change(&mut self.lock());
+        self.news.notify_one();
+    }
+}
+
+impl Voice {
+    /// Says a finding.
+    pub(super) fn verdict(&self, verdict: Box<Verdict>) {
+        let mut dropped = 0;
+        self.0.change(|waiting| {
+            let before = waiting.verdicts.dropped;
+            waiting.verdicts.push(verdict, VERDICTS);
+            dropped = if waiting.verdicts.dropped == before { 0 } else { waiting.verdicts.dropped };
+        });
+        if dropped.is_power_of_two() {
+            tracing::warn!("{dropped} verdicts were dropped: whoever takes them is too slow");
+        }
+    }
+
+    /// Asks about the cluster; `false`: too many questions wait.
+    #[must_use]
+    pub(super) fn ask(&self, id: QuestionId, question: ClusterQuestion) -> bool {
+        let mut has_room = false;
+        self.0.change(|waiting| {
+            has_room = waiting.questions.len() < QUESTIONS;
+            if has_room {
+                waiting.questions.push_back((id, question));
+            }
+        });
+        has_room
+    }
+
+    /// Tells a launcher of a listener.
+    pub(super) fn listener(&self, event: Event) {
+        self.0.change(|waiting| {
+            if waiting.listeners.len() == LISTENERS {
+                waiting.listeners.pop_front();
+                waiting.dropped_listeners += 1;
+            }
+            waiting.listeners.push_back(event);
+        });
+    }
+
+    /// Somebody set the clock.
+    pub(super) fn clock_set(&self) {
+        self.0.change(|waiting| waiting.clock_set = true);
+    }
+
+    /// A view that does not keep the queue.
+    pub(super) fn gauge(&self) -> Gauge {
+        let shared: Weak<Shared> = Arc::downgrade(&self.0);
+        Gauge::new(move || {
+            let shared = shared.upgrade()?;
+            let verdicts = &shared.lock().verdicts;
+            Some(QueueFill { length: verdicts.by_turn.len(), capacity: VERDICTS, dropped: verdicts.dropped })
+        })
+    }
+}
+
+impl Drop for Voice {
+    fn drop(&mut self) {
+        self.0.change(|waiting| waiting.is_over = true);
+    }
+}
+
+impl Said {
+    /// The next word; `None` when the pipeline has ended and everything was heard. May be dropped while it waits: nothing is lost.
+    pub async fn recv(&mut self) -> Option<Event> {
+        loop {
+            let news = self.0.news.notified(); // before the look: what is said after it is kept for this wait
+            let is_over = {
+                let mut waiting = self.0.lock();
+                if let Some(event) = waiting.next() {
+                    return Some(event);
+                }
+                waiting.is_over
+            };
+            if is_over {
+                return None;
+            }
+            news.await;
+        }
+    }
+
+    /// What was said so far and not heard, one at a time.
+    pub fn try_recv(&mut self) -> Option<Event> {
+        self.0.lock().next()
+    }
+}
+
+impl Waiting {
+    fn next(&mut self) -> Option<Event> {
+        if std::mem::take(&mut self.clock_set) {
+            return Some(Event::ClockSet);
+        }
+        if let Some(verdict) = self.verdicts.pop() {
+            return Some(Event::Verdict(verdict));
+        }
+        if let Some((id, question)) = self.questions.pop_front() {
+            return Some(Event::AskCluster(id, question));
+        }
+        self.listeners.pop_front()
+    }
+}
+
+impl Verdicts {
+    fn push(&mut self, verdict: Box<Verdict>, room: usize) {
+        if let Some(older) = self.turn_of.get(&verdict.id).and_then(|turn| self.by_turn.get_mut(turn)) {
+            *older = verdict;
+            return;
+        }
+        if self.by_turn.len() >= room {
+            self.drop_least();
+        }
+        self.next_turn += 1;
+        self.turn_of.insert(verdict.id.clone(), self.next_turn);
+        self.by_turn.insert(self.next_turn, verdict);
+    }
+
+    fn pop(&mut self) -> Option<Box<Verdict>> {
+        let (_, verdict) = self.by_turn.pop_first()?;
+        self.turn_of.remove(&verdict.id);
+        Some(verdict)
+    }
+
+    /// The oldest of the least severity.
+    fn drop_least(&mut self) {
+        let least = self.by_turn.iter().min_by_key(|(turn, verdict)| (verdict.severity, **turn)).map(|(turn, _)| *turn);
+        if let Some(verdict) = least.and_then(|turn| self.by_turn.remove(&turn)) {
+            self.turn_of.remove(&verdict.id);
+            self.dropped += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use unready_diagnosis::{
+        cause::Cause,
+        units::{BootNanos, CgroupId},
+        verdict::{Completeness, Confidence, Remedy, Severity, Subject, SubjectKind, Workload},
+    };
+
+    fn verdict(id: &str, severity: Severity, count: u64) -> Box<Verdict> {
+        Box::new(Verdict {
+            id: id.to_owned(),
+            cause: Cause::PermissionDenied,
+            layer: String::new(),
+            severity,
+            confidence: Confidence::Certain,
+            completeness: Completeness::default(),
+            subject: Subject { kind: SubjectKind::Path, name: "/data".to_owned() },
+            workload: Workload::default(),
+            cgroup: CgroupId(7),
+            summary: String::new(),
+            explanation: Vec::new(),
+            remedy: Remedy::default(),
+            evidence: Vec::new(),
+            first_seen: BootNanos(1),
+            last_seen: BootNanos(1),
+            count,
+            resolved_at: None,
+        })
+    }
+
+    fn heard(said: &mut Said) -> Vec<String> {
+        let word = |event| match event {
+            Event::Verdict(verdict) => format!("{}×{}", verdict.id, verdict.count),
+            Event::AskCluster(id, _) => format!("question {}", id.0),
+            Event::Listening { port, .. } => format!("port {port}"),
+            Event::ClockSet => "clock".to_owned(),
+        };
+        std::iter::from_fn(|| said.try_recv()).map(word).collect()
+    }
+
+    fn listening(port: u16) -> Event {
+        Event::Listening { cgroup: CgroupId(1), address: String::new(), port, open: true }
+    }
+
+    #[test]
+    fn a_later_word_takes_the_place_of_an_earlier_one() {
+        let (voice, mut said) = channel();
+        for (id, count) in [("a", 1), ("b", 1), ("a", 2), ("a", 3)] {
+            voice.verdict(verdict(id, Severity::Blocking, count));
+        }
+        assert_eq!(heard(&mut said), ["a×3", "b×1"]);
+        voice.verdict(verdict("a", Severity::Blocking, 4));
+        assert_eq!(heard(&mut said), ["a×4"], "what was heard is no longer replaced");
+    }
+
+    #[test]
+    fn a_flood_of_listeners_drops_no_verdict_and_no_question() {
+        let (voice, mut said) = channel();
+        voice.verdict(verdict("a", Severity::Blocking, 1));
+        assert!(voice.ask(QuestionId(7), ClusterQuestion::PodEvents { namespace: "n".into(), pod: "p".into(), uid: "u".into() }));
+        for port in 0..u16::try_from(2 * LISTENERS).unwrap() {
+            voice.listener(listening(port));
+        }
+        let heard = heard(&mut said);
+        assert_eq!(heard[..2], ["a×1", "question 7"]);
+        assert_eq!(heard.len(), 2 + LISTENERS);
+    }
+
+    #[test]
+    fn the_oldest_advisory_goes_first() {
+        let mut verdicts = Verdicts::default();
+        for (id, severity) in [("b", Severity::Blocking), ("s", Severity::Slowing), ("a1", Severity::Advisory), ("a2", Severity::Advisory)]
+        {
+            verdicts.push(verdict(id, severity, 1), 4);
+        }
+        let mut left = Vec::new();
+        for new in ["n1", "n2", "n3", "n4"] {
+            verdicts.push(verdict(new, Severity::Blocking, 1), 4);
+            left.push(verdicts.by_turn.values().map(|verdict| verdict.id.clone()).collect::<Vec<_>>().join(" "));
+        }
+        assert_eq!(left, ["b s a2 n1", "b s n1 n2", "b n1 n2 n3", "n1 n2 n3 n4"]);
+        assert_eq!(verdicts.dropped, 4);
+    }
+
+    #[test]
+    fn a_question_for_which_there_is_no_room_is_given_back() {
+        let (voice, _said) = channel();
+        let ask = |id| voice.ask(QuestionId(id), ClusterQuestion::PodEvents { namespace: "n".into(), pod: "p".into(), uid: "u".into() });
+        assert!((0..QUESTIONS as u64).all(ask));
+        assert!(!ask(9999));
+    }
+
+    #[tokio::test]
+    async fn it_ends_with_its_speaker_and_after_its_last_word() {
+        let (voice, mut said) = channel();
+        let gauge = voice.gauge();
+        voice.verdict(verdict("a", Severity::Blocking, 1));
+        voice.clock_set();
+        assert_eq!(gauge.look(), Some(QueueFill { length: 1, capacity: VERDICTS, dropped: 0 }));
+        let listener = tokio::spawn(async move {
+            let mut words = 0;
+            while said.recv().await.is_some() {
+                words += 1;
+            }
+            words
+        });
+        tokio::task::yield_now().await;
+        drop(voice);
+        assert_eq!(listener.await.unwrap(), 2);
+        assert_eq!(gauge.look(), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! An agent that is killed, restarted or updated in the midst of a flood says each verdict once, and misses none that still holds.
+//!
+//! Needs root; without it nothing is proved, which with `CI=true` is a failure.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use rustix::process::geteuid;
+use std::{collections::BTreeSet, env, time::Duration};
+use unready_tests::{
+    binaries::Binaries,
+    lab::Lab,
+    processes::{AgentOptions, Collector},
+    rootfs::Access,
+    runc::Container,
+    verdicts::Verdict,
+    wait,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn starts_and_fails(lab: &Lab, name: &str) -> Container {
+    let container = lab.run(name, &["/bin/first-calls", &format!("/missing/{name}")]).unwrap();
+    container.wait(PATIENCE).unwrap();
+    container
+}
+
+fn of(collector: &Collector, container: &str) -> Vec<Verdict> {
+    collector.verdicts().unwrap().of(container).cloned().collect()
+}
+
+/// One verdict, and of this cause.
+fn is_told(collector: &Collector, container: &str, cause: &str) {
+    wait::until(&format!("the verdict on {container}"), PATIENCE, || Ok((!of(collector, container).is_empty()).then_some(()))).unwrap();
+    let verdicts = of(collector, container);
+    assert!(matches!(verdicts.as_slice(), [one] if one.cause == cause && one.resolved_at.is_none()), "{container}: {verdicts:#?}");
+}
+
+#[test]
+fn what_still_holds_is_told_once_whatever_becomes_of_the_agent() {
+    if !geteuid().is_root() {
+        assert_ne!(env::var("CI").as_deref(), Ok("true"), "loading eBPF programs needs root");
+        eprintln!("not run: loading eBPF programs needs root");
+        return;
+    }
+    let lab = Lab::new("restarted", Binaries::find().unwrap()).unwrap();
+    lab.install(&["first-calls", "retry-open", "storm"]).unwrap();
+    lab.base().file("keys/tls.key", "secret\n", Access::root()).unwrap();
+    let collector = Collector::start(lab.binaries(), lab.directory()).unwrap();
+    let options = AgentOptions { collector: Some(collector.url()), ..AgentOptions::default() };
+
+    let mut killed = lab.agent(options).unwrap();
+    let _flood = lab.run("flood", &["/bin/storm", "new", "/missing/storm"]).unwrap();
+    let _before = starts_and_fails(&lab, "before");
+    is_told(&collector, "before", "FileMissing");
+    killed.daemon_mut().kill().unwrap();
+    // It starts while nobody watches, and tries for ever.
+    let _blocked = lab.run("blocked", &["/bin/retry-open", "/keys/tls.key"]).unwrap();
+
+    let mut updated = lab.agent(options).unwrap();
+    let _after = starts_and_fails(&lab, "after");
+    is_told(&collector, "after", "FileMissing");
+    is_told(&collector, "blocked", "PermissionDenied");
+    updated.daemon_mut().end();
+
+    let _last = lab.agent(options).unwrap();
+    let _later = starts_and_fails(&lab, "later");
+    is_told(&collector, "later", "FileMissing");
+    for (name, cause) in [("before", "FileMissing"), ("blocked", "PermissionDenied"), ("after", "FileMissing")] {
+        is_told(&collector, name, cause);
+    }
+    let all = collector.verdicts().unwrap();
+    let names = ["before", "blocked", "after", "later", "flood"];
+    let ids: Vec<&str> = names.iter().flat_map(|name| all.of(name)).map(|verdict| verdict.id.as_str()).collect();
+    assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "each id is told once");
+}
