@@ -24,6 +24,7 @@ use crate::{
     bpf::{Kernel, LoadError, Observer},
     cgroupfs::CgroupRoot,
     clock,
+    investigate::LookCounts,
     recording::{Header, Recorder, Summary},
 };
 use anyhow::Context as _;
@@ -132,6 +133,11 @@ impl Pipeline {
         self.half.as_ref().map(|half| half.kernel.observer()).transpose()
     }
 
+    /// What could not be looked at, to be asked also while the pipeline runs. `None`: nothing is looked at.
+    pub fn look_counts(&self) -> Option<impl Fn() -> LookCounts + Send + Sync + use<>> {
+        self.half.as_ref().map(|half| half.investigator.observe())
+    }
+
     /// Runs until every handle is gone, or [`Handle::end`].
     pub async fn run(mut self) -> anyhow::Result<()> {
         loop {
@@ -231,7 +237,7 @@ impl Pipeline {
         reader.drain(|bytes| match decode::decode(bytes) {
             Ok((at, record)) => {
                 let record = with_whole_path(record, root);
-                investigator.note(&record); // at once: a process that failed may be gone within a millisecond
+                investigator.note(&record); // first: a process that failed may be gone within a millisecond
                 if let Some(key) = decode::repeat_key(bytes) {
                     counts.follow(key);
                 }
