@@ -83,10 +83,15 @@ fn filter(text: &str) -> Result<String, String> {
     EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(wrong)
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = Args::parse();
-    match run(args).await {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime");
+    let ended = runtime.and_then(|runtime| {
+        let ended = runtime.block_on(run(args));
+        runtime.shutdown_background(); // a thread may wait for a name server that does not answer
+        ended
+    });
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("unready-agent: {error:#}");
@@ -107,6 +112,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let mut outputs = Outputs::open(&args, &node, cluster, metrics)?;
     let (pipeline, handle, mut said) = Pipeline::start(&options(&args, ebpf))?;
     outputs.metrics.watch_pipeline(pipeline.observer()?, &pipeline.gauges());
+    if let Some(counts) = pipeline.look_counts() {
+        outputs.metrics.watch_looks(counts);
+    }
     let has_kernel = pipeline.has_kernel();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     outputs.follow(&handle);

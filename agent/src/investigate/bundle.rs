@@ -1,7 +1,7 @@
 //! What a runtime was told to run: the OCI `config.json` of a container, held open since it entered its root, or found in
 //! the runtimes' usual places on the host.
 
-use super::proc;
+use super::{contents, proc};
 use serde::Deserialize;
 use std::{
     collections::BTreeMap,
@@ -16,6 +16,8 @@ use unready_diagnosis::question::{IdRange, Mount, PodAnnotations};
 const MAX_BYTES: u64 = 1 << 20;
 /// Most containers of a state root that are looked through for one with a given cgroup.
 const MAX_SCANNED: usize = 512;
+/// Directories of `PATH` that are looked through.
+pub(super) const MAX_SEARCHED: usize = 32;
 /// What a shell or runtime takes when the environment has no `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -131,7 +133,10 @@ impl State {
 pub(super) struct Spec {
     pub(super) args: Vec<String>,
     pub(super) cwd: String,
+    /// `PATH`, as far as it is looked through.
     pub(super) path: Option<String>,
+    /// `PATH` is longer.
+    pub(super) path_is_cut: bool,
     /// Where its root file system lies on the host, absolute; empty when not known.
     pub(super) rootfs: String,
     pub(super) library_path: Option<String>,
@@ -155,7 +160,7 @@ impl Spec {
     }
 
     fn from_bundle(bundle: &Path) -> Option<Self> {
-        let bytes = proc::read_bytes(bundle.join("config.json"), MAX_BYTES).ok()?;
+        let bytes = contents::read_ours(&bundle.join("config.json"), MAX_BYTES)?;
         let mut spec = Self::from_config(serde_json::from_slice(&bytes).ok()?);
         spec.rootfs = bundle.join(&spec.rootfs).to_string_lossy().into_owned();
         Some(spec)
@@ -164,11 +169,13 @@ impl Spec {
     fn from_config(config: Config) -> Self {
         let ProcessConfig { args, cwd, env, apparmor_profile, selinux_label } = config.process;
         let variable = |name: &str| env.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
-        let (path, library_path) = (variable("PATH"), variable("LD_LIBRARY_PATH"));
+        let (whole, library_path) = (variable("PATH"), variable("LD_LIBRARY_PATH"));
+        let path = whole.as_deref().map(first_directories).map(str::to_owned);
         let lsm = [apparmor_profile, selinux_label].into_iter().find(|label| !label.is_empty() && label != "unconfined");
         Self {
             args,
             cwd,
+            path_is_cut: path != whole,
             path,
             library_path,
             rootfs: config.root.path,
@@ -217,6 +224,11 @@ fn pod_of(annotations: &BTreeMap<String, String>) -> Option<PodAnnotations> {
         namespace: first(["io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"]),
         image: first(["io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName"]),
     })
+}
+
+/// As much of `PATH` as is looked through.
+fn first_directories(path: &str) -> &str {
+    path.match_indices(':').nth(MAX_SEARCHED - 1).map_or(path, |(end, _)| &path[..end])
 }
 
 fn ranges(mappings: Vec<Mapping>) -> Vec<IdRange> {
@@ -302,7 +314,7 @@ fn spec_in(directory: &Path, cgroup: Option<&str>) -> Option<Spec> {
 }
 
 fn read_state(path: &Path) -> Option<State> {
-    serde_json::from_slice(&proc::read_bytes(path, MAX_BYTES).ok()?).ok()
+    serde_json::from_slice(&contents::read_ours(path, MAX_BYTES)?).ok()
 }
 
 /// Directories that a pattern of the table stands for.
@@ -366,6 +378,20 @@ mod tests {
     fn ids_of_systemd_scopes() {
         assert_eq!(ids("cri-containerd-0123.scope"), ["cri-containerd-0123.scope", "0123"]);
         assert_eq!(ids(".."), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_long_path_is_cut() {
+        let of = |directories: usize| {
+            let path = vec!["/x"; directories].join(":");
+            Spec::from_config(
+                serde_json::from_value(serde_json::json!({"process": {"args": ["app"], "env": [format!("PATH={path}")]}})).unwrap(),
+            )
+        };
+        for (given, searched, is_cut) in [(1, 1, false), (MAX_SEARCHED, MAX_SEARCHED, false), (100_000, MAX_SEARCHED, true)] {
+            let spec = of(given);
+            assert_eq!((spec.candidates().len(), spec.path_is_cut), (searched, is_cut), "{given}");
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ const MAX_SEGMENTS: u16 = 128;
 const MAX_DYNAMIC: u64 = 1024;
 /// Longest path or library name, bytes (`PATH_MAX`).
 const MAX_NAME: usize = 4096;
-/// Libraries of one file looked at.
-const MAX_NEEDED: usize = 64;
+/// Libraries of one file looked at, and directories of its RPATH.
+pub(super) const MAX_NEEDED: usize = 64;
 
 /// What was read of an ELF file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(super) struct Elf {
     pub(super) rpath: Vec<String>,
     /// `DT_RUNPATH`: for what this file needs itself.
     pub(super) runpath: Vec<String>,
+    /// RPATH or RUNPATH is longer than what is here.
+    pub(super) is_cut: bool,
 }
 
 impl Elf {
@@ -37,6 +39,18 @@ impl Elf {
             [0x7f, b'E', b'L', b'F', 2] => read_class::<elf::FileHeader64<Endianness>>(file),
             _ => None,
         }
+    }
+
+    /// The first directories of a list.
+    fn split(&mut self, list: Option<String>) -> Vec<String> {
+        let list = list.unwrap_or_default();
+        let mut directories: Vec<String> =
+            list.split(':').filter(|directory| !directory.is_empty()).take(MAX_NEEDED + 1).map(str::to_owned).collect();
+        if directories.len() > MAX_NEEDED || list.len() >= MAX_NAME {
+            self.is_cut = true;
+            directories.truncate(MAX_NEEDED);
+        }
+        directories
     }
 }
 
@@ -141,8 +155,8 @@ fn read_dynamic<H: FileHeader<Endian = Endianness>>(
         let text = || text_at(file, strings.checked_add(value)?, MAX_NAME);
         match tag {
             elf::DT_NEEDED if found.needed.len() < MAX_NEEDED => found.needed.extend(text()),
-            elf::DT_RPATH => found.rpath = text().map(|list| split(&list)).unwrap_or_default(),
-            elf::DT_RUNPATH => found.runpath = text().map(|list| split(&list)).unwrap_or_default(),
+            elf::DT_RPATH => found.rpath = found.split(text()),
+            elf::DT_RUNPATH => found.runpath = found.split(text()),
             _ => {}
         }
     }
@@ -155,10 +169,6 @@ fn file_offset<H: FileHeader<Endian = Endianness>>(endian: Endianness, segments:
         let within = address.checked_sub(start).filter(|within| *within < size)?;
         within.checked_add(segment.p_offset(endian).into())
     })
-}
-
-fn split(list: &str) -> Vec<String> {
-    list.split(':').filter(|directory| !directory.is_empty()).take(MAX_NEEDED).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

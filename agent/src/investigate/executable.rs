@@ -71,16 +71,13 @@ fn read_head(file: &File, head: &mut [u8]) -> Result<usize, Errno> {
 }
 
 fn elf_format(view: &View, found: &Found, elf: Elf, library_path: Option<&str>) -> ExecFormat {
+    // First: the search for libraries may use up what this look may cost.
+    let interpreter = elf.interpreter.clone().map(|path| {
+        let exists = exists(view, &path);
+        (path, exists)
+    });
     let libraries = if elf.needed.is_empty() { Vec::new() } else { libraries::search(view, found, &elf, library_path) };
-    ExecFormat::Elf {
-        machine: elf::machine_name(elf.machine),
-        host: elf::host_machine(),
-        interpreter: elf.interpreter.map(|path| {
-            let exists = exists(view, &path);
-            (path, exists)
-        }),
-        libraries,
-    }
+    ExecFormat::Elf { machine: elf::machine_name(elf.machine), host: elf::host_machine(), interpreter, libraries }
 }
 
 /// The interpreter of a `#!` line: up to the first blank, which a carriage return is not.

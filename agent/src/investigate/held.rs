@@ -1,8 +1,13 @@
 //! What is held of one container: its root and namespaces, the runtime's description, some of its processes.
 
-use super::{bundle::Spec, mounts, proc};
-use rustix::fs::{Mode, OFlags, open};
-use std::{collections::VecDeque, fs::File, os::fd::OwnedFd, sync::Arc};
+use super::{bundle::Spec, contents, mounts, proc, resolve::stat};
+use rustix::fs::{Mode, OFlags, openat};
+use std::{
+    collections::VecDeque,
+    fs::File,
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
 use unready_diagnosis::{question::IdRange, record::Task, units::Process};
 
 /// Processes of a container remembered at most.
@@ -80,7 +85,12 @@ impl Held {
 
     /// What is held when a process of the runtime has entered the root.
     pub(super) fn of_container(place: Place, task: &Task) -> Self {
-        Self { entered: Some(task.process), spec: runtime_spec(task), ..Self::new(place, false) }
+        Self { entered: Some(task.process), ..Self::new(place, false) }
+    }
+
+    /// Adds the runtime's description, which may take longer to be had than the root is there.
+    pub(super) fn describe(&mut self, spec: Arc<File>) {
+        self.spec = Some(spec);
     }
 
     /// A program was executed, and could be looked at.
@@ -159,14 +169,21 @@ impl Held {
 
 /// The description that the runtime works from: runc and crun change into the bundle before they make the container, and
 /// the process that enters the root is their child. The descriptor outlives the bundle.
-fn runtime_spec(task: &Task) -> Option<Arc<File>> {
+///
+/// In a container anybody may enter a root, and work in a directory of a file system that never answers: a parent with one
+/// of the `inside` mount namespaces is no runtime. A runtime on a network file system is one, so nothing else is refused, and
+/// this is only called where it may get stuck.
+pub(super) fn runtime_spec(task: &Task, inside: &[u64]) -> Option<Arc<File>> {
     let parent = match task.parent {
         0 => proc::status_field(task.process.pid, "PPid")?.parse().ok()?,
         parent => parent,
     };
-    let path = proc::path(parent, "cwd/config.json");
-    // NONBLOCK: whatever lies there, opening it must not block.
-    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW, Mode::empty()).ok()?;
-    let file = File::from(file);
-    file.metadata().is_ok_and(|metadata| metadata.is_file()).then(|| Arc::new(file))
+    if proc::namespace(parent, "mnt").is_none_or(|namespace| inside.contains(&namespace)) {
+        return None;
+    }
+    let bundle = proc::hold(&proc::path(parent, "cwd"))?;
+    stat(bundle.as_fd()).ok()?; // tells where we are, before a name is looked up there
+    let file = openat(bundle, "config.json", OFlags::PATH | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::empty()).ok()?;
+    let stat = stat(file.as_fd()).ok()?;
+    contents::reopen_regular(&file, &stat).ok().map(Arc::new)
 }

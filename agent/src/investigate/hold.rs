@@ -12,11 +12,12 @@
 //! namespace keeps a volume busy, so nothing is held longer than until [`Store::release`].
 
 use super::{
-    held::{Held, Place, Remembered},
+    held::{self, Held, Place, Remembered},
     proc,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
 };
@@ -101,14 +102,21 @@ impl Store {
         if self.held(task.cgroup).is_some_and(|held| held.is_running()) {
             return;
         }
-        match Place::take(task.process.pid, false) {
-            Some(place) => {
-                self.hold(task.cgroup, Held::of_container(place, task));
-            }
+        let before = self.held(task.cgroup).filter(|held| !held.is_node).map(|held| held.place.mount_namespace);
+        let place = Place::take(task.process.pid, false).filter(|_| !is_another(task));
+        let inside: Vec<u64> = place.iter().map(|place| place.mount_namespace).chain(before).collect();
+        match place {
+            Some(place) => self.hold(task.cgroup, Held::of_container(place, task)),
             None => self.release(task.cgroup), // what a helper saw before it entered the root is not the container's
         }
         if let Some(entry) = self.lock().entries.get_mut(&task.cgroup) {
             entry.is_container = true;
+        }
+        // Last, for it may get stuck: the root is held by then.
+        if !inside.is_empty()
+            && let Some(spec) = held::runtime_spec(task, &inside)
+        {
+            self.change(task.cgroup, |held| held.describe(spec));
         }
     }
 
@@ -128,7 +136,7 @@ impl Store {
                 if is_node && self.is_container(task.cgroup) {
                     return false;
                 }
-                let Some(place) = Place::take(pid, is_node) else { return false };
+                let Some(place) = Place::take(pid, is_node).filter(|_| !is_another(task)) else { return false };
                 self.hold(task.cgroup, Held::new(place, is_node));
             }
         }
@@ -139,6 +147,9 @@ impl Store {
     fn remember(&self, task: &Task) {
         let in_full = self.held(task.cgroup).is_some_and(|held| held.wants_detail());
         let seen = Remembered::read(task.process, in_full);
+        if in_full && is_another(task) {
+            return;
+        }
         self.change(task.cgroup, |held| held.remember(seen));
     }
 
@@ -172,6 +183,17 @@ impl Store {
     pub(super) fn count(&self) -> usize {
         let inner = self.lock();
         inner.containers.len() + inner.services.len()
+    }
+
+    /// A number of the container that a cgroup belongs to: cgroups inside a container, which it may make itself, have its own.
+    pub(super) fn container(&self, id: CgroupId) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        match self.path(id).map(|path| (attribution::place(&path), path)) {
+            Some((attribution::Place::Nested { container }, _)) => container.hash(&mut hasher),
+            Some((_, path)) => path.hash(&mut hasher),
+            None => id.0.hash(&mut hasher),
+        }
+        hasher.finish()
     }
 
     /// Path of a cgroup in the unified hierarchy.
@@ -255,6 +277,11 @@ impl Inner {
             self.entries.remove(&oldest);
         }
     }
+}
+
+/// Whether the number has come to mean another process since the record was made: looks are taken some time after.
+fn is_another(task: &Task) -> bool {
+    proc::started(task.process.pid).is_some() && !proc::is_same(task.process)
 }
 
 fn start_closer() -> Option<mpsc::Sender<Arc<Held>>> {

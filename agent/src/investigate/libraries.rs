@@ -3,20 +3,29 @@
 //! The order of ld.so(8): RPATH (when there is no RUNPATH), `LD_LIBRARY_PATH`, RUNPATH, `/etc/ld.so.cache`, the default
 //! directories; musl knows its path file, or three directories, instead of the last two. A file of another machine or
 //! class is passed over, as the loader does.
+//!
+//! How long those lists are is the container's choice; what is looked through is bounded. A library that was not found in
+//! what was looked through is then left out of the answer: nobody knows whether it is missing.
 
 use super::{
     contents::{open_regular, read},
-    elf::Elf,
-    proc,
-    resolve::{Found, find},
+    elf::{Elf, MAX_NEEDED},
+    proc, reach,
+    resolve::{Found, MAX_NAMES, find},
     view::View,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Libraries looked for at most, those that libraries need included.
 const MAX_LIBRARIES: usize = 64;
+/// Directories searched for what one object needs.
+const MAX_DIRECTORIES: usize = 128;
+/// Longest directory, bytes (`PATH_MAX`); `$ORIGIN` may stand in it many times.
+const MAX_PATH: usize = 4096;
 /// Longest `ld.so.cache` that is read, bytes.
 const MAX_CACHE: u64 = 4 << 20;
+/// Bytes of names and paths that are taken from it: several entries may share a text.
+const MAX_CACHE_TEXT: usize = 8 << 20;
 
 /// An object whose needs are to be met.
 struct Loaded {
@@ -25,23 +34,29 @@ struct Loaded {
     origin: String,
     /// RPATHs that it inherits from what loaded it.
     inherited: Vec<String>,
+    /// Those are more.
+    is_cut: bool,
 }
 
-/// Each library that the program needs, with where it was found. `library_path` is the process's `LD_LIBRARY_PATH`.
+/// Each library that the program needs, with where it was found, if all places could be looked at. `library_path` is the
+/// process's `LD_LIBRARY_PATH`.
 pub(super) fn search(view: &View, program: &Found, elf: &Elf, library_path: Option<&str>) -> Vec<(String, Option<String>)> {
     let system = System::read(view, elf, library_path);
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
-    let mut pending = VecDeque::from([Loaded { elf: elf.clone(), origin: parent(&program.path), inherited: Vec::new() }]);
+    let mut pending = VecDeque::from([Loaded { elf: elf.clone(), origin: parent(&program.path), inherited: Vec::new(), is_cut: false }]);
     while let Some(object) = pending.pop_front() {
-        let directories = system.directories(&object);
+        let (directories, is_whole) = system.directories(&object);
         for name in &object.elf.needed {
             if found.len() >= MAX_LIBRARIES || !seen.insert(name.clone()) {
                 continue;
             }
             let hit = system.locate(view, name, &directories, elf);
-            found.push((name.clone(), hit.as_ref().map(|(path, _)| path.clone())));
-            pending.extend(hit.map(|(path, elf)| Loaded { elf, origin: parent(&path), inherited: object.rpaths() }));
+            if hit.is_some() || is_whole && has_names_left() {
+                found.push((name.clone(), hit.as_ref().map(|(path, _)| path.clone())));
+            }
+            let is_cut = object.is_cut || object.elf.is_cut;
+            pending.extend(hit.map(|(path, elf)| Loaded { elf, origin: parent(&path), inherited: object.rpaths(), is_cut }));
         }
     }
     found
@@ -55,7 +70,8 @@ impl Loaded {
     /// RPATHs for what it loads; a RUNPATH makes its own RPATH void.
     fn rpaths(&self) -> Vec<String> {
         let own = if self.elf.runpath.is_empty() { self.elf.rpath.as_slice() } else { &[] };
-        own.iter().map(|directory| self.expand(directory)).chain(self.inherited.iter().cloned()).collect()
+        let own = own.iter().map(|directory| self.expand(directory)).filter(|directory| directory.len() < MAX_PATH);
+        own.chain(self.inherited.iter().cloned()).take(MAX_DIRECTORIES + 1).collect()
     }
 
     fn expand(&self, directory: &str) -> String {
@@ -70,23 +86,39 @@ struct System {
     /// Names to paths of `/etc/ld.so.cache`.
     cache: BTreeMap<String, Vec<String>>,
     default: Vec<String>,
+    /// One of these lists is longer.
+    is_cut: bool,
 }
 
 impl System {
     fn read(view: &View, elf: &Elf, library_path: Option<&str>) -> Self {
-        let library_path = library_path.unwrap_or_default().split([':', ';']).filter(|d| d.starts_with('/')).map(str::to_owned).collect();
+        let given = library_path.unwrap_or_default().split([':', ';']).filter(|d| d.starts_with('/'));
+        let mut library_path: Vec<String> = given.take(MAX_NEEDED + 1).map(str::to_owned).collect();
+        let is_cut = library_path.len() > MAX_NEEDED;
+        library_path.truncate(MAX_NEEDED);
         let musl = elf.interpreter.as_deref().and_then(|path| path.rsplit('/').next()?.strip_prefix("ld-musl-")?.strip_suffix(".so.1"));
         match musl {
-            Some(arch) => Self { library_path, cache: BTreeMap::new(), default: musl_directories(view, arch) },
-            None => Self { library_path, cache: cache(view), default: glibc_directories(elf) },
+            Some(arch) => {
+                let (default, is_long) = musl_directories(view, arch);
+                Self { library_path, cache: BTreeMap::new(), default, is_cut: is_cut || is_long }
+            }
+            None => {
+                let (cache, is_long) = cache(view);
+                Self { library_path, cache, default: glibc_directories(elf), is_cut: is_cut || is_long }
+            }
         }
     }
 
-    /// Directories searched for what an object needs, in order; the cache comes between the two lists.
-    fn directories(&self, object: &Loaded) -> Vec<String> {
+    /// Directories searched for what an object needs, in order, and whether these are all; the cache comes between them
+    /// and the default ones.
+    fn directories(&self, object: &Loaded) -> (Vec<String>, bool) {
         let rpaths = if object.elf.runpath.is_empty() { object.rpaths() } else { Vec::new() };
-        let runpaths = object.elf.runpath.iter().map(|directory| object.expand(directory));
-        rpaths.into_iter().chain(self.library_path.iter().cloned()).chain(runpaths).collect()
+        let runpaths = object.elf.runpath.iter().map(|directory| object.expand(directory)).filter(|directory| directory.len() < MAX_PATH);
+        let all = rpaths.into_iter().chain(self.library_path.iter().cloned()).chain(runpaths);
+        let mut all: Vec<String> = all.take(MAX_DIRECTORIES + 1).collect();
+        let is_whole = all.len() <= MAX_DIRECTORIES && !self.is_cut && !object.elf.is_cut && !object.is_cut;
+        all.truncate(MAX_DIRECTORIES);
+        (all, is_whole)
     }
 
     fn locate(&self, view: &View, name: &str, directories: &[String], program: &Elf) -> Option<(String, Elf)> {
@@ -99,8 +131,16 @@ impl System {
     }
 }
 
+/// One more path may be looked at to its end.
+fn has_names_left() -> bool {
+    reach::names_left() >= MAX_NAMES
+}
+
 /// A library that this program could load.
 fn usable(view: &View, path: &str, program: &Elf) -> Option<(String, Elf)> {
+    if !has_names_left() {
+        return None;
+    }
     let found = find(view, path).ok()?;
     let elf = Elf::read(&open_regular(&found).ok()?)?;
     (elf.machine == program.machine && elf.is_64 == program.is_64).then(|| (path.to_owned(), elf))
@@ -120,35 +160,44 @@ fn glibc_directories(elf: &Elf) -> Vec<String> {
     multiarch.chain(plain.iter().map(|directory| (*directory).to_owned())).collect()
 }
 
-fn musl_directories(view: &View, arch: &str) -> Vec<String> {
+fn musl_directories(view: &View, arch: &str) -> (Vec<String>, bool) {
     let listed = read(view, &format!("/etc/ld-musl-{arch}.path"), 4096);
     let text = listed.map_or_else(|| "/lib:/usr/local/lib:/usr/lib".to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
-    text.split([':', '\n']).map(str::trim).filter(|d| !d.is_empty()).map(str::to_owned).take(MAX_LIBRARIES).collect()
+    let mut all: Vec<String> =
+        text.split([':', '\n']).map(str::trim).filter(|d| !d.is_empty()).map(str::to_owned).take(MAX_NEEDED + 1).collect();
+    let is_long = all.len() > MAX_NEEDED || text.len() >= MAX_PATH;
+    all.truncate(MAX_NEEDED);
+    (all, is_long)
 }
 
-fn cache(view: &View) -> BTreeMap<String, Vec<String>> {
+fn cache(view: &View) -> (BTreeMap<String, Vec<String>>, bool) {
     read(view, "/etc/ld.so.cache", MAX_CACHE).map(|bytes| parse_cache(&bytes)).unwrap_or_default()
 }
 
 /// glibc's `struct cache_file_new` (sysdeps/generic/dl-cache.h): a header of 48 bytes, entries of 24 with the offsets of
-/// name and path from the start of the header. Caches of the old format carry the new one behind it.
-fn parse_cache(bytes: &[u8]) -> BTreeMap<String, Vec<String>> {
+/// name and path from the start of the header. Caches of the old format carry the new one behind it. Second: it has more
+/// than what was taken.
+fn parse_cache(bytes: &[u8]) -> (BTreeMap<String, Vec<String>>, bool) {
+    const MAX_ENTRIES: usize = 1 << 16;
     const MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
     let mut names: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let Some(start) = bytes.windows(MAGIC.len()).position(|window| window == MAGIC) else {
-        return names;
+        return (names, false);
     };
     let cache = &bytes[start..];
-    let count = word(cache, MAGIC.len()).unwrap_or(0).min(1 << 16);
-    for index in 0..count {
+    let count = word(cache, MAGIC.len()).unwrap_or(0);
+    let mut room = MAX_CACHE_TEXT;
+    for index in 0..count.min(MAX_ENTRIES) {
         let entry = 48 + 24 * index;
         let text = |at| word(cache, at).and_then(|offset| text(cache, offset));
         let (Some(name), Some(path)) = (text(entry + 4), text(entry + 8)) else {
             break;
         };
+        let Some(left) = room.checked_sub(name.len() + path.len()) else { return (names, true) };
+        room = left;
         names.entry(name).or_default().push(path);
     }
-    names
+    (names, count > MAX_ENTRIES)
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<usize> {
@@ -178,8 +227,8 @@ mod tests {
     #[test]
     fn this_machines_cache_and_every_kind_of_damage() {
         let Ok(bytes) = std::fs::read("/etc/ld.so.cache") else { return };
-        let names = parse_cache(&bytes);
-        assert!(names.keys().any(|name| name.starts_with("libc.so")));
+        let (names, is_cut) = parse_cache(&bytes);
+        assert!(!is_cut && names.keys().any(|name| name.starts_with("libc.so")));
         for end in (0..bytes.len()).step_by(97) {
             let _ = parse_cache(&bytes[..end]);
         }
@@ -188,6 +237,25 @@ mod tests {
             damaged[at] = 0xff;
             let _ = parse_cache(&damaged[..damaged.len().min(4000)]);
         }
+    }
+
+    #[test]
+    fn a_cache_whose_entries_share_a_long_text_is_cut() {
+        let (header, entries, long) = (48, 1 << 16, 4000);
+        let text_at = header + 24 * entries;
+        let mut cache = vec![b'x'; text_at + long];
+        cache.push(0);
+        cache[..20].copy_from_slice(b"glibc-ld.so.cache1.1");
+        cache[20..24].copy_from_slice(&u32::try_from(entries).unwrap().to_ne_bytes());
+        for index in 0..entries {
+            let entry = header + 24 * index;
+            for at in [entry + 4, entry + 8] {
+                cache[at..at + 4].copy_from_slice(&u32::try_from(text_at).unwrap().to_ne_bytes());
+            }
+        }
+        let (names, is_cut) = parse_cache(&cache);
+        let bytes: usize = names.values().flatten().map(String::len).sum();
+        assert!(is_cut && bytes <= MAX_CACHE_TEXT, "{bytes}");
     }
 
     #[test]
@@ -206,6 +274,7 @@ mod tests {
             elf: Elf { is_64: true, rpath: vec!["$ORIGIN/../lib".into(), "${ORIGIN}/$LIB".into()], ..Elf::default() },
             origin: "/opt/app/bin".into(),
             inherited: vec!["/x".into()],
+            is_cut: false,
         };
         assert_eq!(object.rpaths(), ["/opt/app/bin/../lib", "/opt/app/bin/lib64", "/x"]);
     }

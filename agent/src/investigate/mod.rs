@@ -4,8 +4,12 @@
 //! asks ([`hold`]); [`Investigator::answer`] finds the best view there still is ([`choice`]) and looks. An answer always
 //! comes: what can no longer be known, and what takes too long (a dead network file system), is [`Answer::Gone`].
 //!
+//! Both touch what a container may choose: its root, where its processes work, its files. None of that is touched on the
+//! caller's thread, for a file system need not answer, and nothing waits for it for long ([`lookers`]).
+//!
 //! Each of these stands on those before it, and knows nothing of those after it:
 //!
+//! - [`crew`], [`reach`], [`lookers`]: threads that may get stuck, how far a look may go, who looks.
 //! - [`proc`], [`mounts`]: bounded reading below `/proc`, of mount tables above all.
 //! - [`bundle`]: what the runtime was told of the container and its volumes.
 //! - [`held`], [`hold`]: what is held of one container, and of all.
@@ -23,16 +27,19 @@ mod acl;
 mod bundle;
 mod choice;
 mod contents;
+mod crew;
 mod elf;
 mod executable;
 mod files;
 mod held;
 mod hold;
 mod libraries;
+mod lookers;
 mod memory;
 mod mounts;
 mod netns;
 mod proc;
+mod reach;
 mod resolve;
 mod sockets;
 mod start;
@@ -40,10 +47,12 @@ mod view;
 mod walk;
 
 use crate::{cgroupfs::CgroupRoot, clock};
+use crew::Lane;
 use hold::Store;
+pub use lookers::LookCounts;
+use lookers::Lookers;
 use netns::Network;
 use std::{path::PathBuf, sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
 use unready_diagnosis::{
     attribution,
     question::{Answer, Executable, FileKind, Memory, Question, RuntimeSpec, Scope},
@@ -52,10 +61,6 @@ use unready_diagnosis::{
 };
 use view::View;
 
-/// Questions looked into at once: each takes a thread of the blocking pool.
-const MAX_AT_ONCE: usize = 4;
-/// How long a look may take before it is given up. It goes on in its thread, and keeps its place among the few.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Between the first two looks for a file that is awaited; each further pause is longer. The file's own dates tell more
 /// exactly when it came.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -73,14 +78,13 @@ struct Shared {
     cgroups: CgroupRoot,
     state_roots: Vec<PathBuf>,
     store: Store,
-    places: Arc<Semaphore>,
+    lookers: Arc<Lookers>,
 }
 
 impl Investigator {
     /// For the containers below a cgroup hierarchy.
     pub fn new(root: CgroupRoot) -> Self {
-        let places = Arc::new(Semaphore::new(MAX_AT_ONCE));
-        Self(Arc::new(Shared { cgroups: root, state_roots: Vec::new(), store: Store::new(), places }))
+        Self(Arc::new(Shared { cgroups: root, state_roots: Vec::new(), store: Store::new(), lookers: Arc::new(Lookers::new()) }))
     }
 
     /// The same, with further directories where runtimes keep their containers (`runc --root`), looked at first. What was
@@ -88,23 +92,34 @@ impl Investigator {
     #[must_use]
     pub fn with_state_roots(self, state_roots: Vec<PathBuf>) -> Self {
         let cgroups = self.0.cgroups.clone();
-        Self(Arc::new(Shared { cgroups, state_roots, store: Store::new(), places: Arc::clone(&self.0.places) }))
+        Self(Arc::new(Shared { cgroups, state_roots, store: Store::new(), lookers: Arc::clone(&self.0.lookers) }))
     }
 
-    /// Looks at a record as it passes: learns which path a cgroup has, takes hold of a container's root when its runtime
-    /// enters it and when it executes its first program. Takes tens of microseconds for those two, nothing for others.
+    /// Looks at a record as it passes: learns which path a cgroup has, has hold taken of a container's root when its runtime
+    /// enters it and when it executes its first program. Takes microseconds: it looks at nothing itself.
     pub fn note(&self, record: &Record) {
-        let store = &self.0.store;
         match record {
-            Record::CgroupCreated { id, path, .. } => store.created(*id, path),
-            Record::CgroupRemoved { id } => store.removed(*id),
-            Record::RootChanged { task } => store.root_changed(task),
-            Record::Exec { task, .. } => {
-                if store.executed(task) {
-                    self.0.note_memory(task.cgroup);
-                }
+            Record::CgroupCreated { id, path, .. } => self.0.store.created(*id, path),
+            Record::CgroupRemoved { id } => {
+                let id = *id;
+                self.after_notes(id, move |shared| shared.store.removed(id));
             }
-            Record::OomVictim { asker, .. } => self.0.note_memory(*asker),
+            Record::RootChanged { task } => {
+                let task = task.clone();
+                self.later(task.cgroup, move |shared| shared.store.root_changed(&task));
+            }
+            Record::Exec { task, .. } => {
+                let task = task.clone();
+                self.later(task.cgroup, move |shared| {
+                    if shared.store.executed(&task) {
+                        shared.note_memory(task.cgroup);
+                    }
+                });
+            }
+            Record::OomVictim { asker, .. } => {
+                let asker = *asker;
+                self.later(asker, move |shared| shared.note_memory(asker));
+            }
             Record::CgroupAttached { .. }
             | Record::Exit { .. }
             | Record::CallFailed(_)
@@ -114,9 +129,19 @@ impl Investigator {
         }
     }
 
+    fn later(&self, cgroup: CgroupId, note: impl FnOnce(&Shared) + Send + 'static) {
+        let shared = Arc::clone(&self.0);
+        self.0.lookers.note(self.0.store.container(cgroup), move || note(&shared));
+    }
+
+    fn after_notes(&self, cgroup: CgroupId, change: impl FnOnce(&Shared) + Send + 'static) {
+        let shared = Arc::clone(&self.0);
+        self.0.lookers.after_notes(self.0.store.container(cgroup), move || change(&shared));
+    }
+
     /// What was held for a cgroup can go: it keeps volumes busy.
     pub fn release(&self, cgroup: CgroupId) {
-        self.0.store.release(cgroup);
+        self.after_notes(cgroup, move |shared| shared.store.release(cgroup));
     }
 
     /// How many cgroups something is held of.
@@ -124,32 +149,37 @@ impl Investigator {
         self.0.store.count()
     }
 
-    /// Answers a question; what can no longer be known is [`Answer::Gone`].
+    /// What could not be looked at so far; asking keeps nothing alive.
+    pub fn observe(&self) -> impl Fn() -> LookCounts + Send + Sync + use<> {
+        self.0.lookers.observe()
+    }
+
+    /// Answers a question; what can no longer be known is [`Answer::Gone`]. Knows of all that was noted of the container
+    /// before, unless that takes too long.
     pub async fn answer(&self, question: Question) -> Answer {
+        let cgroup = question.cgroup();
+        self.0.lookers.noted(self.0.store.container(cgroup)).await;
         if let Question::AwaitPath { scope, path, for_millis } = question {
             return self.await_path(scope, path, Duration::from_millis(for_millis).min(MAX_WAIT)).await;
         }
-        self.look(move |shared| shared.answer(question)).await.unwrap_or_else(gone)
+        let without_files = matches!(question, Question::Memory { .. });
+        self.look(cgroup, without_files, move |shared| shared.answer(question)).await.unwrap_or_else(gone)
     }
 
-    /// Runs a look on the blocking pool, with a place among the few and a time limit.
-    async fn look<T: Send + 'static>(&self, look: impl FnOnce(&Shared) -> T + Send + 'static) -> Result<T, String> {
+    /// Runs a look elsewhere. `without_files`: it touches none of the container's.
+    async fn look<T: Send + 'static>(
+        &self,
+        cgroup: CgroupId,
+        without_files: bool,
+        look: impl FnOnce(&Shared) -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let lane = Lane { container: self.0.store.container(cgroup), without_files };
         let shared = Arc::clone(&self.0);
-        let attempt = async move {
-            let place = Arc::clone(&shared.places).acquire_owned().await.map_err(|closed| closed.to_string())?;
-            let run = move || {
-                let found = look(&shared);
-                drop(place);
-                found
-            };
-            tokio::task::spawn_blocking(run).await.map_err(|failed| format!("the look was broken off: {failed}"))
-        };
-        let late = |_| Err(format!("a file system did not answer within {} s", PATIENCE.as_secs()));
-        tokio::time::timeout(PATIENCE, attempt).await.unwrap_or_else(late)
+        self.0.lookers.look(lane, move || look(&shared)).await
     }
 
     async fn await_path(&self, scope: Scope, path: String, patience: Duration) -> Answer {
-        let view = match self.look(move |shared| shared.view(scope)).await {
+        let view = match self.look(scope.cgroup, false, move |shared| shared.view(scope)).await {
             Ok(Ok(view)) => Arc::new(view),
             Ok(Err(reason)) | Err(reason) => return gone(reason),
         };
@@ -158,7 +188,7 @@ impl Investigator {
         loop {
             let (view, path) = (Arc::clone(&view), path.clone());
             let looked_at = clock::now();
-            match self.look(move |_| files::appeared(&view, &path, absent_at)).await {
+            match self.look(scope.cgroup, false, move |_| files::appeared(&view, &path, absent_at)).await {
                 Ok(Ok(None)) => absent_at = Some(looked_at),
                 Ok(Ok(at)) => return Answer::Appeared { at },
                 Ok(Err(reason)) | Err(reason) => return gone(reason),
@@ -257,19 +287,29 @@ impl Shared {
             return Err(format!("no runtime on this node describes a container {container_id} any more"));
         };
         let view = held.map(View::of_held).or_else(|| View::of_bundle(&spec));
-        let command = view.as_ref().and_then(|view| command(view, &spec));
+        let command = view.as_ref().map(|view| command(view, &spec)).transpose()?.flatten();
         Ok(Answer::RuntimeSpec(RuntimeSpec { args: spec.args, cwd: spec.cwd, path: spec.path, command }))
     }
 }
 
-/// The command's file: the first on `PATH` that may be executed, else the first that exists, as execvp(3) does.
-fn command(view: &View, spec: &bundle::Spec) -> Option<Executable> {
-    let found = spec.candidates().into_iter().filter_map(|path| executable::read_at(view, &path, spec.library_path.as_deref()).ok());
-    let mut existing: Vec<_> = found.filter(|executable| executable.file.is_some()).collect();
-    let runnable = existing
-        .iter()
-        .position(|executable| executable.file.as_ref().is_some_and(|file| file.kind == FileKind::File && file.mode & 0o111 != 0));
-    if existing.is_empty() { None } else { Some(existing.swap_remove(runnable.unwrap_or(0))) }
+/// The command's file: the first on `PATH` that may be executed, else the first that exists, as execvp(3) does. An `Err` says
+/// why that is not known.
+fn command(view: &View, spec: &bundle::Spec) -> Result<Option<Executable>, String> {
+    let mut existing = None;
+    for path in spec.candidates() {
+        let found = executable::read_at(view, &path, spec.library_path.as_deref());
+        let Some((executable, file)) = found.ok().and_then(|executable| Some((executable.clone(), executable.file?))) else { continue };
+        if file.kind == FileKind::File && file.mode & 0o111 != 0 {
+            return Ok(Some(executable));
+        }
+        existing.get_or_insert(executable);
+    }
+    let is_searched = spec.args.first().is_some_and(|command| !command.contains('/'));
+    if spec.path_is_cut && is_searched {
+        let searched = bundle::MAX_SEARCHED;
+        return Err(format!("the command is not in the first {searched} directories of PATH, and the others were not looked at"));
+    }
+    Ok(existing)
 }
 
 fn gone(reason: String) -> Answer {

@@ -8,7 +8,7 @@
 //! the question, a link below `fd` leads to what that process has open (looked at, never opened), any other is resolved by
 //! its text inside the container.
 
-use super::{bundle::Source, view::View};
+use super::{bundle::Source, reach, view::View};
 use rustix::{
     fs::{AtFlags, FileType, Mode, OFlags, Statx, StatxFlags, fstatfs, openat, readlinkat, statx},
     io,
@@ -19,7 +19,7 @@ use unready_diagnosis::record::Errno;
 /// Links followed before ELOOP: the kernel's own limit (`path_resolution(7)`).
 const MAX_LINKS: u32 = 40;
 /// Names entered before ENAMETOOLONG; bounds the descriptors held by one walk.
-const MAX_NAMES: u32 = 256;
+pub(super) const MAX_NAMES: u32 = 256;
 /// Longest path, bytes (`PATH_MAX`).
 const MAX_PATH: usize = 4096;
 /// `PROC_SUPER_MAGIC` of linux/magic.h.
@@ -72,8 +72,13 @@ pub(super) fn errno(error: io::Errno) -> Errno {
     Errno(u16::try_from(error.raw_os_error()).unwrap_or(Errno::EIO.0))
 }
 
-/// Type, mode, owner, times and mount of a file.
+/// Type, mode, owner, times and mount of a file. Not of one whose file system keeps others waiting.
 pub(super) fn stat(file: BorrowedFd<'_>) -> io::Result<Statx> {
+    // Which file system it is the kernel knows by itself; for the rest it may have to ask a server.
+    let known = statx(file, c"", AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC, StatxFlags::empty());
+    if known.is_ok_and(|stat| !reach::may_ask((stat.stx_dev_major, stat.stx_dev_minor))) {
+        return Err(io::Errno::TIMEDOUT);
+    }
     statx(file, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::MNT_ID)
 }
 
@@ -172,6 +177,9 @@ impl<'v, V: FnMut(&Seen<'_>)> Walker<'v, V> {
 
     fn enter(&mut self, name: &str, follow: bool) -> Result<(), Halt> {
         let path = format!("{}/{name}", self.here);
+        if !reach::may_enter() {
+            return Err(Halt { unknowable: true, ..Halt::new(path, Errno::ENAMETOOLONG) });
+        }
         self.names += 1;
         if self.names > MAX_NAMES || path.len() >= MAX_PATH {
             return Err(Halt::new(path, Errno::ENAMETOOLONG));

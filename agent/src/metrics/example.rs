@@ -4,6 +4,7 @@ use super::Metrics;
 use crate::{
     bpf::{MapFill, Observation, ProgramCost},
     deliver::collector::Stats,
+    investigate::LookCounts,
     pipeline::QueueFill,
 };
 use std::time::Duration;
@@ -24,6 +25,7 @@ impl Metrics {
         metrics.pods(&PodChange::Apply(Box::new(ready_pod())));
         metrics.0.scrape.kernel(Box::new(observation));
         metrics.0.scrape.refused_pods(Box::new(|| 0));
+        metrics.watch_looks(LookCounts::default);
         metrics.watch_queue("verdicts", Box::new(|| Some(QueueFill { length: 0, capacity: 1, dropped: 0 })));
         metrics.watch_delivery(Stats::default, 1);
         metrics.render()

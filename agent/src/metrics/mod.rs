@@ -26,6 +26,7 @@ pub use scrape::Look;
 use crate::{
     bpf::Observer,
     deliver::collector::Stats,
+    investigate::LookCounts,
     pipeline::{Gauges, QueueFill},
 };
 use anyhow::Context as _;
@@ -121,6 +122,11 @@ impl Metrics {
         self.0.scrape.refused_pods(Box::new(move || refused.refused_pods()));
         self.0.scrape.queue("commands", Box::new(move || commands.commands()));
         self.0.scrape.queue("verdicts", Box::new(move || verdicts.verdicts()));
+    }
+
+    /// The looks at containers are to be counted.
+    pub fn watch_looks(&self, counts: impl Fn() -> LookCounts + Send + Sync + 'static) {
+        self.0.scrape.looks(Box::new(counts));
     }
 
     /// The delivery to the collector is to be looked at; so many verdicts may wait for it.

@@ -1,6 +1,6 @@
 //! What is looked at only when somebody asks for the metrics: the kernel half, the queues, the delivery.
 
-use crate::{bpf::Observation, deliver::collector::Stats, pipeline::QueueFill};
+use crate::{bpf::Observation, deliver::collector::Stats, investigate::LookCounts, pipeline::QueueFill};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric as _, MetricEncoder},
@@ -24,6 +24,7 @@ struct Sources {
     kernel: Option<Look<Observation>>,
     queues: Vec<(&'static str, Look<Option<QueueFill>>)>,
     refused_pods: Option<Look<u64>>,
+    looks: Option<Look<LookCounts>>,
     delivery: Option<Look<Stats>>,
 }
 
@@ -44,6 +45,10 @@ impl Scrape {
 
     pub(super) fn refused_pods(&self, look: Look<u64>) {
         self.sources().refused_pods = Some(look);
+    }
+
+    pub(super) fn looks(&self, look: Look<LookCounts>) {
+        self.sources().looks = Some(look);
     }
 
     pub(super) fn delivery(&self, look: Look<Stats>) {
@@ -76,6 +81,9 @@ impl Collector for Scrape {
             let most = Config::default().pods;
             let help = format!("Changes of pods that were ignored: the engine keeps no more pods than {most} at a time");
             ConstCounter::new(look()).encode(out.metric("refused_pods", &help, MetricType::Counter)?)?;
+        }
+        if let Some(look) = &sources.looks {
+            looks(&mut out, look())?;
         }
         sources.delivery.as_ref().map_or(Ok(()), |look| delivery(&mut out, look()))
     }
@@ -185,6 +193,19 @@ fn write_queues(out: &mut Writer<'_>, queues: &[(&str, QueueFill)]) -> fmt::Resu
     out.counters("queue_dropped", "What a queue could not hold", ["queue"], rows(|state| state.dropped))
 }
 
+fn looks(out: &mut Writer<'_>, counts: LookCounts) -> fmt::Result {
+    let help = "Looks at containers that came to nothing. kind: look (for an answer), note (before it is gone). \
+        outcome: abandoned (a file system did not answer), refused (an earlier one is stuck, or too many waited)";
+    let rows = [
+        (["look", "abandoned"], counts.looks_abandoned),
+        (["look", "refused"], counts.looks_refused),
+        (["note", "abandoned"], counts.notes_abandoned),
+        (["note", "refused"], counts.notes_dropped),
+    ];
+    out.counters("looks_lost", help, ["kind", "outcome"], rows)?;
+    out.gauge("looks_stuck", "Threads that wait for a file system which does not answer", counts.stuck)
+}
+
 fn delivery(out: &mut Writer<'_>, state: Stats) -> fmt::Result {
     out.gauge("collector_in_flight", "Verdicts sent to the collector and not yet acknowledged", state.in_flight as u64)?;
     out.gauge("collector_connected", "1 while the collector takes verdicts from this agent", u64::from(state.connected))?;
@@ -273,6 +294,24 @@ mod tests {
         let text = written(scrape);
         assert!(text.contains("refused_pods_total 6"));
         assert!(text.contains(&format!("no more pods than {} at a time.", Config::default().pods)), "{text}");
+    }
+
+    #[test]
+    fn looks_that_came_to_nothing_are_counted() {
+        let scrape = Scrape::default();
+        assert!(!written(scrape.clone()).contains("looks"), "not before somebody looks");
+        let counts = LookCounts { looks_abandoned: 1, looks_refused: 2, notes_abandoned: 3, notes_dropped: 4, stuck: 5 };
+        scrape.looks(Box::new(move || counts));
+        let text = written(scrape);
+        for line in [
+            "looks_lost_total{kind=\"look\",outcome=\"abandoned\"} 1",
+            "looks_lost_total{kind=\"look\",outcome=\"refused\"} 2",
+            "looks_lost_total{kind=\"note\",outcome=\"abandoned\"} 3",
+            "looks_lost_total{kind=\"note\",outcome=\"refused\"} 4",
+            "looks_stuck 5",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
     }
 
     #[test]

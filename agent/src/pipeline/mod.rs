@@ -28,6 +28,7 @@ use crate::{
     bpf::{Kernel, LoadError, Observer},
     cgroupfs::CgroupRoot,
     clock,
+    investigate::LookCounts,
     recording::{Header, Recorder, Summary},
 };
 use anyhow::Context as _;
@@ -147,6 +148,11 @@ impl Pipeline {
     /// What the kernel half does and costs, to be looked at also while the pipeline runs. `None`: it is not loaded.
     pub fn observer(&self) -> Result<Option<Observer>, LoadError> {
         self.half.as_ref().map(|half| half.kernel.observer()).transpose()
+    }
+
+    /// What could not be looked at, to be asked also while the pipeline runs. `None`: nothing is looked at.
+    pub fn look_counts(&self) -> Option<impl Fn() -> LookCounts + Send + Sync + use<>> {
+        self.half.as_ref().map(|half| half.investigator.observe())
     }
 
     /// Runs until every handle is gone, or [`Handle::end`].
@@ -282,7 +288,7 @@ impl Pipeline {
         reader.drain(|bytes| match decode::decode(bytes) {
             Ok((at, record)) => {
                 let record = with_whole_path(record, root);
-                investigator.note(&record); // at once: a process that failed may be gone within a millisecond
+                investigator.note(&record); // first: a process that failed may be gone within a millisecond
                 if let Some(key) = decode::repeat_key(bytes) {
                     counts.follow(key);
                 }
