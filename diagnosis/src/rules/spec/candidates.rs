@@ -4,7 +4,7 @@ use super::{
     chain::{self, Who},
     mode, patch,
     place::{Located, locate},
-    written,
+    ungiven, written,
 };
 use crate::{
     permission::{Attempt, Capability, Denial, Layer, Purpose, Rights, WRITE, bits},
@@ -22,6 +22,8 @@ pub(super) enum Change {
     FsGroup(u32),
     /// `fsGroupChangePolicy: Always`, so that the fsGroup that is set reaches what is in the volume.
     Reapply(u32),
+    /// None: the manifest is right, and the kubelet has to mount the volume anew to give it to the fsGroup.
+    Remount(u32),
     /// One more of `supplementalGroups`.
     Group(u32),
     /// `runAsUser`.
@@ -143,7 +145,9 @@ fn fs_group(case: &Case<'_>, context: &Context<'_>) -> Option<Change> {
     let group = if gid == 0 { uid } else { gid };
     let place = case.place.as_ref().filter(|place| place.reach() != FsGroupReach::Nothing)?;
     match case.spec.pod.security.fs_group {
-        Some(set) if case.who.is_in(set) => reapply(case, place, set),
+        Some(set) if case.who.is_in(set) => {
+            reapply(case, place, set).or_else(|| ungiven::needs_a_mount(case, place, set).then_some(Change::Remount(set)))
+        }
         Some(set) if set == group => None,
         Some(_) if chain::range_of_namespace(&case.spec).is_some() => None,
         Some(_) | None if loses_fs_group(case, context) => None,

@@ -9,7 +9,7 @@ use super::{
     chain, change,
     patch::{self, of_container},
     place::Located,
-    shared, simulate, written,
+    shared, simulate, ungiven, written,
 };
 use crate::{
     permission::{Attempt, Denial, EXEC, Layer, WRITE},
@@ -71,9 +71,7 @@ fn in_vain(case: &Case<'_>, reach: FsGroupReach) -> Option<String> {
         (_, _, Some(gid)) if who.uid != 0 => {
             Some(format!("the process is not in group {gid} any more: the program gave up its groups by itself (su, gosu, setgroups)"))
         }
-        (FsGroupReach::Everything, Some(gid), None) if case.group() != gid => Some(format!(
-            "fsGroup {gid} was not given to the volume: its driver does not do it (fsGroupPolicy of the CSIDriver), another pod had it mounted, or OnRootMismatch looked at its top directory alone"
-        )),
+        (FsGroupReach::Everything, Some(gid), None) if case.group() != gid => Some(ungiven::reason(case, case.place.as_ref()?, gid)),
         (FsGroupReach::Everything | FsGroupReach::NewDirectory, Some(gid), None) if case.group() == gid => {
             Some("it was made after the kubelet had given the volume to the group, by another user".to_owned())
         }
@@ -114,6 +112,10 @@ fn propose(finding: &mut Finding, case: &Case<'_>, helps: &Change) {
             ),
             json!({ "securityContext": { "fsGroupChangePolicy": "Always" } }),
         ),
+        Change::Remount(gid) => {
+            finding.remedy.also.extend(ungiven::steps(&case.spec, case.place.as_ref()));
+            (ungiven::text(&volume, *gid), json!({}))
+        }
         Change::Group(gid) => {
             let groups: Vec<u32> = pod.security.supplemental_groups.iter().copied().chain([*gid]).collect();
             (
@@ -191,7 +193,7 @@ fn by_hand(finding: &mut Finding, case: &Case<'_>, context: &Context<'_>) {
         }
         Some(place) if by_mode => {
             let closed = (place.reach() == FsGroupReach::NewDirectory).then(|| closed(case, place)).flatten();
-            closed.or_else(|| loses_fs_group(case, context).then(|| group_of_root(case, place)))
+            closed.or_else(|| loses_fs_group(case, context).then(|| group_of_root(case, place))).or_else(|| ungiven::by_hand(case, place))
         }
         _ => None,
     };

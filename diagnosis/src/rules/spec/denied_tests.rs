@@ -131,7 +131,43 @@ fn an_fs_group_that_is_set_is_not_set_again() {
     let always = CLAIM.replace("run_as_user: 1000", "run_as_user: 1000, fs_group: 2000");
     let found = tell(&always, &member);
     assert_eq!(found.remedy.patch, None, "{}", found.remedy.text);
-    assert!(found.explanation.iter().any(|text| text.contains("fsGroup 2000 was not given to the volume")), "{:?}", found.explanation);
+    let said = |found: &Finding, text: &str| assert!(found.explanation.iter().any(|one| one.contains(text)), "{:?}", found.explanation);
+    said(&found, "/data/sub has another group than fsGroup 2000, which the volume was given to");
+    let top = CLAIM.replace("run_as_user: 1000", "run_as_user: 1000, fs_group: 1000");
+    let found = claimed(&top, data(0, 0, 0o755));
+    assert_eq!(found.remedy.patch, None, "{}", found.remedy.text);
+    said(&found, "fsGroup 1000 was not given to the volume: its driver does not do it");
+    let remedy = &found.remedy.text;
+    assert!(remedy.contains("has fsGroup: 1000 already") && !remedy.contains("Set spec."), "{remedy}");
+}
+
+#[test]
+fn a_local_volume_that_another_pod_had_is_mounted_anew_and_nothing_is_patched() {
+    let claim = crate::pod::Claim { name: "orders-data".into(), source: "local".into(), ..crate::pod::Claim::default() };
+    let tell = |yaml: &str, group: u32| {
+        let world = World { claims: vec![claim.clone()], ..World::of(pod(yaml)) }.walked("/data/orders.db", data(0, group, 0o755));
+        tell(&world, Call::Open, "/data/orders.db", O_RDWR_CREAT, creds(1000, 1000))
+    };
+    let set = CLAIM.replace("run_as_user: 1000", "run_as_user: 1000, fs_group: 1000");
+    for (owner, step) in [
+        ("", "`kubectl -n shop scale deployment/orders --replicas=0`"),
+        ("owner: { api_version: apps/v1, kind: StatefulSet, name: orders }", "`kubectl -n shop delete pod orders-1`"),
+        ("owner: { api_version: apps/v1, kind: DaemonSet, name: orders }", "`kubectl -n shop delete pod orders-1`"),
+        ("owner: { api_version: v1, kind: ReplicationController, name: orders }", "scale replicationcontroller/orders --replicas=0"),
+        ("is_mirror: true\nowner: { api_version: v1, kind: Node, name: node-7 }", "is a static pod"),
+    ] {
+        let found = tell(&format!("{set}{owner}\n"), 0);
+        let also = found.remedy.also.join("\n");
+        assert_eq!(found.remedy.patch, None, "{also}");
+        assert!(found.remedy.text.contains("The manifest is right, it has fsGroup: 1000 already"), "{}", found.remedy.text);
+        assert!(also.contains(step) && also.contains("describe pvc orders-data"), "{also}");
+    }
+    let in_part = set.replace("path: /data }", "path: /data, sub_path: orders }");
+    assert!(tell(&in_part, 0).remedy.text.contains("The manifest is right"), "what a subPath chose is of the volume too");
+    let foreign = set.replace("fs_group: 1000", "fs_group: 1000, fs_group_change_policy: OnRootMismatch");
+    assert!(tell(&foreign, 0).remedy.text.contains("The manifest is right"), "its top directory differs");
+    assert!(tell(&set, 1000).explanation.join("\n").contains("by another user"), "it was given, and closed later");
+    assert_eq!(patched(&tell(CLAIM, 0))["securityContext"]["fsGroup"], 1000, "without an fsGroup, that is the remedy");
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub(in crate::rules) mod rights;
 mod shared;
 mod simulate;
 pub(in crate::rules) mod subpath;
+mod ungiven;
 mod unmounted;
 pub(in crate::rules) mod written;
 

@@ -161,7 +161,7 @@ fn key_of(element: &Value) -> Option<(&'static str, String)> {
 /// What must be known and done beside a change of this pod's manifest, a sentence each: why no patch can be given, and what
 /// the platform leaves undone after one.
 pub fn caveats(pod: &Pod) -> Vec<String> {
-    let again = format!("kubectl -n {} delete pod {}", pod.namespace, pod.name);
+    let again = format!("`kubectl -n {} delete pod {}`", pod.namespace, pod.name);
     if pod.is_mirror {
         return vec![format!(
             "{} is a static pod: change its file in the kubelet's manifest directory (staticPodPath, by default /etc/kubernetes/manifests) on node {}; the kubelet then makes it anew.",
@@ -176,14 +176,15 @@ pub fn caveats(pod: &Pod) -> Vec<String> {
     };
     match (Shape::of(owner), owner.kind.as_str(), owner.strategy.as_str()) {
         (Shape::Template, _, "OnDelete") => {
-            vec![format!("{owner} replaces its pods only when they are deleted (OnDelete): `{again}` after the change.")]
+            vec![format!("{owner} replaces its pods only when they are deleted (OnDelete): after the change {}, then {again}.", seen(pod, owner))]
         }
         (Shape::Template, "StatefulSet", _) => vec![format!(
-            "A StatefulSet does not replace a pod that never became ready (kubernetes/kubernetes issue 67250): `{again}` after the change."
+            "A StatefulSet does not replace a pod that never became ready (kubernetes/kubernetes issue 67250): after the change {}, then {again}.",
+            seen(pod, owner)
         )],
         (Shape::Template, ..) => Vec::new(),
         (Shape::TemplateOfNewPods, ..) => {
-            vec![format!("{owner} leaves the pods that it has as they are: `{again}` after the change.")]
+            vec![format!("{owner} leaves the pods that it has as they are: after the change {}, then {again}.", seen(pod, owner))]
         }
         (Shape::Immutable, ..) => vec![format!(
             "The template of a Job cannot be changed: delete {owner} and create it again with the change in spec.template.spec."
@@ -199,13 +200,22 @@ pub fn caveats(pod: &Pod) -> Vec<String> {
     }
 }
 
+/// Waits for the controller to know the change: it makes the next pod of what it knows, which may lag (after an outage of the API
+/// server by half a minute), and does not replace that one either.
+fn seen(pod: &Pod, owner: &Owner) -> String {
+    let (ns, object) = (&pod.namespace, format!("{}/{}", owner.kind.to_lowercase(), owner.name));
+    format!(
+        "wait until its controller knows it, `kubectl -n {ns} wait {object} --timeout=2m --for=jsonpath='{{.status.observedGeneration}}'=$(kubectl -n {ns} get {object} -o jsonpath='{{.metadata.generation}}')`"
+    )
+}
+
 /// What an fsGroup does not do by itself for the volumes of this pod. Volumes of kinds that it never reaches are the rule's own matter.
 pub fn fs_group_caveats(pod: &Pod, claims: &[Claim]) -> Vec<String> {
     let Some(owner) = pod.owner.as_ref().filter(|owner| owner.kind == "Deployment" && owner.strategy != "Recreate") else {
         return Vec::new();
     };
     let (ns, name) = (&pod.namespace, &owner.name);
-    let zero = format!("`kubectl -n {ns} scale deployment/{name} --replicas=0`, and scale it up again after the patch");
+    let zero = format!("`kubectl -n {ns} scale deployment/{name} --replicas=0`, and scale it up again after the patch, when its pods are gone");
     let known = |name: &str| claims.iter().find(|claim| claim.name == name && !claim.access_modes.is_empty());
     let used: Vec<(&str, Option<&Claim>)> = pod.claim_names().map(|name| (name, known(name))).collect();
     let single: Vec<&Claim> = used.iter().filter_map(|(_, claim)| *claim).filter(|claim| is_for_one_node(claim)).collect();

@@ -57,6 +57,8 @@ fn what_the_platform_leaves_undone_is_said() {
     for (pod, expected) in cases {
         let said = caveats(&pod).join(" ");
         assert!(said.contains(expected), "{said}");
+        let waits = said.find(".status.observedGeneration").zip(said.find("delete pod")).map(|(waits, deletes)| waits < deletes);
+        assert_eq!(waits, said.contains("delete pod").then_some(true), "the controller may know the old template still: {said}");
     }
     assert!(caveats(&pod_of("apps/v1", "Deployment", "RollingUpdate")).is_empty());
     assert!(caveats(&pod_of("apps/v1", "DaemonSet", "RollingUpdate")).is_empty());

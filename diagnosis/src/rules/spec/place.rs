@@ -67,7 +67,12 @@ impl Located<'_> {
 
     /// Its directory in the container, when a walk came to it.
     pub(in crate::rules) fn top<'w>(&self, walk: &'w Walk) -> Option<&'w Component> {
-        walk.components.iter().find(|component| self.holds(&component.path)).filter(|_| self.mount.sub_path.is_empty())
+        self.entry(walk).filter(|_| self.mount.sub_path.is_empty())
+    }
+
+    /// Where a walk entered it: its directory, or what a subPath chose of it.
+    pub(in crate::rules) fn entry<'w>(&self, walk: &'w Walk) -> Option<&'w Component> {
+        walk.components.iter().find(|component| self.holds(&component.path))
     }
 
     /// A path of the container lies on it.

@@ -32,7 +32,7 @@ fn apply(change: &Change, creds: &mut Creds, walk: &mut Walk, place: Option<&Loc
             creds.groups.push(gid);
             give_group(walk, place, gid);
         }
-        Change::Reapply(gid) => give_group(walk, place, outside(&walk.gid_map, *gid)),
+        Change::Reapply(gid) | Change::Remount(gid) => give_group(walk, place, outside(&walk.gid_map, *gid)),
         Change::Group(gid) => creds.groups.push(outside(&walk.gid_map, *gid)),
         Change::RunAs(uid) => become_user(creds, outside(&walk.uid_map, *uid)),
         Change::Readable(mode) => on_volume(walk, place, |component| {
