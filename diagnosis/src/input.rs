@@ -4,7 +4,8 @@ use crate::{
     cluster::{ClusterAnswer, ClusterQuestion, PodChange},
     question::{Answer, Question, QuestionId},
     record::Record,
-    units::{CgroupId, ClockAnchor},
+    snapshot::Snapshot,
+    units::{BootNanos, CgroupId, ClockAnchor},
     verdict::Verdict,
 };
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,8 @@ pub enum Input {
     },
     /// Kernel records were lost.
     Loss(Loss),
+    /// Which cgroups exist: now and then, and after any loss.
+    Cgroups(Snapshot),
     /// The node's wall clock was set: from about now on it runs so.
     Clock(ClockAnchor),
     /// `poll_timeout` has come.
@@ -52,6 +55,12 @@ pub struct Loss {
     pub undecodable: u64,
     /// Failures of this cgroup that were counted only, because it used up its budget.
     pub suppressed: Option<(CgroupId, u64)>,
+    /// When the counters were read before: nothing of it was lost earlier. `None`: it is not known (older recordings).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<BootNanos>,
+    /// When the counters were read; `None`: with this input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<BootNanos>,
 }
 
 /// What only the launcher of a local run knows.
