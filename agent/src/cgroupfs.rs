@@ -7,6 +7,9 @@
 //! node's tree is then another mount (a hostPath), wherever it is: its root shows as the way up from there, `/../..`
 //! (`cgroup_show_path` in kernel/cgroup/cgroup.c). The true root is inode 1 (`kernfs_create_root` in fs/kernfs/dir.c).
 
+mod snapshot;
+
+pub use snapshot::Limits;
 use std::{
     fs,
     os::unix::fs::MetadataExt,

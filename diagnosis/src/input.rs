@@ -4,6 +4,7 @@ use crate::{
     cluster::{ClusterAnswer, ClusterQuestion, PodChange},
     question::{Answer, Question, QuestionId},
     record::Record,
+    snapshot::Snapshot,
     units::{BootNanos, CgroupId, ClockAnchor},
     verdict::Verdict,
 };
@@ -36,6 +37,8 @@ pub enum Input {
     },
     /// Kernel records were lost.
     Loss(Loss),
+    /// Which cgroups exist: now and then, and after any loss.
+    Cgroups(Snapshot),
     /// The node's wall clock was set: from about now on it runs so.
     Clock(ClockAnchor),
     /// `poll_timeout` has come.
@@ -55,6 +58,9 @@ pub struct Loss {
     /// When the counters were read before: nothing of it was lost earlier. `None`: it is not known (older recordings).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<BootNanos>,
+    /// When the counters were read; `None`: with this input.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<BootNanos>,
     /// What of a cgroup's calls cannot be seen.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blind: Option<(CgroupId, BlindSpots)>,

@@ -12,6 +12,7 @@
 //! The module list follows a record on its way:
 //!
 //! - [`decode`]: bytes of the kernel to [`record`]s; unknown kinds and truncation are errors.
+//! - [`snapshot`]: which cgroups and processes exist, where records were lost.
 //! - [`attribution`]: a cgroup's path to the container and pod that it belongs to.
 //! - [`engine`]: one state machine a container, bounded; asks, waits, judges.
 //! - [`question`]: what the engine may ask, and [`answer`]: what it may hear.
@@ -35,6 +36,7 @@ pub mod pod;
 pub mod question;
 pub mod record;
 pub mod rules;
+pub mod snapshot;
 pub mod units;
 pub mod verdict;
 

@@ -10,16 +10,18 @@ use proptest::{prelude::*, sample::Index};
 use std::{sync::LazyLock, time::Duration};
 use support::{
     arbitrary::{self, Move},
+    lossy::play_lossy,
     play::{Answering, Cast, in_time, play_together},
     scenario::{Role, Scenario, load_all},
     step::START,
 };
+use unready_agent_common::watch::Level;
 use unready_diagnosis::{
     Engine, Input, Output,
     engine::Config,
     record::Record,
     units::{BootNanos, CgroupId},
-    verdict::Verdict,
+    verdict::{Severity, Verdict},
 };
 
 static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(load_all);
@@ -231,5 +233,73 @@ proptest! {
             play_together(&casts, Answering::Prompt, merged(&casts))[&casts[0].cgroup()].verdicts.clone()
         });
         prop_assert!(said.is_empty(), "{said:?}");
+    }
+}
+
+/// Which records of a scenario are lost: here and there, and many in a row.
+fn losses() -> impl Strategy<Value = Vec<bool>> {
+    let here_and_there = (0.0..1.0_f64).prop_flat_map(|share| prop::collection::vec(prop::bool::weighted(share), 48));
+    let in_a_row =
+        (0_usize..48, 1_usize..48).prop_map(|(from, count)| (0..48).map(|index| (from..from + count).contains(&index)).collect());
+    prop_oneof![here_and_there, in_a_row]
+}
+
+/// What remains of a pod when its containers are gone.
+const OF_A_POD: usize = 110;
+
+/// What must hold of a scenario that lost records.
+fn healed(scenario: &Scenario, answering: Answering, lost: &[bool], compared_after: Duration) -> Result<(), String> {
+    let name = scenario.name();
+    let cast = Cast { scenario, number: 0, offset: Duration::ZERO };
+    let is_lost = |index: usize| lost.get(index).copied().unwrap_or_default();
+    let outcome = play_lossy(&cast, answering, is_lost, compared_after);
+    let starting = Some(Level::Starting);
+    if outcome.at_rest.level == starting && scenario.run.is_none() {
+        return Err(format!("{name}: it is still looked at closely"));
+    }
+    if outcome.played.level == starting {
+        return Err(format!("{name}: what is gone is still looked at closely"));
+    }
+    if outcome.footprint > OF_A_POD {
+        return Err(format!("{name}: {} items are kept of what is gone", outcome.footprint));
+    }
+    let blocks = |verdict: &&Verdict| scenario.role == Role::Healthy && verdict.severity == Severity::Blocking;
+    match outcome.played.verdicts.iter().find(blocks) {
+        Some(said) => Err(format!("{name}: {said:#?}")),
+        None => Ok(()),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever records of a start are lost: what is known is compared with what exists, so that nothing is remembered for
+    /// ever, no cgroup is looked at closely for ever, and a healthy start is not called a failure.
+    #[test]
+    fn lost_records_heal(
+        which in any::<Index>(),
+        answering in prop::sample::select(Answering::ALL.to_vec()),
+        lost in losses(),
+        compared_after in prop::sample::select(vec![5_u64, 100, 1000, 5000]),
+    ) {
+        let healed = in_time("lost records", move || {
+            let kept: Vec<&Scenario> = SCENARIOS.iter().filter(|scenario| scenario.owner.is_none()).collect();
+            healed(kept[which.index(kept.len())], answering, &lost, Duration::from_millis(compared_after))
+        });
+        prop_assert_eq!(healed, Ok(()));
+    }
+}
+
+/// Every run of records of every healthy start, from one record to all.
+#[test]
+fn healthy_starts_stay_silent_whatever_is_lost_in_a_row() {
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.role == Role::Healthy && scenario.owner.is_none()) {
+        let cast = Cast { scenario, number: 0, offset: Duration::ZERO };
+        let count = cast.inputs().len().min(32);
+        for (from, to) in (0..count).flat_map(|from| (from + 1..=count).map(move |to| (from, to))) {
+            let lost: Vec<bool> = (0..count).map(|index| (from..to).contains(&index)).collect();
+            let result = healed(scenario, Answering::Prompt, &lost, Duration::from_millis(100));
+            assert_eq!(result, Ok(()), "without {from}..{to}");
+        }
     }
 }

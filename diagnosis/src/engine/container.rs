@@ -5,12 +5,14 @@ use super::{
     ask::{Questions, SymptomKey},
     judge::LAST_WORD,
     place,
+    presence::Presence,
 };
 use crate::{
     attribution::{Place, Runtime},
     input::Output,
     record::{Call, CallFailed, Errno, ExitStatus, Task},
     rules::{Failure, ProcessView},
+    snapshot::is_runtime_helper,
     units::{BootNanos, CgroupId, Process},
     verdict::{Completeness, Verdict, Workload},
 };
@@ -69,6 +71,7 @@ pub(crate) struct Spoken {
     pub(crate) verdict: Verdict,
 }
 
+const SIGKILL: u8 = 9;
 /// Lines of stderr that are kept.
 const OUTPUT_LINES: usize = 20;
 /// Processes that are kept.
@@ -88,7 +91,7 @@ pub(crate) struct Container {
     pub(crate) main: Option<Process>,
     /// Processes of the runtime that were moved in and have executed nothing yet.
     runtime: Vec<u32>,
-    entered: bool,
+    pub(crate) presence: Presence,
     pub(crate) processes: Vec<ProcessView>,
     pub(crate) failures: Vec<Failure>,
     pub(crate) output: Vec<String>,
@@ -134,7 +137,7 @@ impl Container {
             quiet_since: now,
             main: None,
             runtime: Vec::new(),
-            entered: false,
+            presence: Presence::default(),
             processes: Vec::new(),
             failures: Vec::new(),
             output: Vec::new(),
@@ -190,11 +193,6 @@ impl Container {
         }
     }
 
-    pub(crate) const fn root_changed(&mut self) {
-        self.confirmed = true;
-        self.entered = true;
-    }
-
     pub(crate) fn run_started(&mut self, command: Vec<String>, probe: Option<String>) {
         self.confirmed = true;
         self.workload.command = command;
@@ -202,15 +200,18 @@ impl Container {
     }
 
     pub(crate) fn executed(&mut self, task: &Task, ids: (u32, u32), path: String, args: Vec<String>, now: BootNanos) {
-        if self.phase == Phase::Created && !self.entered && executes_itself(&task.comm, &path) {
+        let is_waiting = self.phase == Phase::Created || self.phase == Phase::Settled;
+        if is_waiting && self.main.is_none() && self.presence.entered.is_none() && executes_itself(&task.comm, &path) {
             return;
         }
+        self.wake();
+        self.notice_survivor(task, now);
         self.runtime.retain(|pid| *pid != task.process.pid);
         if self.phase == Phase::Created {
-            self.phase = Phase::Started;
-            self.main = Some(task.process);
+            self.began(task.process, &args);
         }
-        if self.main == Some(task.process) {
+        if self.is_main(task.process) {
+            self.main = Some(task.process);
             self.quiet_since = now; // not for exec probes and workers: they never cease
         }
         let known = self.processes.iter_mut().find(|known| known.process == task.process);
@@ -243,6 +244,10 @@ impl Container {
     }
 
     pub(crate) fn process_ended(&mut self, task: &Task, status: ExitStatus, victim: Option<BootNanos>, now: BootNanos) {
+        self.notice_program(task);
+        if !matches!(status, ExitStatus::Signal(SIGKILL)) {
+            self.notice_survivor(task, now); // the end of the main process kills the others
+        }
         if let Some(known) = self.processes.iter_mut().find(|known| known.process == task.process) {
             known.exited = Some((now, status));
         } else if self.failures.iter().any(|failure| failure.call.task.process == task.process) {
@@ -252,15 +257,26 @@ impl Container {
             self.victim = Some((at, task.process));
             self.consider(Trigger::OutOfMemory, now);
         }
-        if self.main == Some(task.process) {
+        if self.is_main(task.process) {
+            self.main = Some(task.process);
             self.end = Some((now, status));
             self.phase = Phase::Ended;
+            self.presence.end_is_unseen = false;
             self.note_good_end();
             self.consider(Trigger::Exit, now);
         } else if self.main.is_none() && self.phase == Phase::Created && !status.is_success() {
             self.end = Some((now, status));
             self.phase = Phase::Ended;
+            self.gave_up_as(&task.comm);
             self.consider(Trigger::NeverStarted, now);
+        } else if self.phase == Phase::Created && self.presence.entered == Some(task.process) {
+            self.presence.entered = None; // a hook of the runtime
+        }
+    }
+
+    pub(super) fn note_exit(&mut self, process: Process, at: BootNanos, status: ExitStatus) {
+        if let Some(known) = self.processes.iter_mut().find(|known| known.process == process) {
+            known.exited = Some((at, status));
         }
     }
 
@@ -286,6 +302,8 @@ impl Container {
     }
 
     pub(crate) fn call_failed(&mut self, call: CallFailed, limit: usize, now: BootNanos) {
+        self.notice_program(&call.task);
+        self.notice_survivor(&call.task, now);
         if !self.is_starting() {
             return;
         }
@@ -302,7 +320,7 @@ impl Container {
             self.completeness.suppressed = self.completeness.suppressed.saturating_add(1);
             return;
         }
-        let by_runtime = self.main.is_none() && !self.place.revived;
+        let by_runtime = self.phase == Phase::Created;
         self.failures.push(Failure { call, first: now, last: now, count: 1, by_runtime });
     }
 
@@ -326,7 +344,11 @@ impl Container {
         self.output.push(line);
     }
 
-    pub(crate) fn listening(&mut self, port: u16, open: bool, now: BootNanos) {
+    pub(crate) fn listening(&mut self, task: &Task, (port, open): (u16, bool), now: BootNanos) {
+        if self.phase == Phase::Created {
+            self.began_unseen(); // no helper of a runtime serves
+        }
+        self.notice_survivor(task, now);
         self.listeners.retain(|(known, _)| *known != port);
         if open && self.listeners.len() < LISTENERS {
             self.listeners.push((port, now));
@@ -351,7 +373,6 @@ impl Container {
             self.phase = Phase::Settled;
             self.pending = None;
             self.failures.clear();
-            self.outputs.push(Output::Attention(self.id, Some(Level::Rest)));
         }
     }
 
@@ -364,7 +385,7 @@ impl Container {
 
     pub(crate) fn removed(&mut self, now: BootNanos) {
         self.removed = true;
-        let started_by_runtime = self.entered || self.failures.iter().any(|failure| failure.by_runtime);
+        let started_by_runtime = self.presence.entered.is_some() || self.failures.iter().any(|failure| failure.by_runtime);
         if self.confirmed && self.phase == Phase::Created && started_by_runtime {
             self.phase = Phase::Ended;
             self.consider(Trigger::NeverStarted, now);
@@ -377,11 +398,6 @@ impl Container {
             self.pending = Some(Pending { trigger, since: now, patient: false });
         }
     }
-}
-
-/// Names that runtimes give their helpers before the container's program runs: `runc:[2:INIT]`, `crun`, `youki:[INIT]`.
-fn is_runtime_helper(comm: &str) -> bool {
-    ["runc", "crun", "youki"].iter().any(|runtime| comm.starts_with(runtime))
 }
 
 /// runc executes a sealed copy of itself (`/dev/fd/6`, `/proc/self/exe`), now and then when its parent has put it into the

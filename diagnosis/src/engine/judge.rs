@@ -40,7 +40,11 @@ pub(crate) fn advance(container: &mut Container, config: &Config, now: BootNanos
         }
         let candidates = candidates(container, pending.trigger, config, now);
         ask_for(container, &candidates, config);
-        if container.awaits_its_pod(pending.since, now) {
+        if container.must_be_silent(pending.trigger) {
+            container.pending = None;
+            return;
+        }
+        if container.awaits_its_pod(pending.since, now) || now < container.loss_awaited_until(pending.trigger, pending.since) {
             return;
         }
         let open = candidates.iter().any(|(key, _)| container.asked.is_open(*key));

@@ -22,6 +22,8 @@ mod judge;
 mod place;
 mod pod_state;
 mod pods;
+mod presence;
+mod reconcile;
 mod timing;
 mod verdicts;
 
@@ -29,7 +31,7 @@ pub use verdicts::{of_owner, of_pod};
 
 use crate::{
     attribution::{self, Place},
-    input::{Input, Loss, Output, RunChange},
+    input::{Input, Output, RunChange},
     question::{Answer, QuestionId},
     record::Record,
     units::{BootNanos, CgroupId, ClockAnchor, Process},
@@ -90,7 +92,7 @@ pub struct Engine {
     clocks: clock::Clocks,
     containers: BTreeMap<CgroupId, Container>,
     /// Cgroups below a container's own: to which container they belong.
-    nested: BTreeMap<CgroupId, CgroupId>,
+    nested: BTreeMap<CgroupId, Nested>,
     /// Containers by path, to find the owner of a nested cgroup.
     by_path: BTreeMap<String, CgroupId>,
     /// Process ids that the kernel chose to end, until their exit tells the cgroup.
@@ -100,6 +102,17 @@ pub struct Engine {
     next_question: u64,
     timers: BTreeSet<(BootNanos, CgroupId)>,
     outputs: VecDeque<Output>,
+    /// Cgroups that have a container's path and are none of a workload: a pod's sandbox.
+    passed: BTreeSet<CgroupId>,
+    /// Records were lost since cgroups were last compared.
+    lacks_records: bool,
+}
+
+/// A cgroup below a container's own.
+#[derive(Clone, Copy, Debug)]
+struct Nested {
+    owner: CgroupId,
+    created: BootNanos,
 }
 
 /// Shortest time between two looks at a container by the clock.
@@ -121,7 +134,8 @@ impl Engine {
             Input::Pods(change) => self.handle_pods(change, now),
             Input::ClusterAnswer { id, answer } => self.handle_cluster_answer(id, answer, now),
             Input::Answer { id, answer } => self.handle_answer(id, answer, now),
-            Input::Loss(loss) => self.handle_loss(loss),
+            Input::Loss(loss) => self.handle_loss(loss, now),
+            Input::Cgroups(snapshot) => self.handle_cgroups(&snapshot, now),
             Input::Clock(anchor) => self.handle_clock(anchor, now),
             Input::Timeout => self.handle_timeout(now),
         }
@@ -141,6 +155,7 @@ impl Engine {
     pub fn footprint(&self) -> usize {
         self.clocks.footprint()
             + self.nested.len()
+            + self.passed.len()
             + self.victims.len()
             + self.questions.len()
             + self.timers.len()
@@ -167,16 +182,16 @@ impl Engine {
     /// Something happened in the kernel.
     pub fn handle_record(&mut self, record: Record, now: BootNanos) {
         match record {
-            Record::CgroupCreated { id, path, existing } => self.cgroup_created(id, path, existing, now),
+            Record::CgroupCreated { id, path, existing } => self.cgroup_created(id, &path, existing, now),
             Record::CgroupRemoved { id } => self.cgroup_removed(id, now),
-            Record::CgroupAttached { id, pid, comm } => self.with(id, now, |container, _| container.attached(pid, &comm)),
-            Record::RootChanged { task } => self.with(task.cgroup, now, |container, _| container.root_changed()),
+            Record::CgroupAttached { id, pid, comm } => self.record_of(id, now, |container, _| container.attached(pid, &comm)),
+            Record::RootChanged { task } => self.record_of(task.cgroup, now, |container, _| container.root_changed(&task)),
             Record::Exec { task, uid, gid, path, args } => {
-                self.with(task.cgroup, now, |container, now| container.executed(&task, (uid, gid), path, args, now));
+                self.record_of(task.cgroup, now, |container, now| container.executed(&task, (uid, gid), path, args, now));
             }
             Record::Exit { task, status } => {
                 let victim = self.take_victim(task.process.pid);
-                self.with(task.cgroup, now, |container, now| container.process_ended(&task, status, victim, now));
+                self.record_of(task.cgroup, now, |container, now| container.process_ended(&task, status, victim, now));
             }
             Record::OomVictim { pid, asker } => {
                 if self.victims.len() == VICTIMS {
@@ -186,10 +201,10 @@ impl Engine {
             }
             Record::CallFailed(call) => {
                 let limit = self.config.failures;
-                self.with(call.task.cgroup, now, |container, now| container.call_failed(*call, limit, now));
+                self.record_of(call.task.cgroup, now, |container, now| container.call_failed(*call, limit, now));
             }
             Record::Listening { task, port, open, .. } => {
-                self.with(task.cgroup, now, |container, now| container.listening(port, open, now));
+                self.record_of(task.cgroup, now, |container, now| container.listening(&task, (port, open), now));
             }
             Record::Repeated { cgroup, hash, call, errno, count, last, pid } => {
                 self.with(cgroup, now, |container, _| container.repeated((hash, call, errno), count, last, pid));
@@ -222,18 +237,6 @@ impl Engine {
         }
     }
 
-    /// Records were lost: every start under way may lack evidence.
-    pub fn handle_loss(&mut self, loss: Loss) {
-        for container in self.containers.values_mut().filter(|container| container.is_starting()) {
-            container.completeness.lost = container.completeness.lost.saturating_add(loss.lost).saturating_add(loss.undecodable);
-        }
-        if let Some((cgroup, suppressed)) = loss.suppressed
-            && let Some(container) = self.containers.get_mut(&self.owner(cgroup))
-        {
-            container.completeness.suppressed = container.completeness.suppressed.saturating_add(suppressed);
-        }
-    }
-
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: BootNanos) {
         while let Some((at, cgroup)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
@@ -249,12 +252,20 @@ impl Engine {
     }
 
     fn owner(&self, cgroup: CgroupId) -> CgroupId {
-        self.nested.get(&cgroup).copied().unwrap_or(cgroup)
+        self.nested.get(&cgroup).map_or(cgroup, |part| part.owner)
     }
 
     fn take_victim(&mut self, pid: u32) -> Option<BootNanos> {
         let index = self.victims.iter().position(|(victim, ..)| *victim == pid)?;
         self.victims.remove(index).map(|(_, at, _)| at)
+    }
+
+    /// Applies a record to the container of its cgroup.
+    fn record_of(&mut self, cgroup: CgroupId, now: BootNanos, change: impl FnOnce(&mut Container, BootNanos)) {
+        self.with(cgroup, now, |container, now| {
+            container.touch(now);
+            change(container, now);
+        });
     }
 
     /// Applies a change to the container of a cgroup, then lets it act: judge, ask, settle, end.
@@ -264,8 +275,15 @@ impl Engine {
         if let Some(due) = container.scheduled.take() {
             self.timers.remove(&(due, id));
         }
+        let before = container.level();
         change(container, now);
         judge::advance(container, &self.config, now);
+        container.note_phase(now);
+        if container.level() != before {
+            let parts = self.nested.iter().filter(|(_, part)| part.owner == id).map(|(part, _)| *part);
+            let level = Some(container.level());
+            self.outputs.extend(std::iter::once(id).chain(parts).map(|cgroup| Output::Attention(cgroup, level)));
+        }
         for question in container.asked.take_new() {
             self.next_question += 1;
             let question_id = QuestionId(self.next_question);
@@ -274,10 +292,14 @@ impl Engine {
             self.outputs.push_back(Output::Ask(question_id, question));
         }
         let (outputs, uid) = (std::mem::take(&mut container.outputs), container.place.pod_uid.clone());
-        let ended = (container.phase == container::Phase::Ended).then(|| container.workload.container_id.clone());
+        let ended = (container.phase == container::Phase::Ended && !container.presence.end_is_unseen)
+            .then(|| container.workload.container_id.clone());
         let well = std::mem::take(&mut container.place.got_well).then(|| container.workload.container.clone());
         let wants_claims = container.place.spec.is_some() && (container.pending.is_some() || !container.spoken.is_empty());
         if container.is_forgotten() {
+            if container.dropped && container.confirmed && self.passed.len() < self.config.containers {
+                self.passed.insert(id); // a sandbox
+            }
             self.forget(id);
         } else if let Some(due) = container.due(&self.config, now) {
             let due = due.max(now.after(TICK)); // whatever a container claims: time must pass between two looks at it
@@ -297,48 +319,26 @@ impl Engine {
         }
     }
 
-    fn cgroup_created(&mut self, id: CgroupId, path: String, existing: bool, now: BootNanos) {
+    fn cgroup_created(&mut self, id: CgroupId, path: &str, existing: bool, now: BootNanos) {
         if existing && (self.containers.contains_key(&id) || self.nested.contains_key(&id)) {
             return; // the walk at start came after the kernel's own word
         }
         self.forget(id); // ids are inode numbers: a stale one that was never removed gives way
-        let place = attribution::place(&path);
-        if let Place::Nested { container } = &place {
-            if let Some(owner) = self.by_path.get(container).copied()
-                && self.nested.len() < self.config.containers
-            {
-                self.nested.insert(id, owner);
-                let level = self.containers.get(&owner).map(Container::level);
-                self.outputs.push_back(Output::Attention(id, level));
-                return;
-            }
-            self.outputs.push_back(Output::Attention(id, None));
-            return;
-        }
-        let Some(mut container) =
-            Container::new(id, &path, place, existing, now).filter(|_| self.containers.len() < self.config.containers)
-        else {
-            self.outputs.push_back(Output::Attention(id, None));
-            return;
+        self.nested.remove(&id);
+        self.passed.remove(&id);
+        let place = attribution::place(path);
+        let is_kept = match place {
+            Place::Nested { container } => self.part_of(id, &container, now),
+            place => Container::new(id, path, place, existing, now).is_some_and(|container| self.insert(container, now)),
         };
-        self.outputs.push_back(Output::Attention(id, Some(container.level())));
-        let in_pod = !container.place.pod_uid.is_empty();
-        if in_pod && self.pods.in_cluster && !existing {
-            container.ask_who(self.config.questions);
-        }
-        if let Some(due) = container.due(&self.config, now) {
-            container.scheduled = Some(due);
-            self.timers.insert((due, id));
-        }
-        self.by_path.insert(path, id);
-        self.containers.insert(id, container);
-        if in_pod {
-            self.introduce(id, now);
+        if !is_kept {
+            self.outputs.push_back(Output::Attention(id, None));
         }
     }
 
     fn cgroup_removed(&mut self, id: CgroupId, now: BootNanos) {
         self.outputs.push_back(Output::Attention(id, None));
+        self.passed.remove(&id);
         if self.nested.remove(&id).is_none() {
             self.with(id, now, Container::removed);
         }
@@ -352,7 +352,9 @@ impl Engine {
         if self.by_path.get(&container.path) == Some(&id) {
             self.by_path.remove(&container.path);
         }
-        self.nested.retain(|_, owner| *owner != id);
+        for (part, _) in self.nested.extract_if(.., |_, part| part.owner == id) {
+            self.outputs.push_back(Output::Attention(part, None));
+        }
         self.questions.retain(|_, owner| *owner != id);
         self.outputs.push_back(Output::Attention(id, None));
         self.outputs.push_back(Output::Release(id));

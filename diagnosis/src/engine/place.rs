@@ -3,7 +3,6 @@
 use super::container::{Container, Phase};
 use crate::{
     answer::PodAnnotations,
-    input::Output,
     pod::{Claim, ContainerKind, ContainerState, Pod},
     question::Question,
     record::ExitStatus,
@@ -11,7 +10,6 @@ use crate::{
     units::BootNanos,
 };
 use std::{sync::Arc, time::Duration};
-use unready_agent_common::watch::Level;
 
 /// How long a verdict waits for the manifest of a container whose name is known.
 const SPEC_WITHIN: Duration = Duration::from_secs(3);
@@ -87,6 +85,11 @@ impl Container {
         // A start that the kubelet has not reported yet follows the one that it knows.
         workload.restarts = if status.has_id(&id) || status.id.is_empty() { status.restarts_before(&id) } else { status.restarts + 1 };
         self.note_good_end();
+        if status.id == id {
+            self.hear_state(&status.state, now);
+        } else if let Some(last) = status.last.as_ref().filter(|_| status.last_id == id) {
+            self.hear_state(last, now);
+        }
         if status.id != id || self.phase == Phase::Ended {
             return; // an older word on readiness says nothing about an end that we have seen
         }
@@ -111,7 +114,6 @@ impl Container {
         self.phase = Phase::Started;
         self.was_ready = false;
         self.quiet_since = now;
-        self.outputs.push(Output::Attention(self.id, Some(Level::Starting)));
     }
 
     /// Whether what is to be said should wait for the pod's name and manifest.

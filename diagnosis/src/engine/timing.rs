@@ -23,6 +23,7 @@ impl Container {
         if !self.confirmed && now.since(self.created) >= config.confirm_within {
             self.dropped = true;
         }
+        self.catch_up(config, now);
         if self.phase != Phase::Started || self.is_local_run() {
             return;
         }
@@ -61,7 +62,8 @@ impl Container {
             if self.may_still_speak(pending.since, now) {
                 pending.since.after(LAST_LINES)
             } else {
-                pending.deadline(config).max(self.pod_awaited_until(pending.since))
+                let told = self.loss_awaited_until(pending.trigger, pending.since);
+                pending.deadline(config).max(self.pod_awaited_until(pending.since)).max(told)
             }
         });
         let running = self.phase == Phase::Started && !self.is_local_run();
@@ -69,7 +71,7 @@ impl Container {
         let ready = self.listeners.iter().map(|(_, since)| since.after(config.ready_after).max(told)).min();
         let ready = ready.filter(|_| running && self.spec().is_none_or(|spec| !spec.is_probed()));
         let settle = running.then(|| self.quiet_since.after(self.quiet_for(config.settle_after)).max(self.busy_until()));
-        [confirm, answers, ready, settle].into_iter().flatten().min()
+        [confirm, answers, ready, settle, self.catches_up_at()].into_iter().flatten().min()
     }
 }
 

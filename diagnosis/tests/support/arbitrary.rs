@@ -8,6 +8,7 @@ use unready_diagnosis::{
         Answer, Component, ExecFormat, Executable, FileKind, Limits, Listener, Memory, Mount, RuntimeSpec, Stop, Usage, View, Walk,
     },
     record::{Call, CallFailed, Creds, Errno, ExitStatus, FileId, PathArg, Record, Target, Task},
+    snapshot::{Existing, Processes, Running, Snapshot},
     units::{BootNanos, CgroupId, ClockAnchor, Process},
 };
 
@@ -38,6 +39,7 @@ fn input() -> impl Strategy<Value = Input> {
         30 => record().prop_map(Input::Record),
         2 => run().prop_map(Input::Run),
         1 => loss().prop_map(Input::Loss),
+        2 => snapshot().prop_map(Input::Cgroups),
         1 => clock().prop_map(Input::Clock),
         1 => Just(Input::Timeout),
     ]
@@ -210,11 +212,25 @@ fn run() -> impl Strategy<Value = RunChange> {
 }
 
 fn loss() -> impl Strategy<Value = Loss> {
-    (any::<u64>(), any::<u64>(), prop::option::of((cgroup(), any::<u64>()))).prop_map(|(lost, undecodable, suppressed)| Loss {
-        lost,
-        undecodable,
-        suppressed,
-        ..Loss::default()
+    let moment = || prop::option::of((0_u64..2_000_000_000_000).prop_map(BootNanos));
+    (any::<u64>(), any::<u64>(), prop::option::of((cgroup(), any::<u64>())), moment(), moment())
+        .prop_map(|(lost, undecodable, suppressed, since, until)| Loss { lost, undecodable, suppressed, since, until, ..Loss::default() })
+}
+
+/// What a walk may find, true or not.
+fn snapshot() -> impl Strategy<Value = Snapshot> {
+    let running = (100_u32..108, 0_u64..3, 98_u32..108, prop::sample::select(vec!["app", "runc:[2:INIT]", ""]), any::<bool>()).prop_map(
+        |(pid, start, parent, comm, executed)| Running { process: Process { pid, start }, parent, comm: comm.to_owned(), executed },
+    );
+    let processes =
+        (any::<bool>(), 0_u32..2, prop::collection::vec(running, 0..4)).prop_map(|(cut, left_out, all)| Processes { cut, left_out, all });
+    let existing =
+        (cgroup(), cgroup_path(), prop::option::of(processes)).prop_map(|(id, path, processes)| Existing { id, path, processes });
+    let walked = prop_oneof![3 => 999_000_000_000_u64..1_030_000_000_000, 1 => any::<u64>()];
+    (walked, any::<bool>(), prop::collection::vec(existing, 0..12)).prop_map(|(walked, cut, cgroups)| Snapshot {
+        walked: BootNanos(walked),
+        cut,
+        cgroups,
     })
 }
 

@@ -7,10 +7,12 @@
 //! - [`arbitrary`]: for the properties, inputs that no file describes.
 //! - [`node`]: containers of pods on one node, step by step.
 //! - [`clock`]: the same with a clock that is set meanwhile.
+//! - [`lossy`]: a scenario of which records get lost.
 //! - [`play`]: feeds the engine in the order of time and collects what it says.
 
 pub mod arbitrary;
 pub mod clock;
+pub mod lossy;
 pub mod node;
 pub mod play;
 pub mod pod;

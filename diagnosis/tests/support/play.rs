@@ -13,6 +13,7 @@ use std::{
     sync::mpsc,
     time::Duration,
 };
+use unready_agent_common::watch::Level;
 use unready_diagnosis::{
     Engine, Input, Output,
     cluster::ClusterAnswer,
@@ -56,6 +57,8 @@ pub struct Played {
     pub released: bool,
     /// How often a verdict was given, news of known ones included.
     pub said: usize,
+    /// The last word on how closely its cgroup is looked at.
+    pub level: Option<Level>,
 }
 
 /// A scenario as one of several containers.
@@ -100,7 +103,7 @@ impl Cast<'_> {
         START.after(self.offset)
     }
 
-    fn path(&self) -> String {
+    pub fn path(&self) -> String {
         match (&self.scenario.container, &self.scenario.run) {
             (Some(path), None) => path.clone(),
             (None, Some(_)) => format!("/unready/run-{}", self.number),
@@ -154,7 +157,7 @@ pub fn play(scenario: &Scenario, answering: Answering) -> Played {
     if let Some(owner) = &scenario.owner {
         let found = platform::owner(owner, CLOCK.wall_nanos(START));
         let verdicts: Vec<_> = found.iter().map(|found| of_owner(owner, found, CLOCK)).collect();
-        return Played { said: verdicts.len(), verdicts, released: false };
+        return Played { said: verdicts.len(), verdicts, ..Played::default() };
     }
     let cast = alone(scenario);
     play_together(&[cast], answering, cast.inputs()).remove(&cast.cgroup()).unwrap_or_default()
@@ -194,20 +197,20 @@ pub fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 
     }
 }
 
-struct Player<'a> {
-    engine: Engine,
+pub(super) struct Player<'a> {
+    pub(super) engine: Engine,
     casts: &'a [Cast<'a>],
     answering: Answering,
     alive: BTreeSet<u32>,
     answers: BTreeMap<(BootNanos, QuestionId), Input>,
     asked: BTreeSet<QuestionId>,
     now: BootNanos,
-    played: BTreeMap<CgroupId, Played>,
+    pub(super) played: BTreeMap<CgroupId, Played>,
     step: Option<Step>,
 }
 
 impl<'a> Player<'a> {
-    fn new(casts: &'a [Cast<'a>], answering: Answering) -> Self {
+    pub(super) fn new(casts: &'a [Cast<'a>], answering: Answering) -> Self {
         Self {
             engine: Engine::new(Config { clock: CLOCK, kernel: casts.iter().all(|cast| cast.scenario.kernel), ..Config::default() }),
             casts,
@@ -237,7 +240,7 @@ impl<'a> Player<'a> {
     }
 
     /// Lets timers and answers come that are due before `until`.
-    fn run_until(&mut self, until: BootNanos) {
+    pub(super) fn run_until(&mut self, until: BootNanos) {
         let mut idle = 0;
         loop {
             let timer = self.engine.poll_timeout();
@@ -257,7 +260,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn note(&mut self, input: &Input) {
+    pub(super) fn note(&mut self, input: &Input) {
         match input {
             Input::Record(Record::Exec { task, .. }) => {
                 self.alive.insert(task.process.pid);
@@ -269,7 +272,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn feed(&mut self, input: Input, at: BootNanos) {
+    pub(super) fn feed(&mut self, input: Input, at: BootNanos) {
         self.now = self.now.max(at);
         self.engine.handle(input, at);
         while let Some(output) = self.engine.poll_output() {
@@ -309,7 +312,11 @@ impl<'a> Player<'a> {
                 self.answers.insert((due, id), Input::ClusterAnswer { id, answer });
             }
             Output::Release(cgroup) => self.played.get_mut(&cgroup).expect("a container of the cast").released = true,
-            Output::Attention(..) => {}
+            Output::Attention(cgroup, level) => {
+                if let Some(played) = self.played.get_mut(&cgroup) {
+                    played.level = level;
+                }
+            }
         }
     }
 
