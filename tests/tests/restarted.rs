@@ -7,6 +7,7 @@ use rustix::process::geteuid;
 use std::{collections::BTreeSet, env, time::Duration};
 use unready_tests::{
     binaries::Binaries,
+    bundle::Bundle,
     lab::Lab,
     processes::{AgentOptions, Collector},
     rootfs::Access,
@@ -53,22 +54,25 @@ fn what_still_holds_is_told_once_whatever_becomes_of_the_agent() {
     is_told(&collector, "before", "FileMissing");
     killed.daemon_mut().kill().unwrap();
     // It starts while nobody watches, and tries for ever.
-    let _blocked = lab.run("blocked", &["/bin/retry-open", "/keys/tls.key"]).unwrap();
+    let id = "b".repeat(64); // named as an engine names it: of a plain name nobody knows later what it was
+    let path = format!("{}/docker/{id}", lab.cgroup());
+    let bundle = Bundle::new(lab.base().path(), path, &["/bin/retry-open", "/keys/tls.key"]).user(1000, 1000);
+    let _blocked = lab.runc().run("blocked", &bundle).unwrap();
 
     let mut updated = lab.agent(options).unwrap();
     let _after = starts_and_fails(&lab, "after");
     is_told(&collector, "after", "FileMissing");
-    is_told(&collector, "blocked", "PermissionDenied");
+    is_told(&collector, &id, "PermissionDenied");
     updated.daemon_mut().end();
 
     let _last = lab.agent(options).unwrap();
     let _later = starts_and_fails(&lab, "later");
     is_told(&collector, "later", "FileMissing");
-    for (name, cause) in [("before", "FileMissing"), ("blocked", "PermissionDenied"), ("after", "FileMissing")] {
+    for (name, cause) in [("before", "FileMissing"), (id.as_str(), "PermissionDenied"), ("after", "FileMissing")] {
         is_told(&collector, name, cause);
     }
     let all = collector.verdicts().unwrap();
-    let names = ["before", "blocked", "after", "later", "flood"];
+    let names = ["before", id.as_str(), "after", "later", "flood"];
     let ids: Vec<&str> = names.iter().flat_map(|name| all.of(name)).map(|verdict| verdict.id.as_str()).collect();
     assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "each id is told once");
 }

@@ -23,6 +23,7 @@ mod half;
 mod handle;
 mod kernel_counts;
 mod said;
+mod walks;
 
 use crate::{
     bpf::{Kernel, LoadError, Observer},
@@ -47,6 +48,7 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot, watch};
+use walks::Walks;
 use unready_agent_common::watch::Level;
 use unready_diagnosis::{
     Engine, Input, Output,
@@ -56,6 +58,7 @@ use unready_diagnosis::{
     input::{Loss, RunChange},
     question::{Answer, Question, QuestionId},
     record::{Record, Task},
+    snapshot::Snapshot,
     units::{BootNanos, CgroupId, ClockAnchor},
 };
 
@@ -71,6 +74,7 @@ pub struct Pipeline {
     recorder: Option<Recorder>,
     attention: Attention,
     counts: KernelCounts,
+    walks: Walks,
     commands: mpsc::Receiver<Command>,
     answers_in: mpsc::Sender<(QuestionId, Answer)>,
     answers: mpsc::Receiver<(QuestionId, Answer)>,
@@ -114,6 +118,7 @@ impl Pipeline {
             recorder,
             attention,
             counts: KernelCounts::default(),
+            walks: Walks::new(clock::now()),
             commands,
             answers_in,
             answers,
@@ -167,6 +172,7 @@ impl Pipeline {
                     self.drain_ring();
                 }
                 Some((id, answer)) = self.answers.recv() => self.answered(id, answer),
+                snapshot = self.walks.found() => self.compare(snapshot),
                 command = self.commands.recv() => if !command.is_some_and(|command| self.obey(command)) {
                     break;
                 },
@@ -241,7 +247,8 @@ impl Pipeline {
         let engine = self.engine.poll_timeout().map(|at| at.since(now));
         let counts = self.attention.is_attached().then_some(KernelCounts::PERIOD);
         let attention = self.attention.due(now);
-        [engine, counts, attention].into_iter().flatten().min().unwrap_or(IDLE)
+        let walk = self.half.as_ref().and_then(|_| self.walks.due(now));
+        [engine, counts, attention, walk].into_iter().flatten().min().unwrap_or(IDLE)
     }
 
     /// What is due by the clock.
@@ -259,6 +266,11 @@ impl Pipeline {
         }
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.feed(Input::Timeout, now);
+        }
+        if let Some(half) = &self.half
+            && self.walks.tick(&half.root, now)
+        {
+            self.feed_all(now, |counts, kernel| counts.read_losses(kernel, now).into_iter().collect());
         }
         if let Some(half) = &mut self.half {
             self.attention.tick(&mut half.kernel, now);
@@ -344,6 +356,13 @@ impl Pipeline {
         }
     }
 
+    /// What exists, beside what is known.
+    fn compare(&mut self, snapshot: Snapshot) {
+        self.feed(Input::Cgroups(snapshot), clock::now());
+        let starting: Vec<CgroupId> = self.attention.starting().collect();
+        starting.into_iter().for_each(|cgroup| self.tell_main(cgroup));
+    }
+
     fn read_counts(&mut self, now: BootNanos) {
         let starting: Vec<CgroupId> = self.attention.starting().collect();
         self.feed_all(now, |counts, kernel| counts.read(kernel, starting.into_iter(), now));
@@ -358,6 +377,9 @@ impl Pipeline {
 
     /// The only way into the engine.
     fn feed(&mut self, input: Input, now: BootNanos) {
+        if matches!(&input, Input::Loss(loss) if loss.lost > 0 || loss.undecodable > 0) {
+            self.walks.hasten(now);
+        }
         if let Some(recorder) = &self.recorder {
             recorder.write(now, &input);
         }

@@ -109,7 +109,7 @@ impl Container {
     }
 
     /// It ran before us, and is not ready.
-    fn revive(&mut self, now: BootNanos) {
+    pub(super) fn revive(&mut self, now: BootNanos) {
         self.place.revived = true;
         self.phase = Phase::Started;
         self.was_ready = false;
