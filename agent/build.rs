@@ -1,12 +1,16 @@
-//! Compiles the eBPF programs and hands the object to the crate, which embeds it.
+//! Compiles the eBPF programs and hands the object to the crate, which embeds it, with the versions of what made it.
 //!
-//! Where there is no toolchain for it (an editor on a laptop, a plain `cargo check`), the object is empty and a warning says so:
-//! everything else still compiles and is tested, and loading the programs says what is missing.
+//! Where there is no toolchain for it the build fails and says what is missing: an agent without its programs watches nothing, and
+//! must not come about by accident. Whoever wants one all the same (an editor on a laptop, a plain `cargo check`) asks for it by
+//! name, `UNREADY_WITHOUT_EBPF=1`: the object is then empty, everything else still compiles, and loading it says why it cannot.
 
 use std::{
     env, fs,
     path::{Path, PathBuf},
 };
+
+/// Asks for an agent without eBPF programs.
+const WITHOUT: &str = "UNREADY_WITHOUT_EBPF";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
@@ -14,21 +18,30 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for input in ["agent-ebpf/src", "agent-ebpf/Cargo.toml", "agent-common/src", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
+    println!("cargo::rerun-if-env-changed={WITHOUT}");
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let object = out.join("unready-agent-ebpf.o");
+    if env::var_os(WITHOUT).is_some_and(|value| value == "1") {
+        println!("cargo::warning=the agent is built without its eBPF programs, as {WITHOUT}=1 asks: it cannot watch anything");
+        fs::write(&object, [])?;
+        made_by("none, left out when it was built");
+        return Ok(());
+    }
     match unready_ebpf_build::find() {
         Ok(toolchain) => {
             let built = toolchain.build(&programs, &target_dir(&out))?;
             copy_if_changed(&built, &object)?;
+            made_by(&toolchain.versions());
         }
-        Err(missing) => {
-            println!("cargo::warning=the agent is built without its eBPF programs and cannot watch anything: {missing}");
-            fs::write(&object, [])?;
-            // A file that is not there makes Cargo run this again, so that a later set-up takes effect by itself.
-            println!("cargo::rerun-if-changed={}", out.join("no-toolchain-yet").display());
-        }
+        // A build script that failed runs again with the next build, so that a later set-up takes effect by itself.
+        Err(missing) => println!("cargo::error={missing}; {WITHOUT}=1 builds an agent without them, which cannot watch anything"),
     }
     Ok(())
+}
+
+/// `unready-agent --version` says it.
+fn made_by(what: &str) {
+    println!("cargo::rustc-env=UNREADY_EBPF_MADE_BY={what}");
 }
 
 /// A folder of its own beside the profiles of the outer build: an inner Cargo that waits for the outer one's lock would

@@ -14,6 +14,7 @@ use tokio::{
 };
 use tracing_subscriber::EnvFilter;
 use unready_agent::{
+    bpf::LONG_VERSION,
     deliver::{tls::SecurityArgs, url::CollectorUrl},
     kubernetes::{Cluster, KubernetesArgs, Switch},
     metrics::{Metrics, Readiness},
@@ -23,7 +24,7 @@ use unready_agent::{
 
 /// Follows every container that starts on this machine, and says why one does not become ready.
 #[derive(Debug, Parser)]
-#[command(version, name = "unready-agent")]
+#[command(version, long_version = LONG_VERSION, name = "unready-agent")]
 struct Args {
     /// Stream verdicts to this collector
     #[arg(long, value_name = "http[s]://HOST:PORT")]

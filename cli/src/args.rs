@@ -15,12 +15,14 @@ use crate::{
     timeline::TimelineArgs,
 };
 use clap::{CommandFactory as _, Parser, Subcommand};
+use unready_agent::bpf::LONG_VERSION;
 
 /// Why is this pod not ready?
 #[derive(Debug, Parser)]
 #[command(
     name = "unready",
     version,
+    long_version = LONG_VERSION, // `run` is an agent of its own
     about = "Says why a program or pod is not ready, from what the kernel saw.",
     after_help = "Exit status: 0 healthy, or answered; 3 a cause was found that keeps it from becoming ready; 4 not ready and no cause found, or no patch can help; 1 Unready itself failed; 2 usage.",
     max_term_width = 100

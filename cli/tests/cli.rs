@@ -187,6 +187,10 @@ fn help_and_version_go_to_stdout() {
     }
     assert!(text(&output(&["run", "--help"]).stdout).contains("--keep"));
     assert!(!text(&output(&["--help"]).stdout).contains("__launch"));
+    // What the verifier of a kernel says of the programs depends on who made them.
+    let version = text(&output(&["--version"]).stdout);
+    let made_by = version.lines().find_map(|line| line.strip_prefix("eBPF programs: ")).unwrap();
+    assert!(made_by.starts_with("rustc 1.") && made_by.contains(", bpf-linker 0."), "{version}");
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn linker() -> Option<PathBuf> {
 }
 
 /// What a command prints, if it is there and succeeds.
-fn read(command: &mut Command) -> Option<String> {
+pub(crate) fn read(command: &mut Command) -> Option<String> {
     environment::clean(command);
     let output = command.output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())

@@ -90,6 +90,15 @@ impl Toolchain {
         self.to_string()
     }
 
+    /// What the object is made by, without any place of this machine, on one line: `rustc 1.96.0 (…), bpf-linker 0.13.0`.
+    ///
+    /// A linker that does not tell its version is still a linker.
+    #[must_use]
+    pub fn versions(&self) -> String {
+        let linker = find::read(Command::new(&self.linker).arg("--version")).unwrap_or_else(|| "bpf-linker of unknown version".to_owned());
+        format!("{}, {}", first_line(&self.version), first_line(&linker))
+    }
+
     /// Compiles the programs in release mode; returns the object file.
     ///
     /// `manifest_dir` is the folder of `agent-ebpf`, `target_dir` one that no other Cargo has locked.
@@ -168,6 +177,10 @@ fn rust_flags(manifest_dir: &Path) -> Vec<String> {
     let named = [(root, "/unready"), (cargo.map(|home| home.join("registry/src")), "/cargo")];
     flags.extend(named.into_iter().filter_map(|(from, to)| Some(format!("--remap-path-prefix={}={to}", from?.display()))));
     flags
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 fn last_lines(text: &str) -> String {

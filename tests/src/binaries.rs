@@ -30,9 +30,10 @@ impl Binaries {
         Ok(Self { programs: PathBuf::new(), workloads: given("UNREADY_WORKLOADS_DIR").map_or_else(build_workloads, Ok)? })
     }
 
-    /// These folders; without one for the workloads, where `cargo xtask build` puts them beside the programs.
+    /// These folders; without one for the workloads, where `cargo xtask demo` puts those of the same profile.
     pub fn at(programs: PathBuf, workloads: Option<PathBuf>) -> Self {
-        let beside = || programs.join("..").join(triple()).join("release");
+        let profile = programs.file_name().unwrap_or_else(|| "debug".as_ref());
+        let beside = || programs.join("..").join(triple()).join(profile);
         Self { workloads: workloads.unwrap_or_else(beside), programs }
     }
 

@@ -15,6 +15,7 @@
 //! - [`deploy`]: dashboard, alerts and chart, against a real Prometheus and a real API server.
 //! - [`attached`]: which programs and maps a process holds.
 //! - [`lab`]: a scratch directory, a cgroup, a runtime and a root file system, in one.
+//! - [`options`]: what the programs for people take on the command line.
 //! - [`wait`]: waiting with a deadline.
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,7 @@ pub mod demo;
 pub mod deploy;
 pub mod interrupt;
 pub mod lab;
+pub mod options;
 pub mod processes;
 pub mod rootfs;
 pub mod runc;

@@ -43,7 +43,7 @@ fn format(project: &Project) -> Result<()> {
 
 fn clippy(project: &Project) -> Result<()> {
     let sh = &project.sh;
-    cmd!(sh, "cargo clippy --workspace --exclude unready-agent-ebpf --all-targets --test cluster --test deploy -- -D warnings")
+    cmd!(sh, "cargo clippy --workspace --exclude unready-agent-ebpf --features xtask/images --all-targets --test cluster --test deploy -- -D warnings")
         .quiet()
         .run()
         .context("clippy has remarks")
@@ -58,7 +58,7 @@ fn clippy_ebpf(project: &Project) -> Result<()> {
 /// Read by the people who work on it, so private items are documented, and links to them are fine.
 fn documentation(project: &Project) -> Result<()> {
     let sh = &project.sh;
-    cmd!(sh, "cargo doc --quiet --workspace --exclude unready-agent-ebpf --no-deps --document-private-items")
+    cmd!(sh, "cargo doc --quiet --workspace --exclude unready-agent-ebpf --features xtask/images --no-deps --document-private-items")
         .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")
         .quiet()
         .run()

@@ -6,6 +6,7 @@
 
 mod bench;
 mod build;
+mod cargo;
 mod check;
 mod cluster;
 mod compiler;
@@ -14,6 +15,10 @@ mod image;
 mod lint;
 mod manifests;
 mod metrics;
+#[expect(unreachable_pub, reason = "it is public where it lives")]
+#[path = "../../tests/src/options.rs"]
+mod options;
+mod passed;
 mod progress;
 mod project;
 mod setup;

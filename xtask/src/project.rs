@@ -49,16 +49,6 @@ impl Project {
         Ok(folder)
     }
 
-    /// Release builds.
-    pub(crate) fn release(&self) -> PathBuf {
-        self.target.join("release")
-    }
-
-    /// Static release builds for `triple`.
-    pub(crate) fn static_release(&self, triple: &str) -> PathBuf {
-        self.target.join(triple).join("release")
-    }
-
     /// Runs a noisy command with its output in a log; on failure the error carries the log's end.
     pub(crate) fn logged(&self, name: &str, command: Cmd<'_>) -> Result<()> {
         let folder = self.target.join("xtask-logs");

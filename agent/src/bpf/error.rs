@@ -8,8 +8,8 @@ const LOG_LINES: usize = 15;
 /// Why the programs could not be loaded or attached.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The build machine had no eBPF toolchain.
-    #[error("this binary was built without its eBPF programs: run `cargo xtask setup`, then build again")]
+    /// It was built without them on purpose (`UNREADY_WITHOUT_EBPF=1`).
+    #[error("this binary was built without its eBPF programs: build it without UNREADY_WITHOUT_EBPF=1, after `cargo xtask setup`")]
     NoObject,
     /// The kernel does not describe its structures.
     #[error("{0}; Unready needs a kernel with CONFIG_DEBUG_INFO_BTF=y, as the distributions' kernels from 5.10 on have it")]

@@ -21,7 +21,7 @@ use unready_agent_common::{
     offsets::{Dialect, Offsets},
 };
 
-/// The programs, compiled by the build script; empty if it could not.
+/// The programs, compiled by the build script; empty if it was asked to leave them out.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/unready-agent-ebpf.o"));
 
 /// What was loaded.

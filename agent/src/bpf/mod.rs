@@ -14,6 +14,9 @@
     reason = "aya::Pod is an unsafe trait, which pod.rs derives from zerocopy's checked ones; AsyncFd's registration in wait.rs and mallopt in load.rs are unsafe"
 )]
 
+/// This version, with the compiler and the linker that made the embedded programs: whether a kernel takes them depends on these too.
+pub const LONG_VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\neBPF programs: ", env!("UNREADY_EBPF_MADE_BY"));
+
 mod btf;
 mod calls;
 mod error;

@@ -11,6 +11,7 @@ use unready_tests::{
     binaries::Binaries,
     interrupt,
     lab::Lab,
+    options,
 };
 
 /// Measures what Unready costs and how fast it answers
@@ -23,9 +24,8 @@ struct Arguments {
     /// Where the static workloads are; by default where `cargo xtask demo` builds them
     #[arg(long, value_name = "DIR")]
     workloads_dir: Option<PathBuf>,
-    /// Failing containers for the time to a verdict
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    failures: usize,
+    #[command(flatten)]
+    options: options::Bench,
 }
 
 /// A promise, and whether it was kept.
@@ -58,7 +58,7 @@ fn bench(arguments: Arguments) -> Result<Vec<&'static str>> {
         calls(&Lab::new("bench", binaries.clone())?)?,
         launches(&Lab::new("bench", binaries.clone())?)?,
         memory(&Lab::new("bench", binaries.clone())?)?,
-        time_to_verdict(&Lab::new("bench", binaries)?, arguments.failures)?,
+        time_to_verdict(&Lab::new("bench", binaries)?, arguments.options.failures)?,
     ];
     Ok(promises.into_iter().flatten().filter(|promise| !promise.kept).map(|promise| promise.what).collect())
 }

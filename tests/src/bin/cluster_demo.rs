@@ -14,11 +14,12 @@ use unready_tests::{
     binaries::Binaries,
     cluster::{
         checks::Checks,
-        kube::{Kube, RELEASE},
+        kube::Kube,
         scale::Measured,
         stage::{Play, Stage},
     },
     interrupt,
+    options::ClusterDemo,
 };
 
 /// Shows in a cluster why its pods are not ready
@@ -40,26 +41,13 @@ struct Arguments {
     /// State of this machine's own cluster; without it the images must be there already
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Name of the chart's release and its namespace: another one, beside a release that is there already; "unready" is in it
-    #[arg(long, value_name = "NAME", default_value = RELEASE)]
-    release: String,
-    /// Compare everything, a line a check, and end with `N passed, N failed`
-    #[arg(long)]
-    check: bool,
-    /// Write what 110 pods at once cost into this file, as Markdown
-    #[arg(long, value_name = "FILE")]
-    measure: Option<PathBuf>,
-    /// Leave chart and workloads in the cluster
-    #[arg(long)]
-    keep: bool,
-    /// Print the logs of agent and collector at the end
-    #[arg(long)]
-    logs: bool,
+    #[command(flatten)]
+    options: ClusterDemo,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let mut checks = Checks::new(arguments.check);
+    let mut checks = Checks::new(arguments.options.check);
     let played = interrupt::install().and_then(|()| demo(&arguments, &mut checks));
     if let Err(error) = &played {
         eprintln!("cluster demo: {error:#}");
@@ -73,11 +61,15 @@ fn main() -> ExitCode {
 fn demo(arguments: &Arguments, checks: &mut Checks) -> Result<()> {
     let binaries = Binaries::at(arguments.bin_dir.clone(), arguments.workloads_dir.clone());
     let kube = Kube::new(arguments.kubeconfig.clone(), arguments.state.clone(), &binaries.program("unready")?)?;
-    let kube = kube.with_release(arguments.release.clone());
-    let play = Play { check: arguments.check, scale: arguments.check || arguments.measure.is_some(), keep: arguments.keep };
+    let kube = kube.with_release(arguments.options.release.clone());
+    let play = Play {
+        check: arguments.options.check,
+        scale: arguments.options.check || arguments.options.measure.is_some(),
+        keep: arguments.options.keep,
+    };
     let mut stage = Stage::new(kube, binaries, play)?;
     let played = stage.run(checks, &arguments.images);
-    if arguments.logs || played.is_err() && !interrupt::requested() {
+    if arguments.options.logs || played.is_err() && !interrupt::requested() {
         eprintln!("{}", stage.logs());
     }
     if let Some(measured) = played? {
@@ -93,6 +85,6 @@ fn report(arguments: &Arguments, measured: &Measured) -> Result<()> {
         measured.markdown()
     );
     println!("\n{text}");
-    let Some(path) = &arguments.measure else { return Ok(()) };
+    let Some(path) = &arguments.options.measure else { return Ok(()) };
     fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }

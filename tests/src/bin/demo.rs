@@ -12,13 +12,14 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 use unready_tests::{
     binaries::Binaries,
     demo::{
-        report,
+        first, report,
         stage::{Act, Outcome, Stage},
         table::SCENARIOS,
         world::World,
     },
     interrupt,
     lab::Lab,
+    options,
     processes::{AgentOptions, Collector},
 };
 
@@ -32,12 +33,11 @@ struct Arguments {
     /// Where the static workloads are; by default where `cargo xtask demo` builds them
     #[arg(long, value_name = "DIR")]
     workloads_dir: Option<PathBuf>,
-    /// Keep what the agent saw in this file, for `unready replay`
-    #[arg(long, value_name = "FILE")]
-    record: Option<PathBuf>,
-    /// Print the logs of agent and collector at the end
-    #[arg(long)]
-    logs: bool,
+    /// Explain one container by the agent alone, and end: `cargo xtask demo` shows it while it builds the rest
+    #[arg(long, hide = true)]
+    first: bool,
+    #[command(flatten)]
+    options: options::Demo,
 }
 
 fn main() -> ExitCode {
@@ -57,18 +57,25 @@ fn demo(arguments: Arguments) -> Result<bool> {
     interrupt::install()?;
     let begin = Instant::now();
     let binaries = Binaries::at(arguments.bin_dir, arguments.workloads_dir);
+    if arguments.first {
+        print!("{}", first::explain(&World::bare(Lab::new("demo", binaries)?)?)?);
+        return Ok(true);
+    }
     println!("building root file systems, four C programs and two of Go");
     let world = World::build(Lab::new("demo", binaries)?)?;
     let lab = world.lab();
     let collector = Collector::start(lab.binaries(), lab.directory())?;
     println!("collector on {}", collector.url());
-    let agent =
-        lab.agent(AgentOptions { collector: Some(collector.url()), record: arguments.record.as_deref(), ..AgentOptions::default() })?;
+    let agent = lab.agent(AgentOptions {
+        collector: Some(collector.url()),
+        record: arguments.options.record.as_deref(),
+        ..AgentOptions::default()
+    })?;
     println!("agent ready after {:.1} s; starting {} containers", begin.elapsed().as_secs_f64(), SCENARIOS.len());
 
     let stage = Stage { world: &world, agent: &agent, collector: &collector };
     let played = stage.play(SCENARIOS).and_then(|acts| Ok((stage.outcome(&acts)?, acts)));
-    if arguments.logs {
+    if arguments.options.logs {
         println!("--- agent\n{}--- collector\n{}---", agent.daemon().log(), collector.daemon().log());
     }
     let (outcome, acts) = played?;

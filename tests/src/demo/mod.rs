@@ -5,8 +5,10 @@
 //! - [`more`]: containers that are explained in the kernel tests only.
 //! - [`world`]: root file systems, volumes and programs that they need.
 //! - [`stage`]: starts them and waits for what is said about them.
+//! - [`first`]: one of them, before everything is built.
 //! - [`report`]: the table for people.
 
+pub mod first;
 pub mod more;
 pub mod report;
 pub mod scenario;

@@ -64,13 +64,22 @@ pub struct World {
 }
 
 impl World {
+    /// Fills a lab's root file system with what needs no compiler: workloads, mount points, scripts.
+    pub fn bare(lab: Lab) -> Result<Self> {
+        fill(&lab)?;
+        Ok(Self { with_libc: Tree::root(lab.directory().join("with-libc"))?, lab })
+    }
+
     /// Fills a lab's root file system, and makes a second one.
     pub fn build(lab: Lab) -> Result<Self> {
         let built = lab.directory().join("built");
         fs::create_dir_all(&built).with_context(|| format!("cannot make {}", built.display()))?;
         build_c(&built)?;
         build_go(&built)?;
-        fill(&lab, &built)?;
+        fill(&lab)?;
+        for name in ["web", "web-foreign", "dynamic", "segfault"] {
+            lab.base().copy(&built.join(name), &format!("app/{name}"))?;
+        }
         Ok(Self { with_libc: with_libc(lab.directory(), &built)?, lab })
     }
 
@@ -95,12 +104,9 @@ impl World {
     }
 }
 
-fn fill(lab: &Lab, built: &Path) -> Result<()> {
+fn fill(lab: &Lab) -> Result<()> {
     lab.install(&WORKLOADS)?;
     let tree = lab.base();
-    for name in ["web", "web-foreign", "dynamic", "segfault"] {
-        tree.copy(&built.join(name), &format!("app/{name}"))?;
-    }
     for mount_point in ["data", "keys", "srv/shared"] {
         tree.directory(mount_point, Access::root())?;
     }

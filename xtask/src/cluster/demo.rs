@@ -6,11 +6,15 @@
 
 use super::{Place, Whose, place::become_it};
 use crate::{
-    demo, image,
+    build::{self, Profile},
+    demo, image, options, passed,
     progress::Progress,
     project::{Project, host_triple, root_is_missing},
     setup::{self, Purpose},
-    test::{Count, counted},
+    test::{
+        Count, counted,
+        targets::{self, Needs},
+    },
 };
 use anyhow::{Context as _, Result, bail};
 use std::{
@@ -27,25 +31,26 @@ const PROGRAM: &str = "unready-cluster-demo";
 const REMEMBERED: &[(&str, &str)] =
     &[("KUBECACHEDIR", "kubectl"), ("HELM_CACHE_HOME", "helm/cache"), ("HELM_CONFIG_HOME", "helm/config"), ("HELM_DATA_HOME", "helm/data")];
 
-/// Packages and targets of the tests that need a cluster.
-const TESTS: &[&str] =
-    &["-p", "unready-kubernetes", "-p", "unready-collector", "-p", "unready-tests", "--test", "cluster", "--test", "deploy"];
-
 #[derive(Debug, clap::Args)]
+#[command(disable_help_flag = true)]
 pub(super) struct Arguments {
-    /// Passed on to the demo; `-- --help` lists what it takes
+    /// Passed on to the demo; `--help` lists what it takes
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     rest: Vec<String>,
 }
 
 /// `cargo xtask cluster demo`.
 pub(super) fn run(project: &Project, place: &Place, whose: &Whose, arguments: &Arguments) -> Result<()> {
+    let about = "Shows in a cluster why its pods are not ready, and repairs them";
+    let options: options::ClusterDemo = passed::check("cargo xtask cluster demo", about, &arguments.rest);
+    // What is measured and written down is what is shipped.
+    let profile = if options.measure.is_some() { Profile::Release } else { Profile::Dev };
     if let (Whose::Ours, Some(reason)) = (whose, root_is_missing("cluster demo")) {
         bail!("{reason}");
     }
     whose.say();
     bring_up(project, place, whose)?;
-    become_it(prepare(project, place, whose)?.args(&arguments.rest))
+    become_it(prepare(project, place, whose, profile)?.args(&arguments.rest))
 }
 
 /// What keeps the ring from running: only our own cluster needs root.
@@ -86,7 +91,7 @@ fn check(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
     if *whose == Whose::Ours {
         total += passed_and_failed(place.facts())?;
     }
-    let mut demo = prepare(project, place, whose)?;
+    let mut demo = prepare(project, place, whose, Profile::Dev)?;
     demo.arg("--check");
     total += passed_and_failed(demo)?;
     total += crates(project, place, whose)?;
@@ -96,22 +101,22 @@ fn check(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
 /// The tests that need a cluster: of the crates, and of the chart, its permissions and the dashboard, with the images that the demo
 /// has brought.
 fn crates(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
-    let mut command = Command::new("cargo");
-    command.args(["test", "--no-fail-fast"]).args(TESTS).current_dir(&project.root);
-    match whose {
-        Whose::Ours => {
-            ours(&mut command, place)?;
-            command.env("UNREADY_CLUSTER", place.kubeconfig()).env("UNREADY_CLUSTER_STATE", &place.state);
+    let programs = build::programs(project, Profile::Dev, &["unready"])?;
+    let workloads = build::statics(project, Profile::Dev, &host_triple(&project.sh)?);
+    targets::run(project, PROGRESS, Needs::Cluster, |command| {
+        match whose {
+            Whose::Ours => {
+                ours(command, place)?;
+                command.env("UNREADY_CLUSTER", place.kubeconfig()).env("UNREADY_CLUSTER_STATE", &place.state);
+            }
+            Whose::Yours(kubeconfig) => {
+                yours(command, place, kubeconfig)?;
+                command.env("UNREADY_CLUSTER", kubeconfig);
+            }
         }
-        Whose::Yours(kubeconfig) => {
-            yours(&mut command, place, kubeconfig)?;
-            command.env("UNREADY_CLUSTER", kubeconfig);
-        }
-    }
-    command.env("UNREADY_BIN_DIR", project.release());
-    command.env("UNREADY_WORKLOADS_DIR", project.static_release(&host_triple(&project.sh)?));
-    let (count, ok) = counted(command, Count::of_cargo_line)?;
-    Ok(if ok || count.failed > 0 { count } else { Count { failed: 1, ..count } })
+        command.env("UNREADY_BIN_DIR", &programs).env("UNREADY_WORKLOADS_DIR", &workloads);
+        Ok(())
+    })
 }
 
 /// Runs something that ends with `N passed, N failed`.
@@ -126,9 +131,9 @@ fn passed_and_failed(command: Command) -> Result<Count> {
 }
 
 /// Build and images; returns the demo, ready to be started.
-fn prepare(project: &Project, place: &Place, whose: &Whose) -> Result<Command> {
-    let mut command = demo::build(project, PROGRAM)?;
-    command.arg("--images").arg(images(project)?);
+fn prepare(project: &Project, place: &Place, whose: &Whose, profile: Profile) -> Result<Command> {
+    let mut command = demo::build(project, profile, PROGRAM)?;
+    command.arg("--images").arg(image::of_this_machine(project, profile)?);
     match whose {
         Whose::Ours => with_ours(&mut command, place)?,
         Whose::Yours(kubeconfig) => with_yours(&mut command, place, kubeconfig)?,
@@ -161,13 +166,6 @@ fn yours(command: &mut Command, place: &Place, kubeconfig: &Path) -> Result<()> 
     let folders: Vec<PathBuf> = tools.iter().filter_map(|tool| tool.parent()).map(Path::to_owned).collect();
     command.env("PATH", first_on_path(&folders)?).env("KUBECONFIG", kubeconfig);
     Ok(())
-}
-
-/// Agent, collector and CLI as images; the folder that they are in.
-fn images(project: &Project) -> Result<PathBuf> {
-    let written = image::build(project, &image::Arguments::of_this_machine(image::Profile::Release))?;
-    let folder = written.first().and_then(|image| image.path.parent()).map(Path::to_owned).context("no image was built")?;
-    Ok(folder)
 }
 
 /// PATH, with other folders before it.

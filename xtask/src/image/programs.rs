@@ -46,7 +46,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         user: UNPRIVILEGED,
         title: "Unready collector",
         description: "Keeps and serves what the agents found",
-        licenses: super::LICENSE,
+        licenses: super::make::LICENSE,
     },
     Program {
         name: "cli",

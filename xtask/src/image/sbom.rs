@@ -6,8 +6,9 @@
 //! holds no time, and its serial number follows from its content, so that it is the same each time.
 
 use super::{
-    SOURCE, VERSION,
+    VERSION,
     compile::{self, Built, Library},
+    make::SOURCE,
     programs::{PROGRAMS, Program},
 };
 use crate::project::Project;

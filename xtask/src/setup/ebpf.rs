@@ -22,6 +22,14 @@ const DEBIAN_CLIPPY: &str = "rust-web-clippy";
 /// The version that was tried with these compilers.
 const BPF_LINKER: &str = "0.13.0";
 
+/// LLVM does the work, and is compiled already: the linker itself need not be optimised.
+const QUICKLY: [(&str, &str); 4] = [
+    ("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0"),
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "false"),
+];
+
 /// What to do where this command cannot help.
 const NO_COMPILER: &str = "eBPF needs a Rust compiler with the sources of its library: `rustup toolchain install nightly --component rust-src`, or Debian's packages rustc-web, cargo-web and rust-web-src";
 
@@ -83,7 +91,7 @@ fn install_linker(project: &Project) -> Result<()> {
             "bpf-linker {BPF_LINKER} is missing: install it, built for LLVM {llvm}, from https://github.com/aya-rs/bpf-linker and put it on the PATH"
         ),
     }
-    PROGRESS.step(&format!("bpf-linker {BPF_LINKER} (compiles for about a minute)"), || {
+    PROGRESS.step(&format!("bpf-linker {BPF_LINKER} (compiles for a minute)"), || {
         let sh = &project.sh;
         let target = project.cached("build/bpf-linker")?;
         let feature = format!("llvm-{llvm}");
@@ -91,7 +99,8 @@ fn install_linker(project: &Project) -> Result<()> {
         let command = cmd!(sh, "cargo install --locked bpf-linker --version {BPF_LINKER} --no-default-features --features {feature}")
             .env("LLVM_PREFIX", &prefix)
             .env(format!("LLVM_SYS_{llvm}1_PREFIX"), &prefix)
-            .env("CARGO_TARGET_DIR", &target);
+            .env("CARGO_TARGET_DIR", &target)
+            .envs(QUICKLY);
         project.logged("bpf-linker", command)?;
         sh.remove_path(&target).context("cannot tidy up after cargo install")
     })

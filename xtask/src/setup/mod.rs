@@ -9,6 +9,7 @@
 //! `rustc`, `cargo` and `rustup`. What apt will do is printed before it does it.
 
 mod apt;
+#[cfg(feature = "images")]
 mod cross;
 mod ebpf;
 mod needs;
@@ -20,6 +21,7 @@ use crate::{
     project::Project,
 };
 use anyhow::{Result, bail};
+#[cfg(feature = "images")]
 pub(crate) use cross::Cross;
 use needs::Need;
 use std::time::Instant;

@@ -2,8 +2,8 @@
 //!
 //! | ring | needs | what |
 //! |---|---|---|
-//! | `host` | nothing | unit and property tests of what needs no kernel, and the project's invariants |
-//! | `kernel` | root, runc | agent, collector, CLI and kernel tests on this machine |
+//! | `host` | nothing | every test program that needs no root: all unit and property tests, collector and CLI over loopback |
+//! | `kernel` | root, runc | eBPF programs, the investigator, `unready run` and real containers on this machine |
 //! | `demo` | root, runc | the demo's containers, each explained as expected |
 //! | `cluster` | root, Go 1.26 | a real Kubernetes: pods explained, patched and seen getting ready |
 //! | `vm` | QEMU, Debian's archive | every eBPF program on other kernels |
@@ -11,9 +11,11 @@
 //! A ring that cannot run says why; with `CI=true` that is a failure. The last line counts everything.
 
 mod count;
+pub(crate) mod targets;
 
 use crate::{
-    build, cluster, demo,
+    build::{self, Profile, WORKLOADS},
+    cluster, demo,
     progress::Progress,
     project::{Project, is_ci, root_is_missing},
     setup::{self, Purpose},
@@ -26,24 +28,9 @@ use std::{
     process::{Command, Stdio},
     time::Instant,
 };
-use xshell::cmd;
+use targets::Needs;
 
 const PROGRESS: Progress = Progress::new("test");
-
-/// Packages whose tests need no root and no kernel of a certain kind.
-const HOST: &[&str] = &[
-    "unready-agent-common",
-    "unready-diagnosis",
-    "unready-proto",
-    "unready-wire",
-    "unready-kubernetes",
-    "unready-transport",
-    "unready-ebpf-build",
-    "unready-image",
-    "xtask",
-];
-/// Packages whose tests load eBPF programs, start containers, or both.
-const KERNEL: &[&str] = &["unready-collector", "unready-agent", "unready", "unready-tests"];
 
 /// A group of tests with the same needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -108,15 +95,16 @@ fn run_ring(project: &Project, ring: Ring) -> Result<Count> {
     match ring {
         Ring::Host => {
             setup::ensure(project, Purpose::Build)?;
-            cargo_test(project, HOST, &[])
+            targets::run(project, PROGRESS, Needs::Nothing, |_| Ok(()))
         }
         Ring::Kernel => {
             setup::ensure(project, Purpose::Test)?;
-            // The programs that the tests start are those that are shipped: optimised, as the demo's.
-            let workloads = build::statically(project, "unready-workloads", &[])?;
-            build::packages(project, &["unready-agent", "unready-collector", "unready"], &["--release"])?;
-            let programs = project.release();
-            cargo_test(project, KERNEL, &[("UNREADY_BIN_DIR", programs.as_os_str()), ("UNREADY_WORKLOADS_DIR", workloads.as_os_str())])
+            let workloads = build::statically(project, Profile::Dev, WORKLOADS, &[])?;
+            let programs = build::programs(project, Profile::Dev, &["unready-agent", "unready-collector", "unready"])?;
+            targets::run(project, PROGRESS, Needs::Root, |command| {
+                command.env("UNREADY_BIN_DIR", &programs).env("UNREADY_WORKLOADS_DIR", &workloads);
+                Ok(())
+            })
         }
         Ring::Demo => demonstrate(project),
         Ring::Cluster => cluster::test(project),
@@ -132,16 +120,6 @@ fn obstacle(project: &Project, ring: Ring) -> Option<String> {
         Ring::Cluster => cluster::obstacle(project),
         Ring::Vm => (std::env::consts::ARCH != "x86_64").then(|| "the kernels are those of x86-64".to_owned()),
     }
-}
-
-/// `cargo test`, counted while its output passes through.
-fn cargo_test(project: &Project, packages: &[&str], variables: &[(&str, &std::ffi::OsStr)]) -> Result<Count> {
-    let sh = &project.sh;
-    let selected = packages.iter().flat_map(|package| ["-p", package]);
-    let command = cmd!(sh, "cargo test --no-fail-fast").args(selected).envs(variables.iter().copied());
-    let (count, ok) = counted(Command::from(command), Count::of_cargo_line)?;
-    // A crate that does not compile has no result line.
-    Ok(if ok || count.failed > 0 { count } else { Count { failed: 1, ..count } })
 }
 
 fn demonstrate(project: &Project) -> Result<Count> {

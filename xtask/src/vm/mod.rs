@@ -15,7 +15,7 @@ mod kernels;
 mod report;
 
 use crate::{
-    build,
+    build::{self, PACKAGES, Profile},
     progress::Progress,
     project::Project,
     setup::{self, Purpose},
@@ -71,7 +71,7 @@ fn boot_all(project: &Project, chosen: &[&'static Kernel], arguments: &Arguments
     let images = kernels::fetch(project, chosen)?;
     let init = match &arguments.init {
         Some(init) => init.clone(),
-        None => build::statically(project, "unready-tests", &["vm-init"])?.join("vm-init"),
+        None => build::statically(project, Profile::Dev, PACKAGES, &["vm-init"])?.join("vm-init"),
     };
     let work = project.target.join("vm");
     let initramfs = PROGRESS.step("initramfs", || initramfs::write(&init, &work))?;
