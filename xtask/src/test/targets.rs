@@ -25,11 +25,14 @@ type Names = &'static [(&'static str, &'static str)];
 const KERNEL: Names = &[
     ("unready-agent", "bpf"),
     ("unready-agent", "investigate"),
+    ("unready-agent", "stuck"),
     ("unready", "cli"),
     ("unready-tests", "containers"),
+    ("unready-tests", "floods"),
     ("unready-tests", "interrupted"),
     ("unready-tests", "kernel"),
     ("unready-tests", "prometheus"),
+    ("unready-tests", "restarted"),
 ];
 /// Need an API server. Cargo passes over them (`test = false`) unless they are named.
 const CLUSTER: Names = &[("unready-kubernetes", "cluster"), ("unready-collector", "cluster"), ("unready-tests", "deploy")];
