@@ -5,7 +5,7 @@ use clap::{Args, Command};
 
 /// Reads what is passed on to the program behind `command`. Ends the process for `--help` and for what is not understood, as clap does.
 pub(crate) fn check<Options: Args>(command: &'static str, about: &'static str, rest: &[String]) -> Options {
-    let cli = Options::augment_args(Command::new(command).bin_name(command).about(about).no_binary_name(true));
+    let cli = Options::augment_args(Command::new(command).bin_name(command).no_binary_name(true)).about(about);
     let read = cli.try_get_matches_from(rest).and_then(|matches| Options::from_arg_matches(&matches));
     read.unwrap_or_else(|error| error.exit())
 }

@@ -60,7 +60,7 @@ fn every_command_answers_help_without_building() {
 fn so_does_what_is_passed_on_to_a_program_that_has_to_be_built() {
     for (command, option) in [(&["demo"][..], "--record"), (&["bench"], "--failures"), (&["cluster", "demo"], "--measure")] {
         let text = help(&[command, &["--", "--help"]].concat());
-        assert!(text.contains(option), "{command:?}: {text}");
+        assert!(text.contains(option) && !text.starts_with("Of "), "{command:?}: {text}");
     }
     for command in [&["demo"][..], &["cluster", "demo"]] {
         assert_eq!(help(&[command, &["--help"]].concat()), help(&[command, &["--", "--help"]].concat()));
