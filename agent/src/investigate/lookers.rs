@@ -86,6 +86,11 @@ impl Lookers {
         }
     }
 
+    /// Whether all notes of a container are made.
+    pub(super) fn is_noted(&self, container: u64) -> bool {
+        self.notes.is_done(lane(container))
+    }
+
     /// Waits until the notes of a container are made, but not long.
     pub(super) async fn noted(&self, container: u64) {
         if let Some(done) = self.notes.done(lane(container)) {
