@@ -13,7 +13,7 @@ use std::{
 };
 use tokio::{sync::oneshot, time::timeout};
 
-/// A note takes tens of microseconds.
+/// A note takes tens of microseconds. What waits of all containers is some 200 bytes each, 1 MiB at most.
 const NOTES: Limits = Limits {
     name: "note",
     places: 3,
