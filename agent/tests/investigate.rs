@@ -17,7 +17,7 @@ use std::{
     },
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tempfile::TempDir;
 use unready_agent::{cgroupfs::CgroupRoot, investigate::Investigator};
@@ -112,6 +112,7 @@ impl Container {
     fn noted_by(&self, investigator: &Investigator) {
         investigator.note(&Record::RootChanged { task: self.task.clone() });
         investigator.note(&executed(&self.task));
+        wait_until_noted(investigator, self.task.cgroup);
     }
 
     /// Lets it end, and waits until its process is gone.
@@ -129,6 +130,15 @@ impl Drop for Container {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
+    }
+}
+
+/// Notes are made by other threads, while the process that they are of may end.
+fn wait_until_noted(investigator: &Investigator, cgroup: CgroupId) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !investigator.is_noted(cgroup) {
+        assert!(Instant::now() < deadline, "the note of {cgroup} is not made");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -162,6 +172,11 @@ impl Node {
         let investigator = Investigator::new(root).with_state_roots(vec![hierarchy.path().join("state")]);
         investigator.note(&Record::CgroupCreated { id: CGROUP, path: "/box".to_owned(), existing: false });
         Self { hierarchy, investigator }
+    }
+
+    fn note(&self, record: &Record, cgroup: CgroupId) {
+        self.investigator.note(record);
+        wait_until_noted(&self.investigator, cgroup);
     }
 
     fn file(&self, name: &str, text: &str) {
@@ -317,15 +332,15 @@ async fn what_a_helper_of_the_runtime_saw_is_not_the_containers() {
     let node = Node::new();
     let mut helper = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let task = task(helper.id());
-    node.investigator.note(&executed(&task));
+    node.note(&executed(&task), CGROUP);
     assert_eq!(node.walk(task.process, "/").await.view, View::Process);
     drop(helper.stdin.take());
     helper.wait().unwrap();
     assert_eq!(node.walk(task.process, "/").await.view, View::Held); // as a service of the node
-    node.investigator.note(&Record::RootChanged { task: task.clone() }); // and now it turns out to be a container, too late
+    node.note(&Record::RootChanged { task: task.clone() }, CGROUP); // and now it turns out to be a container, too late
     let question = Question::WalkPath { scope: scope(task.process), path: "/".to_owned(), dirfd: None, start: None, follow: true };
     assert!(matches!(node.ask(question.clone()).await, Answer::Gone { .. }));
-    node.investigator.note(&executed(&Task { process: me(), ..task }));
+    node.note(&executed(&Task { process: me(), ..task }), CGROUP);
     assert!(matches!(node.ask(question).await, Answer::Gone { .. }));
 }
 
@@ -343,7 +358,7 @@ async fn owners_in_a_user_namespace() {
         .unwrap();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
     let task = task(child.id());
-    node.investigator.note(&Record::RootChanged { task: task.clone() });
+    node.note(&Record::RootChanged { task: task.clone() }, CGROUP);
     let alive = node.walk(task.process, "/").await;
     drop(child.stdin.take());
     child.wait().unwrap();
@@ -398,7 +413,7 @@ async fn what_the_runtime_was_told_outlives_its_bundle() {
     let mut runtime = Command::new("cat").current_dir(bundle.path()).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let mut container = Container::start("", "");
     let entered = Task { parent: runtime.id(), ..container.task.clone() };
-    node.investigator.note(&Record::RootChanged { task: entered });
+    node.note(&Record::RootChanged { task: entered }, CGROUP);
     container.end();
     drop(runtime.stdin.take());
     runtime.wait().unwrap();
@@ -508,11 +523,11 @@ async fn memory_of_a_cgroup_that_was_removed() {
     {
         node.file(name, text);
     }
-    node.investigator.note(&executed(&task(std::process::id())));
+    node.note(&executed(&task(std::process::id())), CGROUP);
     node.file("memory.events", "oom_kill 1\n");
-    node.investigator.note(&Record::OomVictim { pid: 1, asker: CGROUP });
+    node.note(&Record::OomVictim { pid: 1, asker: CGROUP }, CGROUP);
     fs::remove_dir_all(node.hierarchy.path().join("box")).unwrap();
-    node.investigator.note(&Record::CgroupRemoved { id: CGROUP });
+    node.note(&Record::CgroupRemoved { id: CGROUP }, CGROUP);
     let expected = Memory { limit: Some(4096), peak: Some(200), current: Some(100), oom_kills: Some(1) };
     assert_eq!(node.ask(Question::Memory { cgroup: CGROUP }).await, Answer::Memory(expected));
     assert!(matches!(node.ask(Question::Memory { cgroup: CgroupId(1) }).await, Answer::Gone { .. }));
@@ -763,6 +778,8 @@ async fn no_more_is_held_than_told() {
         let task = Task { cgroup: CgroupId(id), ..task(std::process::id()) };
         node.investigator.note(&Record::RootChanged { task });
     }
+    (0..300).for_each(|id| wait_until_noted(&node.investigator, CgroupId(id)));
+    assert_eq!(node.investigator.held(), 256);
     let question = |id| Question::WalkPath {
         scope: Scope { cgroup: CgroupId(id), process: Process { pid: u32::MAX, start: 1 } },
         path: "/".to_owned(),
@@ -772,10 +789,6 @@ async fn no_more_is_held_than_told() {
     };
     assert!(matches!(node.ask(question(299)).await, Answer::Walk(_)));
     assert!(matches!(node.ask(question(0)).await, Answer::Gone { .. })); // the oldest went first
-    for id in 0..300 {
-        let _ = node.ask(question(id)).await; // by then its note is made
-    }
-    assert_eq!(node.investigator.held(), 256);
     (0..300).for_each(|id| node.investigator.release(CgroupId(id)));
     assert_eq!(node.investigator.held(), 0);
 }

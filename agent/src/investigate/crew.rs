@@ -11,8 +11,12 @@
 //! Bounded: the threads in all, so also those that are stuck; what waits in a lane, and in all. What was dropped, refused
 //! and abandoned is counted. Nobody waits for these threads: they end with the process.
 
+mod lanes;
+#[cfg(test)]
+mod tests;
+
+use lanes::{Kind, State, Task, Watch};
 use std::{
-    collections::{BTreeMap, VecDeque},
     fmt, mem,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
@@ -93,65 +97,6 @@ struct Inner {
     counts: Arc<Counts>,
 }
 
-#[derive(Default)]
-struct State {
-    lanes: BTreeMap<Lane, Queue>,
-    /// Lanes with waiting work and none in work.
-    ready: VecDeque<Lane>,
-    /// What is in work, in the order of its begin.
-    running: BTreeMap<u64, Running>,
-    next: u64,
-    waiting: usize,
-    threads: usize,
-    /// Threads without work that nobody has called.
-    idle: usize,
-    /// Threads called, woken ones and new ones, that have not come yet.
-    called: usize,
-    /// Of these, the ones that are to wake.
-    woken: usize,
-    watch: Watch,
-    is_closed: bool,
-}
-
-/// The thread that watches the others.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Watch {
-    #[default]
-    None,
-    /// There was nothing to watch: it sleeps until it is called.
-    Asleep,
-    /// It looks again in a while.
-    Awake,
-}
-
-#[derive(Default)]
-struct Queue {
-    tasks: VecDeque<Task>,
-    in_work: bool,
-    is_stuck: bool,
-}
-
-struct Task {
-    job: Job,
-    kind: Kind,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Work,
-    /// Is done even after what is stuck.
-    Must,
-    /// Says that what came before it is done.
-    Sign,
-}
-
-struct Running {
-    lane: Lane,
-    since: Instant,
-    is_slow: bool,
-    is_stuck: bool,
-}
-
 impl fmt::Debug for Crew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Crew").field("limits", &self.0.limits).finish_non_exhaustive()
@@ -200,12 +145,16 @@ impl Crew {
         None
     }
 
+    /// Whether nothing is in a lane.
+    pub(super) fn is_done(&self, lane: Lane) -> bool {
+        !self.0.lock().lanes.contains_key(&lane)
+    }
+
     /// Tells when all that is in the lane now is done, or dropped. `None`: nothing is, or it is not worth waiting for.
     pub(super) fn done(&self, lane: Lane) -> Option<oneshot::Receiver<()>> {
         let mut state = self.0.lock();
         let queue = state.lanes.get(&lane)?;
-        let is_slow = queue.is_stuck || state.running.values().any(|running| running.lane == lane && running.is_slow);
-        if is_slow || queue.tasks.len() >= 2 * self.0.limits.waiting {
+        if queue.is_stuck || queue.tasks.len() >= 2 * self.0.limits.waiting {
             return None;
         }
         let (sender, receiver) = oneshot::channel();
@@ -228,79 +177,6 @@ impl Drop for Crew {
     }
 }
 
-impl State {
-    fn push(&mut self, lane: Lane, task: Task) {
-        let queue = self.lanes.entry(lane).or_default();
-        if queue.tasks.is_empty() && !queue.in_work {
-            self.ready.push_back(lane);
-        }
-        queue.tasks.push_back(task);
-        self.waiting += 1;
-    }
-
-    /// Work that may be begun and has a place.
-    fn begin(&mut self, limits: &Limits) -> Option<(u64, Job)> {
-        if !self.has_place(limits) {
-            return None;
-        }
-        let lane = self.ready.pop_front()?;
-        let queue = self.lanes.get_mut(&lane)?;
-        let task = queue.tasks.pop_front()?;
-        queue.in_work = true;
-        self.waiting -= 1;
-        let number = self.next;
-        self.next += 1;
-        self.running.insert(number, Running { lane, since: Instant::now(), is_slow: false, is_stuck: false });
-        Some((number, task.job))
-    }
-
-    fn has_place(&self, limits: &Limits) -> bool {
-        self.running.values().filter(|running| !running.is_slow).count() < limits.places
-    }
-
-    fn end(&mut self, number: u64) -> Option<Running> {
-        let running = self.running.remove(&number)?;
-        if let Some(queue) = self.lanes.get_mut(&running.lane) {
-            (queue.in_work, queue.is_stuck) = (false, false);
-            if queue.tasks.is_empty() {
-                self.lanes.remove(&running.lane);
-            } else {
-                self.ready.push_back(running.lane);
-            }
-        }
-        Some(running)
-    }
-
-    /// When to look for the next piece of work that has got slow or stuck; `None`: there is none. Never later than a piece
-    /// that is begun meanwhile gets slow.
-    fn next_change(&self, now: Instant, limits: &Limits) -> Option<Duration> {
-        let pending = self.running.values().filter(|running| !running.is_stuck);
-        let change = pending.map(|running| running.since + if running.is_slow { limits.stuck } else { limits.slow }).min()?;
-        Some(change.saturating_duration_since(now).min(limits.slow))
-    }
-
-    /// Marks what has got slow or stuck. Returns what is dropped for it, and how many are newly stuck.
-    fn judge(&mut self, now: Instant, limits: &Limits) -> (Vec<Task>, u64) {
-        let (mut dropped, mut stuck) = (Vec::new(), 0);
-        for running in self.running.values_mut().filter(|running| !running.is_stuck) {
-            let taken = now.saturating_duration_since(running.since);
-            running.is_slow |= taken >= limits.slow;
-            running.is_stuck = taken >= limits.stuck;
-            if running.is_stuck
-                && let Some(queue) = self.lanes.get_mut(&running.lane)
-            {
-                queue.is_stuck = true;
-                let (must, may) = mem::take(&mut queue.tasks).into_iter().partition(|task| task.kind == Kind::Must);
-                queue.tasks = must;
-                dropped.extend::<VecDeque<Task>>(may);
-                stuck += 1;
-            }
-        }
-        self.waiting -= dropped.len();
-        (dropped, stuck)
-    }
-}
-
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -308,8 +184,7 @@ impl Inner {
 
     /// Calls threads for what is ready and has a place.
     fn call(self: &Arc<Self>, state: &mut State) {
-        let in_place = state.running.values().filter(|running| !running.is_slow).count();
-        let wanted = self.limits.places.saturating_sub(in_place).min(state.ready.len());
+        let wanted = state.places(&self.limits).min(state.ready.len());
         while state.called < wanted {
             if state.idle > 0 {
                 state.idle -= 1;
@@ -411,117 +286,5 @@ impl Inner {
                 None => state, // begun while the lock was open
             };
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::*;
-    use std::sync::mpsc;
-
-    const SLOW: Duration = Duration::from_millis(20);
-    const LIMITS: Limits = Limits {
-        name: "test",
-        places: 2,
-        more: 4,
-        slow: SLOW,
-        stuck: Duration::from_millis(60),
-        waiting: 3,
-        waiting_in_all: 8,
-        idle: Some(Duration::from_millis(50)),
-    };
-
-    fn lane(container: u64) -> Lane {
-        Lane { container, without_files: false }
-    }
-
-    fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !condition() {
-            assert!(Instant::now() < deadline, "{what}");
-            thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    /// Work that is stuck until what is returned is dropped.
-    fn stuck(crew: &Crew, container: u64) -> mpsc::Sender<()> {
-        let (end, ended) = mpsc::channel();
-        crew.submit(lane(container), Box::new(move || ended.recv().unwrap_or(()))).unwrap();
-        end
-    }
-
-    fn number(counts: &AtomicU64) -> u64 {
-        counts.load(Ordering::Relaxed)
-    }
-
-    #[test]
-    fn a_lane_keeps_its_order() {
-        let crew = Crew::new(Limits { slow: Duration::from_secs(60), stuck: Duration::from_secs(60), waiting: 100, ..LIMITS });
-        let crew = Crew::new(Limits { waiting_in_all: 1000, ..crew.0.limits });
-        let (seen, all) = mpsc::channel();
-        for number in 0..50 {
-            for container in 0..4 {
-                let seen = seen.clone();
-                crew.submit(lane(container), Box::new(move || seen.send((container, number)).unwrap())).unwrap();
-            }
-        }
-        let all: Vec<(u64, u32)> = all.iter().take(200).collect();
-        for container in 0..4 {
-            let numbers: Vec<u32> = all.iter().filter(|(of, _)| *of == container).map(|(_, number)| *number).collect();
-            assert_eq!(numbers, (0..50).collect::<Vec<_>>());
-        }
-        eventually("threads without work stay", || crew.0.lock().threads == 0);
-    }
-
-    #[test]
-    fn what_is_stuck_is_replaced_and_its_lane_closed() {
-        let crew = Crew::new(LIMITS);
-        let ends: Vec<_> = (0..4).map(|container| stuck(&crew, container)).collect();
-        let (done, is_done) = mpsc::channel();
-        crew.submit(lane(9), Box::new(move || done.send(()).unwrap())).unwrap();
-        is_done.recv_timeout(Duration::from_secs(10)).unwrap();
-        let counts = crew.counts();
-        eventually("nothing is abandoned", || number(&counts.stuck) == 4);
-        assert_eq!(crew.submit(lane(0), Box::new(|| ())), Err(Refusal::Stuck));
-        assert!(crew.done(lane(0)).is_none(), "not worth waiting for");
-        let (last, is_last) = mpsc::channel();
-        assert!(crew.submit_last(lane(0), Box::new(move || last.send(()).unwrap())).is_none());
-        drop(ends);
-        is_last.recv_timeout(Duration::from_secs(10)).unwrap();
-        eventually("the lane stays closed", || crew.submit(lane(0), Box::new(|| ())).is_ok());
-        eventually("what has returned still counts as stuck", || number(&counts.stuck) == 0);
-        assert_eq!((number(&counts.abandoned), number(&counts.refused)), (4, 1));
-        eventually("the replaced threads stay", || crew.0.lock().threads <= LIMITS.places);
-    }
-
-    #[test]
-    fn threads_and_waiting_work_are_bounded() {
-        let crew = Crew::new(LIMITS);
-        let mut ends: Vec<_> = (0..6).map(|container| stuck(&crew, container)).collect();
-        let counts = crew.counts();
-        eventually("not all are begun", || number(&counts.stuck) == 6);
-        ends.push(stuck(&crew, 6));
-        assert_eq!((crew.0.lock().threads, crew.0.lock().running.len()), (6, 6));
-        for _ in 0..3 {
-            crew.submit(lane(7), Box::new(|| ())).unwrap();
-        }
-        assert_eq!(crew.submit(lane(7), Box::new(|| ())), Err(Refusal::Full));
-        (8..12).for_each(|container| crew.submit(lane(container), Box::new(|| ())).unwrap());
-        assert_eq!(crew.submit(lane(12), Box::new(|| ())), Err(Refusal::Full), "in all");
-        drop(ends);
-        eventually("what waited is not done", || crew.0.lock().waiting == 0);
-    }
-
-    #[test]
-    fn what_breaks_does_not_take_its_thread_along() {
-        let crew = Crew::new(LIMITS);
-        for container in 0..8 {
-            crew.submit(lane(container), Box::new(|| panic!("on purpose"))).unwrap();
-        }
-        let (done, is_done) = mpsc::channel();
-        eventually("the lane is lost", || crew.submit(lane(0), Box::new(|| ())).is_ok());
-        crew.submit(lane(0), Box::new(move || done.send(()).unwrap())).unwrap();
-        is_done.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 }

@@ -59,7 +59,7 @@ fn format(view: &View, found: &Found, file: &File, library_path: Option<&str>) -
     }
     if head.starts_with(b"\x7fELF") {
         return match Elf::read(file) {
-            Some(elf) => elf_format(view, found, elf, library_path),
+            Some(elf) => elf_format(view, found, &elf, library_path),
             None => ExecFormat::Unknown { what: "an ELF file that is cut or damaged".to_owned() },
         };
     }
@@ -70,13 +70,13 @@ fn read_head(file: &File, head: &mut [u8]) -> Result<usize, Errno> {
     file.read_at(head, 0).map_err(|error| rustix::io::Errno::from_io_error(&error).map_or(Errno::EIO, errno))
 }
 
-fn elf_format(view: &View, found: &Found, elf: Elf, library_path: Option<&str>) -> ExecFormat {
+fn elf_format(view: &View, found: &Found, elf: &Elf, library_path: Option<&str>) -> ExecFormat {
     // First: the search for libraries may use up what this look may cost.
     let interpreter = elf.interpreter.clone().map(|path| {
         let exists = exists(view, &path);
         (path, exists)
     });
-    let libraries = if elf.needed.is_empty() { Vec::new() } else { libraries::search(view, found, &elf, library_path) };
+    let libraries = if elf.needed.is_empty() { Vec::new() } else { libraries::search(view, found, elf, library_path) };
     ExecFormat::Elf { machine: elf::machine_name(elf.machine), host: elf::host_machine(), interpreter, libraries }
 }
 

@@ -97,16 +97,14 @@ impl System {
         let is_cut = library_path.len() > MAX_NEEDED;
         library_path.truncate(MAX_NEEDED);
         let musl = elf.interpreter.as_deref().and_then(|path| path.rsplit('/').next()?.strip_prefix("ld-musl-")?.strip_suffix(".so.1"));
-        match musl {
-            Some(arch) => {
-                let (default, is_long) = musl_directories(view, arch);
-                Self { library_path, cache: BTreeMap::new(), default, is_cut: is_cut || is_long }
-            }
-            None => {
-                let (cache, is_long) = cache(view);
-                Self { library_path, cache, default: glibc_directories(elf), is_cut: is_cut || is_long }
-            }
-        }
+        let ((cache, default), is_long) = if let Some(arch) = musl {
+            let (default, is_long) = musl_directories(view, arch);
+            ((BTreeMap::new(), default), is_long)
+        } else {
+            let (cache, is_long) = cache(view);
+            ((cache, glibc_directories(elf)), is_long)
+        };
+        Self { library_path, cache, default, is_cut: is_cut || is_long }
     }
 
     /// Directories searched for what an object needs, in order, and whether these are all; the cache comes between them

@@ -144,6 +144,11 @@ impl Investigator {
         self.after_notes(cgroup, move |shared| shared.store.release(cgroup));
     }
 
+    /// Whether all that was noted of a cgroup so far has been looked at.
+    pub fn is_noted(&self, cgroup: CgroupId) -> bool {
+        self.0.lookers.is_noted(self.0.store.container(cgroup))
+    }
+
     /// How many cgroups something is held of.
     pub fn held(&self) -> usize {
         self.0.store.count()

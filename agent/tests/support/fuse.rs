@@ -35,14 +35,14 @@ const ENOSYS: i32 = 38;
 
 /// What a server still answers, beside what is needed to mount it and to work in its root.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Answers {
+pub(crate) enum Answers {
     Nothing,
     /// Every name is a program; opening it takes for ever.
     Names,
 }
 
 /// Mounted, until it is dropped.
-pub struct Fuse {
+pub(crate) struct Fuse {
     place: TempDir,
     is_over: Arc<AtomicBool>,
     unanswered: Arc<AtomicU64>,
@@ -51,7 +51,7 @@ pub struct Fuse {
 
 impl Fuse {
     /// `None`: this machine has no FUSE, or this user may not mount it.
-    pub fn mount(answers: Answers) -> Option<Self> {
+    pub(crate) fn mount(answers: Answers) -> Option<Self> {
         let device =
             fs::OpenOptions::new().read(true).write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open("/dev/fuse").ok()?;
         let place = tempfile::tempdir().unwrap();
@@ -66,12 +66,12 @@ impl Fuse {
         Some(Self { place, is_over, unanswered, server: Some(server) })
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.place.path()
     }
 
     /// Requests that have no answer.
-    pub fn unanswered(&self) -> u64 {
+    pub(crate) fn unanswered(&self) -> u64 {
         self.unanswered.load(Ordering::SeqCst)
     }
 }
