@@ -48,7 +48,6 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use walks::Walks;
 use unready_agent_common::watch::Level;
 use unready_diagnosis::{
     Engine, Input, Output,
@@ -61,6 +60,7 @@ use unready_diagnosis::{
     snapshot::Snapshot,
     units::{BootNanos, CgroupId, ClockAnchor},
 };
+use walks::Walks;
 
 /// Commands and answers that may wait for the pipeline; their senders wait.
 const COMMANDS: usize = 1024;

@@ -1,0 +1,207 @@
+//! Lost records: what heals by itself, by the hierarchy, and by the API server's word.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "the harness looks at what it needs")]
+#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "what the crate may not do, its tests must")]
+#![allow(missing_docs, unreachable_pub, dead_code, reason = "the harness is shared with the scenarios, its format documented at its heads")]
+
+mod support;
+
+use support::{
+    node::{DENIED, Node, UID, cgroup, creating, id, pod, running},
+    play::CLOCK,
+    step::{START, duration},
+};
+use unready_diagnosis::{
+    Input,
+    cause::Cause,
+    input::Loss,
+    pod::{ContainerState, ContainerStatus},
+    snapshot::{Existing, Processes, Running, Snapshot},
+    units::{BootNanos, Process},
+    verdict::Confidence,
+};
+
+fn at(time: &str) -> BootNanos {
+    START.after(duration(time))
+}
+
+fn program(pid: u32, since: &str) -> Running {
+    Running { process: Process { pid, start: at(since).0 }, parent: 1, comm: "app".into(), executed: true }
+}
+
+/// A walk that found the start with this number, and these processes in it.
+fn walk(time: &str, number: u32, all: Vec<Running>) -> Input {
+    let path = format!("/kubepods/burstable/pod{UID}/{}", id(number));
+    let there = Existing { id: cgroup(number), path, processes: Some(Processes { all, ..Processes::default() }) };
+    Input::Cgroups(Snapshot { walked: at(time), cut: false, cgroups: vec![there] })
+}
+
+fn nothing(time: &str) -> Input {
+    Input::Cgroups(Snapshot { walked: at(time), ..Snapshot::default() })
+}
+
+fn loss(since: &str, until: &str) -> Input {
+    Input::Loss(Loss { lost: 1, since: Some(at(since)), until: Some(at(until)), ..Loss::default() })
+}
+
+fn is_starting(node: &Node, number: u32) -> bool {
+    node.attention[&cgroup(number)]
+}
+
+#[test]
+fn a_probe_is_no_main_process_although_the_programs_exec_was_lost() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &["10ms enter"]); // 1100 executes the program: lost
+    node.step(1, "2s [7<6] exec /bin/probe");
+    node.step(1, "2100ms [7<6] fails open /data/ready O_RDONLY = EACCES");
+    node.step(1, "2101ms [7<6] exit 1");
+    node.wait("60s");
+    assert!(node.verdicts.is_empty(), "{:#?}", node.verdicts);
+    node.step(1, "61s exit 3");
+    node.wait("62s");
+    assert_eq!(node.only().cause, Cause::Crashed, "the end of the one that entered is the container's");
+}
+
+#[test]
+fn nor_where_its_entry_was_lost_too() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.begin(1, "0ms", false);
+    node.step(1, "10ms as 1000:1000"); // 1100 begins, and nothing is told of it
+    node.step(1, "2s [7<6] exec /bin/probe");
+    node.feed(loss("1900ms", "2050ms"), at("2050ms"));
+    node.step(1, "2100ms [7<6] exit 1");
+    node.wait("60s");
+    assert!(node.verdicts.is_empty(), "{:#?}", node.verdicts);
+    node.feed(walk("61s", 1, vec![program(1100, "10ms")]), at("61s"));
+    node.step(1, "70s exit 3"); // of the process that the walk found
+    node.wait("80s");
+    assert_eq!(node.verdicts.len(), 1, "{:#?}", node.verdicts);
+    assert!(node.only().completeness.lost > 0);
+}
+
+#[test]
+fn a_container_that_never_seems_to_begin_is_looked_at_closely_for_two_minutes() {
+    let mut node = Node::new();
+    node.start(1, &["10ms enter"]);
+    node.wait("100s");
+    assert!(is_starting(&node, 1));
+    node.wait("121s");
+    assert!(!is_starting(&node, 1));
+    node.step(1, "300s exec /app");
+    assert!(is_starting(&node, 1), "it was only made, and is started now");
+    node.step(1, "301s fails open /data/x O_RDWR = EACCES");
+    node.step(1, "301010ms exit 1");
+    node.wait("302s");
+    assert_eq!(node.only().cause, Cause::PermissionDenied);
+}
+
+#[test]
+fn what_runs_has_begun() {
+    let mut node = Node::new();
+    node.start(1, &["10ms enter"]);
+    node.feed(walk("5s", 1, vec![program(1100, "10ms")]), at("5s"));
+    node.wait("36s");
+    assert!(!is_starting(&node, 1), "it began, and was quiet");
+}
+
+#[test]
+fn an_empty_cgroup_is_not_looked_at_closely() {
+    let mut node = Node::new();
+    node.begin(1, "0ms", false);
+    node.feed(walk("5s", 1, Vec::new()), at("5s"));
+    assert!(is_starting(&node, 1), "the runtime may still be at it");
+    node.feed(walk("11s", 1, Vec::new()), at("11s"));
+    assert!(!is_starting(&node, 1));
+}
+
+#[test]
+fn a_removal_that_was_lost_leaves_nothing() {
+    let mut node = Node::new();
+    let before = node.engine.footprint();
+    node.start(1, &["10ms enter", "20ms exec /app"]);
+    node.feed(nothing("5ms"), at("25ms"));
+    assert!(is_starting(&node, 1) && node.engine.footprint() > before, "the walk began before it was seen in it");
+    node.feed(nothing("60s"), at("60s"));
+    assert!(!is_starting(&node, 1) && node.verdicts.is_empty());
+    assert_eq!(node.engine.footprint(), before);
+}
+
+#[test]
+fn a_walk_that_was_cut_proves_no_removal() {
+    let mut node = Node::new();
+    node.start(1, &["10ms enter", "20ms exec /app"]);
+    node.feed(Input::Cgroups(Snapshot { walked: at("20s"), cut: true, cgroups: Vec::new() }), at("20s"));
+    assert!(is_starting(&node, 1));
+}
+
+#[test]
+fn a_container_whose_record_was_lost_is_met_late() {
+    let mut node = Node::new();
+    node.begin(1, "0ms", false); // so that its steps can be told
+    node.feed(nothing("1ms"), at("1ms"));
+    node.feed(walk("5s", 1, vec![program(1100, "4s")]), at("5s"));
+    assert!(is_starting(&node, 1), "it is young");
+    node.step(1, "6s fails open /data/x O_RDWR = EACCES");
+    node.feed(walk("50s", 2, vec![program(2100, "5s")]), at("50s"));
+    assert!(!is_starting(&node, 2), "it began long ago");
+}
+
+#[test]
+fn an_end_that_was_lost_is_no_failure_until_the_api_server_tells_the_code() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(running(1, 0, false), |_| ()));
+    node.start(1, &["100ms enter", "110ms exec /app", "120ms fails open /data/x O_RDWR = EACCES"]);
+    node.feed(walk("5s", 1, Vec::new()), at("5s"));
+    node.wait("10s");
+    assert!(!is_starting(&node, 1) && node.verdicts.is_empty(), "{:#?}", node.verdicts);
+    let finished = CLOCK.wall_nanos(at("0ms"));
+    let state =
+        ContainerState::Terminated { code: 1, signal: 0, reason: "Error".into(), message: String::new(), started: finished, finished };
+    node.tell("11s", pod(ContainerStatus { state, ..running(1, 0, false) }, |_| ()));
+    node.wait("20s");
+    let verdict = node.only();
+    assert_eq!((verdict.cause, verdict.completeness.lost), (Cause::PermissionDenied, 1));
+    assert!(verdict.confidence < Confidence::Certain);
+}
+
+#[test]
+fn what_was_lost_at_rest_is_not_charged_to_a_later_start() {
+    let lost = |told: Input, when: &str| {
+        let mut node = Node::new();
+        node.begin(1, "100s", false);
+        node.feed(told, at(when));
+        for line in ["100100ms enter", "100110ms exec /app", "100120ms fails open /data/x O_RDWR = EACCES", "100121ms exit 1"] {
+            node.step(1, line);
+        }
+        node.wait("102s");
+        node.only().completeness.lost
+    };
+    assert_eq!(lost(loss("10s", "99s"), "100001ms"), 0, "it was lost before");
+    assert_eq!(lost(loss("10s", "100002ms"), "100002ms"), 0, "the first reading after a long rest");
+    assert_eq!(lost(loss("10s", "100050ms"), "100050ms"), 1);
+    assert_eq!(lost(loss("100002ms", "100252ms"), "100090ms"), 1);
+    assert_eq!(lost(Input::Loss(Loss { lost: 1, ..Loss::default() }), "100001ms"), 1, "older recordings do not tell when");
+}
+
+#[test]
+fn nor_to_a_start_that_was_over() {
+    let mut node = Node::new();
+    node.start(1, &["0ms enter", "10ms exec /app", "20ms listen 0.0.0.0:80"]);
+    node.wait("20s");
+    node.feed(loss("10s", "19s"), at("20s"));
+    node.step(1, "30s exit 3");
+    node.wait("31s");
+    assert_eq!(node.only().completeness.lost, 0);
+}
+
+#[test]
+fn a_loss_that_is_told_after_the_end_is_still_of_the_start() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &DENIED);
+    node.feed(loss("0ms", "250ms"), at("250ms"));
+    node.wait("5s");
+    assert_eq!(node.only().completeness.lost, 1);
+}
