@@ -118,10 +118,11 @@ impl Metrics {
         if let Some(kernel) = kernel {
             self.0.scrape.kernel(Box::new(move || kernel.observe()));
         }
-        let (commands, verdicts, refused) = (gauges.clone(), gauges.clone(), gauges.clone());
+        let (commands, verdicts, questions, refused) = (gauges.clone(), gauges.clone(), gauges.clone(), gauges.clone());
         self.0.scrape.refused_pods(Box::new(move || refused.refused_pods()));
         self.0.scrape.queue("commands", Box::new(move || commands.commands()));
         self.0.scrape.queue("verdicts", Box::new(move || verdicts.verdicts()));
+        self.0.scrape.queue("questions", Box::new(move || questions.questions()));
     }
 
     /// The looks at containers are to be counted.

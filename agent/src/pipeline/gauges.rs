@@ -15,8 +15,8 @@ use tokio::sync::mpsc::WeakSender;
 pub struct Gauges {
     pub(super) commands: WeakSender<Command>,
     pub(super) verdicts: Gauge,
+    pub(super) questions: Gauge,
     pub(super) refused_pods: Arc<AtomicU64>,
-    pub(super) unasked: Arc<AtomicU64>,
 }
 
 /// A look at one queue, `None` once it is gone.
@@ -61,9 +61,9 @@ impl Gauges {
         self.verdicts.look()
     }
 
-    /// Questions about the cluster that were not asked, because too many waited.
-    pub fn unasked(&self) -> u64 {
-        self.unasked.load(Ordering::Relaxed)
+    /// Questions about the cluster that wait for whoever runs the pipeline.
+    pub fn questions(&self) -> Option<QueueFill> {
+        self.questions.look()
     }
 
     /// Changes of pods that the engine ignored, because it keeps that many already.
@@ -87,11 +87,11 @@ mod tests {
         let gauges = Gauges {
             commands: commands.downgrade(),
             verdicts: Gauge::new(|| None),
+            questions: Gauge::new(|| Some(QueueFill { length: 1, capacity: 2, dropped: 3 })),
             refused_pods: Arc::default(),
-            unasked: Arc::new(AtomicU64::new(7)),
         };
         assert_eq!(gauges.commands(), Some(QueueFill { length: 0, capacity: 4, dropped: 0 }));
-        assert_eq!(gauges.unasked(), 7);
+        assert_eq!(gauges.questions(), Some(QueueFill { length: 1, capacity: 2, dropped: 3 }));
         drop(commands);
         assert_eq!((gauges.commands(), gauges.verdicts()), (None, None));
     }

@@ -109,8 +109,8 @@ impl Pipeline {
         let (commands_in, commands) = mpsc::channel(COMMANDS);
         let (answers_in, answers) = mpsc::channel(COMMANDS);
         let (voice, said) = said::channel();
-        let (commands_out, verdicts) = (commands_in.downgrade(), voice.gauge());
-        let gauges = Gauges { commands: commands_out, verdicts, refused_pods: Arc::default(), unasked: Arc::default() };
+        let (verdicts, questions) = (voice.verdicts(), voice.questions());
+        let gauges = Gauges { commands: commands_in.downgrade(), verdicts, questions, refused_pods: Arc::default() };
         let (anchor_in, anchor_out) = watch::channel(anchor);
         let mut pipeline = Self {
             engine: Engine::new(Config { clock: anchor, kernel: half.is_some(), ..Config::default() }),
@@ -429,7 +429,6 @@ impl Pipeline {
     /// A question that finds no room is answered by the next turn: every question is.
     fn ask_cluster(&mut self, id: QuestionId, question: ClusterQuestion) {
         if !self.voice.ask(id, question) {
-            self.gauges.unasked.fetch_add(1, Ordering::Relaxed);
             let reason = "too many questions about the cluster wait for an answer".to_owned();
             self.unasked.push((id, ClusterAnswer::Unknown { reason }));
         }

@@ -4,10 +4,10 @@
 //! |---|---|
 //! | verdicts | one of the same id takes its place; else the oldest Advisory goes, then the oldest of the next severity |
 //! | questions about the cluster | the question is given back, and answered at once: it cannot be asked |
-//! | listeners, for a launcher that asked for them | the oldest goes |
+//! | listeners, for a launcher that asked for them: its own command's | the oldest goes |
 //! | that the clock was set | never full: it is a flag |
 //!
-//! What goes is counted. Saying never waits; hearing takes the kinds in the order of the table, the clock first.
+//! Verdicts and questions that go are counted. Saying never waits; hearing takes the kinds in the order of the table, the clock first.
 
 use super::{
     Event,
@@ -47,7 +47,7 @@ struct Waiting {
     questions: VecDeque<(QuestionId, ClusterQuestion)>,
     listeners: VecDeque<Event>,
     clock_set: bool,
-    dropped_listeners: u64,
+    refused_questions: u64,
     is_over: bool,
 }
 
@@ -99,6 +99,8 @@ impl Voice {
             has_room = waiting.questions.len() < QUESTIONS;
             if has_room {
                 waiting.questions.push_back((id, question));
+            } else {
+                waiting.refused_questions += 1;
             }
         });
         has_room
@@ -109,7 +111,6 @@ impl Voice {
         self.0.change(|waiting| {
             if waiting.listeners.len() == LISTENERS {
                 waiting.listeners.pop_front();
-                waiting.dropped_listeners += 1;
             }
             waiting.listeners.push_back(event);
         });
@@ -120,14 +121,23 @@ impl Voice {
         self.0.change(|waiting| waiting.clock_set = true);
     }
 
-    /// A view that does not keep the queue.
-    pub(super) fn gauge(&self) -> Gauge {
-        let shared: Weak<Shared> = Arc::downgrade(&self.0);
-        Gauge::new(move || {
-            let shared = shared.upgrade()?;
-            let verdicts = &shared.lock().verdicts;
-            Some(QueueFill { length: verdicts.by_turn.len(), capacity: VERDICTS, dropped: verdicts.dropped })
+    /// How the queue of verdicts stands.
+    pub(super) fn verdicts(&self) -> Gauge {
+        self.gauge(|waiting| {
+            let Verdicts { by_turn, dropped, .. } = &waiting.verdicts;
+            QueueFill { length: by_turn.len(), capacity: VERDICTS, dropped: *dropped }
         })
+    }
+
+    /// How the queue of questions stands; those that were given back count as dropped.
+    pub(super) fn questions(&self) -> Gauge {
+        self.gauge(|waiting| QueueFill { length: waiting.questions.len(), capacity: QUESTIONS, dropped: waiting.refused_questions })
+    }
+
+    /// A view that does not keep the queues.
+    fn gauge(&self, look: fn(&Waiting) -> QueueFill) -> Gauge {
+        let shared: Weak<Shared> = Arc::downgrade(&self.0);
+        Gauge::new(move || Some(look(&shared.upgrade()?.lock())))
     }
 }
 
@@ -299,12 +309,13 @@ mod tests {
         let ask = |id| voice.ask(QuestionId(id), ClusterQuestion::PodEvents { namespace: "n".into(), pod: "p".into(), uid: "u".into() });
         assert!((0..QUESTIONS as u64).all(ask));
         assert!(!ask(9999));
+        assert_eq!(voice.questions().look().map(|fill| (fill.length, fill.dropped)), Some((QUESTIONS, 1)));
     }
 
     #[tokio::test]
     async fn it_ends_with_its_speaker_and_after_its_last_word() {
         let (voice, mut said) = channel();
-        let gauge = voice.gauge();
+        let gauge = voice.verdicts();
         voice.verdict(verdict("a", Severity::Blocking, 1));
         voice.clock_set();
         assert_eq!(gauge.look(), Some(QueueFill { length: 1, capacity: VERDICTS, dropped: 0 }));
