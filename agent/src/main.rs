@@ -7,7 +7,14 @@ use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use outputs::Outputs;
 use rustix::process::{Resource, Rlimit, getrlimit, setpriority_process, setrlimit};
-use std::{env, io::IsTerminal as _, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    env,
+    io::{self, IsTerminal as _, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     task::{JoinError, JoinHandle},
@@ -21,6 +28,7 @@ use unready_agent::{
     pipeline::{Ebpf, Handle, Options, Pipeline, WITHOUT},
     preflight::{self, State},
 };
+use unready_wire::outlet;
 
 /// Follows every container that starts on this machine, and says why one does not become ready.
 #[derive(Debug, Parser)]
@@ -95,7 +103,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("unready-agent: {error:#}");
+            let _ = io::stderr().write_all(outlet::sentence("unready-agent", format!("{error:#}")).as_bytes());
             ExitCode::FAILURE
         }
     }
@@ -103,7 +111,8 @@ fn main() -> ExitCode {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&args.log)?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal()).with_writer(std::io::stderr).init();
+    let ansi = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(move || outlet::Log::new(io::stderr(), ansi)).init();
     let node = node_name(&args);
     let cluster = connect(&args, &node).await?; // its thread keeps the ordinary priority
     make_room();

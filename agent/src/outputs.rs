@@ -1,7 +1,7 @@
 //! Where verdicts go: stdout, the collector, the pods, the counters.
 
 use super::{Args, Stdout};
-use std::{sync::Arc, time::Duration};
+use std::{io::Write as _, sync::Arc, time::Duration};
 use unready_agent::{
     deliver::{
         self,
@@ -13,8 +13,8 @@ use unready_agent::{
     pipeline::{Event, Handle, QueueFill},
 };
 use unready_diagnosis::{units::ClockAnchor, verdict};
-use unready_proto::{json, v1::Verdict};
-use unready_wire as wire;
+use unready_proto::v1::Verdict;
+use unready_wire::{self as wire, outlet};
 
 /// How long undelivered verdicts may take at the end.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -145,7 +145,7 @@ async fn deliver(collector: Delivery, prints: bool) {
         tracing::warn!("{} verdicts could not be delivered to the collector: they are printed on stdout", left.len());
     }
     for verdict in left.iter().filter(|_| !prints) {
-        println!("{}", json::line(verdict));
+        let _ = writeln!(std::io::stdout(), "{}", outlet::json_line(verdict));
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod follow;
 
+use crate::output;
 use anyhow::anyhow;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
@@ -53,6 +54,6 @@ pub(crate) async fn ask(url: &CollectorUrl, filter: Filter, limit: u32, patience
 /// A collector that cannot write shows what it knew before.
 pub(crate) fn note_stall(reason: &str) {
     if !reason.is_empty() {
-        eprintln!("unready: the collector takes nothing new at the moment, what follows may be old: {reason}");
+        output::note(&format!("the collector takes nothing new at the moment, what follows may be old: {reason}"));
     }
 }

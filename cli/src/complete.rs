@@ -13,6 +13,7 @@ use crate::{
 use clap::Args;
 use serde::de::DeserializeOwned;
 use std::{ffi::OsString, fmt::Debug, process::ExitCode, time::Duration};
+use unready_diagnosis::outside::escaped;
 use unready_kubernetes::{
     k8s_openapi::{
         NamespaceResourceScope,
@@ -64,8 +65,16 @@ pub(crate) async fn complete(args: &CompleteArgs, command: &clap::Command) -> an
     let (choices, directive) = choices(&subcommand, &wanted, &typed, before, command).await;
     let prefix = if let Wanted::Value { before, .. } = &wanted { before.as_str() } else { "" };
     let fitting = choices.iter().filter(|choice| choice.starts_with(&typed));
-    let lines: Vec<String> = fitting.map(|choice| format!("{prefix}{choice}")).chain([directive.to_owned()]).collect();
-    output::stdout((lines.join("\n") + "\n").as_bytes()).map(|()| ExitCode::SUCCESS)
+    let lines: Vec<String> = fitting.map(|choice| choice_line(prefix, choice)).chain([directive.to_owned()]).collect();
+    output::stdout(&(lines.join("\n") + "\n")).map(|()| ExitCode::SUCCESS)
+}
+
+/// A choice and what a tab divides from it. No name of the cluster may end the line.
+fn choice_line(prefix: &str, choice: &str) -> String {
+    match choice.split_once('\t') {
+        Some((word, about)) => format!("{prefix}{}\t{}", escaped(word), escaped(about)),
+        None => format!("{prefix}{}", escaped(choice)),
+    }
 }
 
 /// Which subcommand, and what of it.

@@ -54,12 +54,12 @@ impl Script {
 /// Prints the script; `definition`: what can be typed.
 pub(crate) fn completions(args: &CompletionArgs, mut definition: clap::Command) -> anyhow::Result<ExitCode> {
     let Some(shell) = args.shell.shell() else {
-        return output::stdout(KUBECTL_SCRIPT.as_bytes()).map(|()| ExitCode::SUCCESS);
+        return output::stdout(KUBECTL_SCRIPT).map(|()| ExitCode::SUCCESS);
     };
     let name = definition.get_bin_name().unwrap_or("unready").replace(' ', "-");
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut definition, name, &mut text);
-    output::stdout(&text).map(|()| ExitCode::SUCCESS)
+    output::stdout(&String::from_utf8_lossy(&text)).map(|()| ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use unready_agent::{
     bpf::{Kernel, LoadOptions},
     preflight::{self, Check, State},
 };
+use unready_diagnosis::outside::{self, escaped};
 
 /// `unready doctor`.
 #[derive(Debug, Args)]
@@ -45,11 +46,11 @@ fn print(checks: &[Check], format: Format) -> anyhow::Result<()> {
     let text = match format {
         Format::Text => table(checks).trim_fmt() + "\n",
         Format::Json => {
-            let lines = checks.iter().map(|check| Ok(serde_json::to_string(check)? + "\n"));
+            let lines = checks.iter().map(|check| Ok(outside::json(serde_json::to_string(check)?) + "\n"));
             lines.collect::<Result<String, serde_json::Error>>().context("cannot write a check as JSON")?
         }
     };
-    output::stdout(text.as_bytes())
+    output::stdout(&text)
 }
 
 fn table(checks: &[Check]) -> Table {
@@ -57,12 +58,17 @@ fn table(checks: &[Check]) -> Table {
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     for check in checks {
         let text = match &check.remedy {
-            Some(remedy) => format!("{}\n→ {remedy}", check.found),
-            None => check.found.clone(),
+            Some(remedy) => format!("{}\n→ {}", lines(&check.found), lines(remedy)),
+            None => lines(&check.found),
         };
-        table.add_row([Cell::new(&check.name), state(check.state), Cell::new(text)]);
+        table.add_row([Cell::new(escaped(&check.name)), state(check.state), Cell::new(text)]);
     }
     table
+}
+
+/// What the kernel says of a program that it does not load has lines.
+fn lines(text: &str) -> String {
+    text.lines().map(escaped).collect::<Vec<_>>().join("\n")
 }
 
 fn state(state: State) -> Cell {

@@ -28,7 +28,7 @@ pub(crate) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
         Some(WAITING) => markdown::render(ON_WAITING, style),
         Some(cause) => section(cause).map_or_else(String::new, |section| markdown::render(&section, style)),
     };
-    output::stdout(text.as_bytes()).map(|()| ExitCode::SUCCESS)
+    output::stdout(&text).map(|()| ExitCode::SUCCESS)
 }
 
 const ON_WAITING: &str = "\

@@ -46,12 +46,17 @@ use std::{
     process::ExitCode,
 };
 use tracing_subscriber::EnvFilter;
+use unready_wire::outlet::Log;
 
 fn main() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     let definition = args::definition(is_plugin());
     let words = if is_plugin() { plugin::with_default(words, &definition) } else { words };
-    let cli = Cli::from_arg_matches(&definition.clone().get_matches_from(words)).unwrap_or_else(|error| error.exit());
+    let cli = definition
+        .clone()
+        .try_get_matches_from(words)
+        .and_then(|typed| Cli::from_arg_matches(&typed))
+        .unwrap_or_else(|error| refuse(&error));
     start_log();
     execute(cli.command, &definition).unwrap_or_else(|error| failed(&error, definition))
 }
@@ -80,10 +85,19 @@ fn asynchronously(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyho
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?.block_on(work)
 }
 
+/// Help is ours alone; an error repeats what was typed, which a script may have taken from a cluster.
+fn refuse(error: &clap::Error) -> ! {
+    if !error.use_stderr() {
+        error.exit();
+    }
+    output::usage(error);
+    std::process::exit(error.exit_code());
+}
+
 /// What makes no sense is told as clap tells it.
 fn failed(error: &anyhow::Error, mut definition: clap::Command) -> ExitCode {
     if let Some(Usage(text)) = error.downcast_ref() {
-        definition.error(ErrorKind::ValueValidation, text).exit();
+        refuse(&definition.error(ErrorKind::ValueValidation, text));
     }
     output::note(&sentence(error));
     Status::Failed.into()
@@ -102,10 +116,11 @@ fn sentence(error: &anyhow::Error) -> String {
 fn start_log() {
     const USUAL: &str = "warn,kube=off,kube_client=off,kube_runtime=off";
     let filter = EnvFilter::try_from_env("UNREADY_LOG").unwrap_or_else(|_| EnvFilter::new(USUAL));
+    let ansi = io::stderr().is_terminal();
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
+        .with_writer(move || Log::new(io::stderr(), ansi))
+        .with_ansi(ansi)
         .without_time()
         .with_target(false)
         .init();

@@ -119,7 +119,7 @@ fn print(verdicts: &[Verdict], has_collector: bool, form: Form, flags: &str) -> 
         Form::Json => documents.iter().map(print::json).collect(),
         Form::Command => documents.iter().map(print::command).collect::<Vec<_>>().join("\n"),
     };
-    output::stdout(text.as_bytes()).map(|()| ExitCode::SUCCESS)
+    output::stdout(&text).map(|()| ExitCode::SUCCESS)
 }
 
 fn is_without_patch(verdict: &Verdict) -> bool {

@@ -30,6 +30,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use span::Timeline;
 use std::process::ExitCode;
+use unready_diagnosis::outside;
 
 /// `unready timeline`.
 #[derive(Clone, Debug, Args)]
@@ -67,10 +68,10 @@ pub(crate) async fn timeline(args: TimelineArgs) -> anyhow::Result<ExitCode> {
         }
         text += &match args.output {
             Form::Text => draw::draw(&timeline, Style::full()),
-            Form::Json => json::json(&timeline).to_string() + "\n",
+            Form::Json => outside::json(json::json(&timeline).to_string()) + "\n",
         };
     }
-    output::stdout(text.as_bytes()).map(|()| ExitCode::SUCCESS)
+    output::stdout(&text).map(|()| ExitCode::SUCCESS)
 }
 
 /// The pods, also those that are well, with their events and verdicts.

@@ -2,6 +2,9 @@
 //! one does is tested in the cluster ring; here it is what users see when there is nothing, no right, no collector.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+#[path = "hostile/mod.rs"]
+mod hostile;
+
 use serde_json::{Value, json};
 use std::{
     fs,

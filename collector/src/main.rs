@@ -9,9 +9,10 @@ mod run;
 use args::Args;
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     process::ExitCode,
 };
+use unready_wire::outlet::{self, Log};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -19,11 +20,16 @@ fn main() -> ExitCode {
         Args::command().error(ErrorKind::ArgumentConflict, sentence).exit();
     }
     let ansi = io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(args.log.clone()).with_writer(io::stderr).with_ansi(ansi).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(args.log.clone())
+        .with_writer(move || Log::new(io::stderr(), ansi))
+        .with_ansi(ansi)
+        .with_target(false)
+        .init();
     match run::run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("unready-collector: {error:#}");
+            let _ = io::stderr().write_all(outlet::sentence("unready-collector", format!("{error:#}")).as_bytes());
             ExitCode::FAILURE
         }
     }

@@ -21,6 +21,7 @@
 //! - [`pod`], [`cluster`]: a pod as the rules see it; what the cluster tells and may be asked.
 //! - [`platform`]: what the API server's account of a pod means, without the kernel.
 //! - [`cause`], [`verdict`]: the catalogue, and what a verdict is.
+//! - [`outside`]: text that others wrote, and what of it may be shown.
 #![forbid(unsafe_code)]
 
 pub mod answer;
@@ -30,6 +31,7 @@ pub mod cluster;
 pub mod decode;
 pub mod engine;
 pub mod input;
+pub mod outside;
 pub mod permission;
 pub mod platform;
 pub mod pod;

@@ -2,10 +2,12 @@
 
 use crate::{
     cause::Cause,
+    outside,
     pod::{ContainerKind, Owner},
     units::{BootNanos, CgroupId},
 };
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// A finding about one start of one container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,81 @@ pub struct Verdict {
     pub count: u64,
     /// When the condition went away.
     pub resolved_at: Option<BootNanos>,
+}
+
+impl Verdict {
+    /// As it is told: whatever came from outside is spelt out where it cannot be seen. The body of a patch stays as it is: it
+    /// is applied, not read. A field that is added must be decided on here.
+    pub(crate) fn escaped(self) -> Self {
+        let Self {
+            id,
+            cause,
+            layer,
+            severity,
+            confidence,
+            completeness,
+            subject,
+            workload,
+            cgroup,
+            summary,
+            explanation,
+            remedy,
+            evidence,
+            first_seen,
+            last_seen,
+            count,
+            resolved_at,
+        } = self;
+        Self {
+            id,
+            cause,
+            layer: text(layer),
+            severity,
+            confidence,
+            completeness,
+            subject: Subject { name: text(subject.name), ..subject },
+            workload: workload.escaped(),
+            cgroup,
+            summary: text(summary),
+            explanation: texts(explanation),
+            remedy: Remedy { text: text(remedy.text), patch: remedy.patch, also: texts(remedy.also) },
+            evidence: evidence.into_iter().map(|fact| Evidence { text: text(fact.text), ..fact }).collect(),
+            first_seen,
+            last_seen,
+            count,
+            resolved_at,
+        }
+    }
+}
+
+impl Workload {
+    fn escaped(self) -> Self {
+        let Self { namespace, pod, pod_uid, container, container_id, runtime, command, kind, image, owner, restarts } = self;
+        Self {
+            namespace: text(namespace),
+            pod: text(pod),
+            pod_uid: text(pod_uid),
+            container: text(container),
+            container_id: text(container_id),
+            runtime: text(runtime),
+            command: texts(command),
+            kind,
+            image: text(image),
+            owner: owner.map(|owner| Owner { kind: text(owner.kind), name: text(owner.name), ..owner }),
+            restarts,
+        }
+    }
+}
+
+fn text(from: String) -> String {
+    match outside::escaped(&from) {
+        Cow::Owned(escaped) => escaped,
+        Cow::Borrowed(_) => from,
+    }
+}
+
+fn texts(from: Vec<String>) -> Vec<String> {
+    from.into_iter().map(text).collect()
 }
 
 /// What it means for the start.

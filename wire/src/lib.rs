@@ -1,7 +1,10 @@
-//! Domain verdicts to `unready.v1`: boot times become dates, enums their words, counters saturate at 32 bits.
+//! Domain verdicts to `unready.v1`: boot times become dates, enums their words, counters saturate at 32 bits. [`outlet`]: the last
+//! thing before text leaves a process.
 //!
 //! Pure; the two sorts of types are different on purpose, so that neither the engine nor the wire pulls at the other.
 #![forbid(unsafe_code)]
+
+pub mod outlet;
 
 use unready_diagnosis::{
     units::{BootNanos, ClockAnchor},

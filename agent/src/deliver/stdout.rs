@@ -13,7 +13,8 @@ use std::{
     thread,
     time::Duration,
 };
-use unready_proto::{json, v1};
+use unready_proto::v1;
+use unready_wire::outlet;
 
 /// Verdicts that may wait for the reader.
 const QUEUE: usize = 1024;
@@ -68,7 +69,7 @@ fn write_all<W: Write>(mut writer: W, verdicts: &mpsc::Receiver<v1::Verdict>, dr
             dropped.fetch_add(1, Ordering::Relaxed);
             continue;
         }
-        let mut line = json::line(&verdict);
+        let mut line = outlet::json_line(&verdict);
         line.push('\n');
         if let Err(error) = writer.write_all(line.as_bytes()).and_then(|()| writer.flush()) {
             tracing::warn!("cannot write verdicts to stdout any more: {error}");
@@ -83,6 +84,7 @@ fn write_all<W: Write>(mut writer: W, verdicts: &mpsc::Receiver<v1::Verdict>, dr
 mod tests {
     use super::*;
     use std::{io, sync::Mutex};
+    use unready_proto::json;
 
     #[derive(Clone, Default)]
     struct Memory(Arc<Mutex<Vec<u8>>>);

@@ -1,6 +1,7 @@
 //! Label values whose number has a limit: the first that come get a name of their own, all others are `other`.
 
 use std::collections::BTreeSet;
+use unready_diagnosis::outside;
 
 /// What is not known, or does not apply.
 pub(super) const NONE: &str = "none";
@@ -21,6 +22,7 @@ impl Names {
 
     /// The label for this value.
     pub(super) fn label(&mut self, value: &str) -> String {
+        let value = &*outside::escaped(value);
         if value.is_empty() {
             return NONE.to_owned();
         }
@@ -43,5 +45,10 @@ mod tests {
         let mut names = Names::at_most(2);
         let labels: Vec<String> = ["a", "b", "c", "", "a"].iter().map(|name| names.label(name)).collect();
         assert_eq!(labels, ["a", "b", OTHER, NONE, "a"]);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_is_spelt_out() {
+        assert_eq!(Names::at_most(2).label("a\u{1b}[2J\u{202e}"), "a\\x1b[2J\\u{202e}");
     }
 }

@@ -9,6 +9,7 @@
 //! The snapshot after an interruption holds what is known already: what of it is news, who follows must know.
 
 use super::{Client, note_stall};
+use crate::output;
 use anyhow::anyhow;
 use backon::BackoffBuilder as _;
 use std::{future::Future, pin::Pin, time::Duration};
@@ -128,7 +129,7 @@ impl Feed {
             (Some(Message::SnapshotComplete(mark)), before) => {
                 note_stall(&mark.stalled);
                 if std::mem::take(&mut self.told) {
-                    eprintln!("unready: the collector is back");
+                    output::note("the collector is back");
                 }
                 self.pauses = pauses();
                 // What was resolved during an interruption must be heard of after it.
@@ -149,7 +150,7 @@ impl Feed {
             Some(status) => (self.explain)(status).await,
             None => "it ended the stream".to_owned(),
         };
-        eprintln!("unready: the collector is away, trying again: {reason}");
+        output::note(&format!("the collector is away, trying again: {reason}"));
     }
 
     async fn reconnect(&mut self) {

@@ -12,6 +12,7 @@ use crate::{
         note_stall,
     },
     join::{blocks, current},
+    output,
 };
 use unready_agent::deliver::{peer, url::CollectorUrl};
 use unready_proto::v1::{ListResponse, Verdict};
@@ -23,7 +24,7 @@ pub(super) async fn list(args: &GetArgs, url: &CollectorUrl, targets: &[Target])
     let verdicts: Vec<Verdict> = answer.verdicts.into_iter().filter(|verdict| is_meant(verdict, targets)).collect();
     let verdicts = if targets.is_empty() { verdicts } else { current(verdicts.iter().collect(), args.all) };
     if verdicts.is_empty() {
-        eprintln!("no verdicts");
+        output::say("no verdicts");
         return Ok(false);
     }
     show(args, targets).all(&verdicts)?;
@@ -37,7 +38,10 @@ fn show(args: &GetArgs, targets: &[Target]) -> Show {
 
 fn note(answer: &ListResponse, args: &GetArgs) {
     if answer.truncated {
-        eprintln!("only the {} that were seen last are shown; see more with --limit, or fewer with -n, NAME or --cause", args.limit);
+        output::say(&format!(
+            "only the {} that were seen last are shown; see more with --limit, or fewer with -n, NAME or --cause",
+            args.limit
+        ));
     }
     note_stall(&answer.stalled);
 }
@@ -59,7 +63,10 @@ pub(super) async fn watch(args: &GetArgs, url: &CollectorUrl, targets: &[Target]
         match feed.next().await {
             Change::Snapshot { verdicts, truncated } => {
                 if truncated {
-                    eprintln!("only the {} that were seen last are shown; see more with --limit, or fewer with -n or --cause", args.limit);
+                    output::say(&format!(
+                        "only the {} that were seen last are shown; see more with --limit, or fewer with -n or --cause",
+                        args.limit
+                    ));
                 }
                 let new = verdicts.into_iter().filter(|verdict| is_meant(verdict, targets) && known.is_news(verdict, args.all));
                 show.all(&new.collect::<Vec<_>>())?;

@@ -14,6 +14,7 @@ use crate::{
         target::Target,
     },
     join::blocks,
+    output,
     time::now,
 };
 use unready_proto::v1::Verdict;
@@ -41,7 +42,7 @@ fn print(args: &GetArgs, cluster: &Cluster, gathered: &Gathered) -> anyhow::Resu
     }
     let verdicts: Vec<Verdict> = gathered.pods.iter().flat_map(|answer| &answer.verdicts).chain(&gathered.owners).cloned().collect();
     if verdicts.is_empty() {
-        eprintln!("{}", nothing(cluster, gathered));
+        output::say(&nothing(cluster, gathered));
     }
     show.all(&verdicts)
 }

@@ -2,14 +2,16 @@
 
 use super::args::Format;
 use crate::{
+    output,
     plugin::is_plugin,
     render::{self, Facts, Look, Style, Table},
     time::now,
 };
 use std::{
     collections::BTreeSet,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
 };
+use unready_diagnosis::outside;
 use unready_proto::v1::Verdict;
 
 pub(super) struct Show {
@@ -55,12 +57,13 @@ impl Show {
         if self.format != Format::Table || !io::stdout().is_terminal() {
             return;
         }
+        output::say("");
         let pod = verdicts.iter().filter_map(|verdict| verdict.workload.as_ref()).find(|workload| !workload.pod.is_empty());
         match pod {
             Some(pod) if is_plugin() => {
-                eprintln!("\nwhy, and what to do: kubectl unready pod/{} -n {}", pod.pod, pod.namespace);
+                output::say(&format!("why, and what to do: kubectl unready pod/{} -n {}", pod.pod, pod.namespace));
             }
-            _ => eprintln!("\nwith -o wide the fixes are shown too, with -o text each verdict in full"),
+            _ => output::say("with -o wide the fixes are shown too, with -o text each verdict in full"),
         }
     }
 
@@ -78,7 +81,7 @@ impl Show {
 
     /// A line for people between the verdicts.
     pub(super) fn line(&self, text: &str) -> anyhow::Result<()> {
-        if self.format == Format::Text { write(&format!("{}\n", render::printable(text))) } else { Ok(()) }
+        if self.format == Format::Text { write(&format!("{}\n", outside::escaped(text))) } else { Ok(()) }
     }
 
     /// The first row of a watch that began with nothing brings its heading.
@@ -105,11 +108,9 @@ fn name(verdict: &Verdict) -> String {
         Some(owner) => owner,
         None => format!("container/{}", workload.container),
     };
-    format!("{}\n", render::printable(&name))
+    format!("{}\n", outside::escaped(&name))
 }
 
 fn write(text: &str) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    Ok(out.flush()?)
+    Ok(output::write(text)?)
 }

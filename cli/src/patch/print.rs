@@ -8,6 +8,7 @@ use super::merge::Document;
 use crate::render;
 use anyhow::Context as _;
 use std::fmt::Write as _;
+use unready_diagnosis::outside;
 use unready_proto::v1::{Patch, Verdict};
 
 /// Verdicts named in the comment of one document.
@@ -32,7 +33,7 @@ pub(super) fn yaml(document: &Document<'_>, pipe: Option<&str>) -> anyhow::Resul
         Some(pipe) => comment(&mut text, &format!("Apply it with: {pipe} | {}", from_stdin(document))),
         None => comment(&mut text, &format!("Apply it with: {} FILE", through_file(document))),
     }
-    Ok(text + &serde_norway::to_string(&document.body).context("cannot write the patch as YAML")?)
+    Ok(text + &render::yaml_of(&document.body).context("cannot write the patch as YAML")?)
 }
 
 /// What to do in words, each sentence once.
@@ -48,16 +49,18 @@ fn remedies(document: &Document<'_>) -> Vec<String> {
     all
 }
 
-/// A comment of however many lines the text has: what comes from a cluster must not leave its comment.
+/// A comment in one line: what comes from a cluster must not leave it.
 fn comment(text: &mut String, what: &str) {
-    for line in what.lines() {
-        let _ = writeln!(text, "# {}", render::printable(line).trim_end());
-    }
+    let _ = writeln!(text, "# {}", outside::escaped(what.trim_end()));
 }
 
 /// One JSON value in a line.
 pub(super) fn json(document: &Document<'_>) -> String {
-    format!("{}\n", document.body)
+    format!("{}\n", body(document))
+}
+
+fn body(document: &Document<'_>) -> String {
+    outside::json(document.body.to_string())
 }
 
 /// A command line that needs nothing else, with the sentences of the remedy as comments.
@@ -68,10 +71,10 @@ pub(super) fn command(document: &Document<'_>) -> String {
     }
     if let Some(field) = &document.contradiction {
         comment(&mut text, &format!("left out, for it has another value for {field} than the one above:"));
-        comment(&mut text, &format!("{} -p {}", target(document), quoted(&document.body.to_string())));
+        comment(&mut text, &format!("{} -p {}", target(document), quoted(&body(document))));
         return text;
     }
-    let _ = writeln!(text, "{} -p {}", target(document), quoted(&document.body.to_string()));
+    let _ = writeln!(text, "{} -p {}", target(document), quoted(&body(document)));
     text
 }
 
@@ -101,8 +104,9 @@ fn resource(patch: &Patch) -> String {
     }
 }
 
-/// One word of a POSIX shell.
+/// One word of a POSIX shell. No object has a name with what cannot be seen: escaped, it is found by nobody.
 pub(super) fn quoted(word: &str) -> String {
+    let word = &*outside::escaped(word);
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':');
     if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
@@ -112,7 +116,7 @@ pub(super) fn otherwise(verdict: &Verdict) -> String {
     let text = verdict.remedy.as_ref().map(|remedy| remedy.text.as_str()).filter(|text| !text.is_empty());
     let also = verdict.remedy.iter().flat_map(|remedy| &remedy.also).fold(String::new(), |all, also| all + " " + also);
     let what = text.unwrap_or("nothing is known to be wrong that a change of the manifest could mend");
-    render::printable(&format!("{}  {}: {what}{also}", verdict.cause, render::workload(verdict))).into_owned()
+    outside::escaped(&format!("{}  {}: {what}{also}", verdict.cause, render::workload(verdict))).into_owned()
 }
 
 #[cfg(test)]

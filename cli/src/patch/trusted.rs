@@ -4,7 +4,7 @@
 //! user who may do more than he: it is left out, and that is said.
 
 use crate::output;
-use unready_diagnosis::pod::Pod;
+use unready_diagnosis::{outside, pod::Pod};
 use unready_proto::v1::{Patch, Verdict};
 
 /// Kinds that make pods.
@@ -39,8 +39,10 @@ fn checked(mut verdict: Verdict, is_theirs: impl FnOnce(&Patch) -> bool) -> Verd
         && let Some(patch) = remedy.patch.take()
     {
         output::note(&format!(
-            "a patch of {}/{} in namespace {:?} is left out: it is neither the pod nor what makes it",
-            patch.kind, patch.name, patch.namespace
+            "a patch of {}/{} in namespace \"{}\" is left out: it is neither the pod nor what makes it",
+            patch.kind,
+            patch.name,
+            outside::quoted(&patch.namespace)
         ));
     }
     verdict

@@ -10,10 +10,10 @@
 
 use super::{
     style::{DIM, RESET, Style, severity_color},
-    text::printable,
     workload::workload,
 };
 use std::fmt::Write as _;
+use unready_diagnosis::outside::escaped;
 use unready_proto::v1::{Completeness, Evidence, Verdict};
 
 const INDENT: &str = "        ";
@@ -47,10 +47,10 @@ impl Facts {
 
 /// The block, with the end of its last line.
 pub(crate) fn block(verdict: &Verdict, facts: Facts, style: Style) -> String {
-    let cause = printable(&verdict.cause);
-    let head = format!("{cause}  {}  {}", workload(verdict), printable(&verdict.summary));
+    let cause = escaped(&verdict.cause);
+    let head = format!("{cause}  {}  {}", workload(verdict), escaped(&verdict.summary));
     let mut text = paragraph(&head, "", style);
-    if style.color {
+    if style.color && text.starts_with(&*cause) {
         text.replace_range(..cause.len(), &format!("{}{cause}{RESET}", severity_color(&verdict.severity)));
     }
     label(&mut text, "why", verdict.explanation.iter().map(String::as_str), style);
@@ -88,8 +88,8 @@ fn seen(verdict: &Verdict, facts: Facts) -> Vec<String> {
 /// Paragraphs under a label; the label stands before the first.
 fn label<'a>(text: &mut String, name: &str, paragraphs: impl Iterator<Item = &'a str>, style: Style) {
     let mut first = format!("  {name:<4}  ");
-    for paragraph_text in paragraphs.flat_map(str::lines).map(str::trim_end).filter(|line| !line.is_empty()) {
-        let mut lines = paragraph(&printable(paragraph_text), &first, style);
+    for paragraph_text in paragraphs.map(str::trim_end).filter(|text| !text.is_empty()) {
+        let mut lines = paragraph(&escaped(paragraph_text), &first, style);
         if style.color && first != INDENT {
             lines.replace_range(..first.len(), &format!("{DIM}{first}{RESET}"));
         }

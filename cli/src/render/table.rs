@@ -6,11 +6,12 @@
 
 use super::{
     style::{DIM, RESET, Style, tint},
-    text::{printable, shorten},
+    text::shorten,
     workload::container,
 };
 use std::{fmt::Write as _, time::Duration};
 use textwrap::core::display_width;
+use unready_diagnosis::outside::escaped;
 use unready_proto::{
     prost_types::Timestamp,
     time::nanos,
@@ -163,7 +164,7 @@ impl Table {
     /// One more row, aligned with those before.
     pub(crate) fn row(&self, verdict: &Verdict, now: u64) -> String {
         let row = Row::of(verdict, now);
-        let cells = self.columns.iter().map(|column| printable(&(column.value)(&row)).into_owned()).collect();
+        let cells = self.columns.iter().map(|column| escaped(&(column.value)(&row)).into_owned()).collect();
         let severity = if verdict.resolved_at.is_some() { "" } else { verdict.severity.as_str() };
         self.line(cells, false, |column, text| if column.heading == CAUSE { tint(&text, severity, self.look.style) } else { text })
     }
@@ -213,7 +214,7 @@ impl<'a> Row<'a> {
 }
 
 fn widest(column: &Column, rows: &[Row<'_>]) -> usize {
-    let cells = rows.iter().map(|row| display_width(&printable(&(column.value)(row))));
+    let cells = rows.iter().map(|row| display_width(&escaped(&(column.value)(row))));
     cells.chain([display_width(column.heading)]).max().unwrap_or_default()
 }
 

@@ -1,6 +1,4 @@
-//! Text that comes from containers, which are not trusted: what of it reaches a terminal, and how much.
-
-use std::borrow::Cow;
+//! Text that comes from containers, cut to what there is room for.
 
 /// At most `most` columns, an ellipsis for the rest.
 pub(crate) fn shorten(text: &str, most: usize) -> String {
@@ -17,24 +15,4 @@ pub(crate) fn shorten(text: &str, most: usize) -> String {
         short = longer;
     }
     short + "…"
-}
-
-/// Control characters, and those that change the direction of text, as `\u{1b}`.
-pub(crate) fn printable(text: &str) -> Cow<'_, str> {
-    let hostile = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}');
-    if !text.contains(hostile) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(text.chars().map(|c| if hostile(c) { c.escape_default().to_string() } else { c.to_string() }).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_spelt_out() {
-        assert_eq!(printable("/data/é.db"), "/data/é.db");
-        assert_eq!(printable("a\u{1b}[31m\nb\u{202e}c"), "a\\u{1b}[31m\\nb\\u{202e}c");
-    }
 }

@@ -1,6 +1,7 @@
 //! Names of what a verdict is about.
 
-use super::text::{printable, shorten};
+use super::text::shorten;
+use unready_diagnosis::outside::escaped;
 use unready_proto::v1::{Start, Verdict, Workload};
 
 /// Whose start, in one word where possible: `namespace/pod/container`, a container, or the command of a local run.
@@ -9,10 +10,10 @@ pub(crate) fn workload(verdict: &Verdict) -> String {
     let workload = verdict.workload.as_ref().unwrap_or(&none);
     if !workload.pod.is_empty() {
         let parts = [&workload.namespace, &workload.pod, &workload.container];
-        return parts.into_iter().filter(|part| !part.is_empty()).map(|part| printable(part)).collect::<Vec<_>>().join("/");
+        return parts.into_iter().filter(|part| !part.is_empty()).map(|part| escaped(part)).collect::<Vec<_>>().join("/");
     }
     if workload.container.is_empty() && !workload.owner.is_empty() {
-        return printable(&[&workload.namespace, &workload.owner].map(String::as_str).join("/")).into_owned();
+        return escaped(&[&workload.namespace, &workload.owner].map(String::as_str).join("/")).into_owned();
     }
     container(workload, verdict.start.as_ref().unwrap_or(&unknown))
 }
@@ -20,7 +21,7 @@ pub(crate) fn workload(verdict: &Verdict) -> String {
 /// The container's name, or what stands for it: the command of a local run, the pod's UID, the id's first digits.
 pub(super) fn container(workload: &Workload, start: &Start) -> String {
     if !workload.command.is_empty() {
-        return shorten(&printable(&workload.command.join(" ")), 40);
+        return shorten(&escaped(&workload.command.join(" ")), 40);
     }
     if workload.container.len() == 64 && workload.container.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return workload.container[..12].to_owned();
@@ -28,7 +29,7 @@ pub(super) fn container(workload: &Workload, start: &Start) -> String {
     [&workload.container, &workload.pod_uid, &start.container_id]
         .into_iter()
         .find(|name| !name.is_empty())
-        .map_or_else(|| "?".to_owned(), |name| printable(name).into_owned())
+        .map_or_else(|| "?".to_owned(), |name| escaped(name).into_owned())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::{
     io::{self, IsTerminal, Write},
     time::Duration,
 };
+use unready_diagnosis::outside::escaped;
 
 /// Columns that the words may take.
 const WIDTH: usize = 48;
@@ -40,7 +41,7 @@ impl Progress {
         if words == self.shown {
             return;
         }
-        write(&format!("{GO}\x1b[2m{}\x1b[0m{BACK}", fit(&words)));
+        write(&format!("{GO}\x1b[2m{}\x1b[0m{BACK}", fit(&escaped(&words))));
         output.progress_shown();
         self.shown = words;
     }

@@ -6,10 +6,11 @@
 use super::span::{Span, Timeline};
 use crate::{
     cause::WAITING,
-    render::{DIM, RESET, Style, printable, shorten, tint},
+    render::{DIM, RESET, Style, shorten, tint},
 };
 use std::fmt::Write as _;
 use textwrap::core::display_width;
+use unready_diagnosis::outside::escaped;
 use unready_proto::{time::timestamp, v1::Verdict};
 
 /// Columns where the width is not known.
@@ -37,7 +38,7 @@ struct Scale {
 /// The picture, with its heading.
 pub(super) fn draw(timeline: &Timeline, style: Style) -> String {
     let scale = Scale::of(timeline, style.width.unwrap_or(USUAL));
-    let mut text = format!("{}\n", printable(&timeline.head));
+    let mut text = format!("{}\n", escaped(&timeline.head));
     let _ = writeln!(text, "created {}, seconds since then; the API server's times have whole seconds\n", timestamp(timeline.begin()));
     let _ = writeln!(text, "{:names$}  {}", "", scale.axis(), names = scale.names);
     for span in &timeline.spans {
@@ -50,9 +51,9 @@ pub(super) fn draw(timeline: &Timeline, style: Style) -> String {
 
 impl Scale {
     fn of(timeline: &Timeline, width: usize) -> Self {
-        let names = timeline.spans.iter().map(|span| display_width(&printable(&span.name))).max().unwrap_or(0).clamp(9, NAMES);
+        let names = timeline.spans.iter().map(|span| display_width(&escaped(&span.name))).max().unwrap_or(0).clamp(9, NAMES);
         let rest = width.saturating_sub(names + 2 + LENGTH);
-        let longest = timeline.spans.iter().map(|span| display_width(&printable(&span.note))).max().unwrap_or(0);
+        let longest = timeline.spans.iter().map(|span| display_width(&escaped(&span.note))).max().unwrap_or(0);
         let notes = longest.min(rest / 2).min(rest.saturating_sub(NARROWEST));
         Self { names, bars: rest.saturating_sub(notes + 1).max(NARROWEST), notes, whole: whole(timeline) }
     }
@@ -85,8 +86,8 @@ impl Scale {
         let painted = if style.color { format!("{}{bar}{RESET}", paint(span)) } else { bar };
         let never = span.end.is_none() && end <= begin;
         let took = if never { String::new() } else { length(end.saturating_sub(begin)) };
-        let note = shorten(&printable(&span.note), self.notes.max(NARROWEST));
-        let name = shorten(&printable(&span.name), self.names);
+        let note = shorten(&escaped(&span.note), self.notes.max(NARROWEST));
+        let name = shorten(&escaped(&span.name), self.names);
         let line = format!(
             "{name}{}  {painted}{} {took:<len$}{note}",
             " ".repeat(self.names.saturating_sub(display_width(&name))),
@@ -118,9 +119,9 @@ impl Scale {
         let room = self.names + 2 + self.bars + 1 + LENGTH + self.notes;
         if verdict.cause == WAITING {
             // The sentence says it with its first word.
-            return format!("  ↳ {}\n", shorten(&printable(&verdict.summary), room.saturating_sub(4).max(40)));
+            return format!("  ↳ {}\n", shorten(&escaped(&verdict.summary), room.saturating_sub(4).max(40)));
         }
-        let words = format!("{}: {}", printable(&verdict.cause), printable(&verdict.summary));
+        let words = format!("{}: {}", escaped(&verdict.cause), escaped(&verdict.summary));
         let words = shorten(&words, room.saturating_sub(4).max(40));
         let severity = if verdict.resolved_at.is_some() { "" } else { verdict.severity.as_str() };
         let words = match words.split_once(':') {

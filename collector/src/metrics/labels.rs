@@ -2,7 +2,7 @@
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use std::collections::HashSet;
-use unready_diagnosis::{cause::Cause, verdict::Severity};
+use unready_diagnosis::{cause::Cause, outside, verdict::Severity};
 use unready_proto::v1::Verdict;
 
 /// Distinct namespaces that have their own time series.
@@ -43,8 +43,8 @@ impl VerdictLabels {
         if !SEVERITIES.contains(&self.severity.as_str()) {
             "other".clone_into(&mut self.severity);
         }
-        self.namespace = limits.namespaces.admit(self.namespace);
-        self.owner_kind = limits.kinds.admit(self.owner_kind);
+        self.namespace = limits.namespaces.admit(&self.namespace);
+        self.owner_kind = limits.kinds.admit(&self.owner_kind);
         self
     }
 
@@ -130,7 +130,8 @@ impl Names {
     }
 
     /// The label for a name.
-    pub(super) fn admit(&mut self, name: String) -> String {
+    pub(super) fn admit(&mut self, name: &str) -> String {
+        let name = outside::escaped(name).into_owned();
         if self.known.contains(&name) {
             return name;
         }
@@ -149,7 +150,8 @@ mod tests {
     #[test]
     fn names_beyond_the_limit_are_one() {
         let mut names = Names::new(2);
-        let told: Vec<_> = ["a", "b", "c", "a", "d"].map(|name| names.admit(name.to_owned())).into();
+        let told: Vec<_> = ["a", "b", "c", "a", "d"].map(|name| names.admit(name)).into();
         assert_eq!(told, ["a", "b", "other", "a", "other"]);
+        assert_eq!(Names::new(1).admit("a\u{1b}\u{202e}"), "a\\x1b\\u{202e}");
     }
 }

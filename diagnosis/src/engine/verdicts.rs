@@ -49,6 +49,7 @@ pub(crate) fn make(container: &Container, symptom: SymptomKey, finding: &Finding
         count,
         resolved_at: None,
     }
+    .escaped()
 }
 
 fn span(container: &Container, symptom: SymptomKey) -> (BootNanos, BootNanos, u64) {
@@ -132,6 +133,7 @@ pub fn of_pod(pod: &Pod, found: &PodFinding, clock: ClockAnchor) -> Verdict {
         count: *count,
         resolved_at: None,
     }
+    .escaped()
 }
 
 /// A verdict on an owner that has no pod, or too few.

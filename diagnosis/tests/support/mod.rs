@@ -8,11 +8,13 @@
 //! - [`node`]: containers of pods on one node, step by step.
 //! - [`clock`]: the same with a clock that is set meanwhile.
 //! - [`lossy`]: a scenario of which records get lost.
+//! - [`mask`]: the same in hostile words.
 //! - [`play`]: feeds the engine in the order of time and collects what it says.
 
 pub mod arbitrary;
 pub mod clock;
 pub mod lossy;
+pub mod mask;
 pub mod node;
 pub mod play;
 pub mod pod;

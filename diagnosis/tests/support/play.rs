@@ -3,6 +3,7 @@
 
 use super::{
     clock::Step,
+    mask::{Mask, bare},
     pod::{self, Story},
     scenario::Scenario,
     step::{Reader, START},
@@ -174,6 +175,14 @@ pub fn play_stepped(scenario: &Scenario, answering: Answering, step: Step) -> Pl
     player.play_until(inputs, end.after(AFTERWARDS)).remove(&cast.cgroup()).unwrap_or_default()
 }
 
+/// Plays a scenario that knows an engine, in hostile words.
+pub fn play_masked(scenario: &Scenario, answering: Answering, mask: &Mask) -> Vec<Verdict> {
+    let cast = alone(scenario);
+    let casts = [cast];
+    let player = Player { mask: Some(mask), ..Player::new(&casts, answering) };
+    player.play(cast.inputs()).remove(&cast.cgroup()).unwrap_or_default().verdicts
+}
+
 /// Plays several at once; `inputs` are theirs, in the order in which they reach the engine.
 pub fn play_together(casts: &[Cast<'_>], answering: Answering, inputs: Vec<(BootNanos, Input)>) -> BTreeMap<CgroupId, Played> {
     Player::new(casts, answering).play(inputs)
@@ -207,6 +216,7 @@ pub(super) struct Player<'a> {
     now: BootNanos,
     pub(super) played: BTreeMap<CgroupId, Played>,
     step: Option<Step>,
+    mask: Option<&'a Mask>,
 }
 
 impl<'a> Player<'a> {
@@ -221,6 +231,7 @@ impl<'a> Player<'a> {
             now: START,
             played: casts.iter().map(|cast| (cast.cgroup(), Played::default())).collect(),
             step: None,
+            mask: None,
         }
     }
 
@@ -274,6 +285,7 @@ impl<'a> Player<'a> {
 
     pub(super) fn feed(&mut self, input: Input, at: BootNanos) {
         self.now = self.now.max(at);
+        let input = self.mask.map_or(input.clone(), |mask| mask.wear(&input));
         self.engine.handle(input, at);
         while let Some(output) = self.engine.poll_output() {
             self.take(output, at);
@@ -293,11 +305,13 @@ impl<'a> Player<'a> {
             }
             Output::Ask(id, question) => {
                 assert!(self.asked.insert(id), "the question id {id:?} was used twice");
+                let question = self.mask.map_or(question.clone(), |_| bare(&question));
                 let (due, answer) = self.answer(&question, at.after(self.answering.delay()));
                 self.answers.insert((due, id), Input::Answer { id, answer });
             }
             Output::AskCluster(id, question) => {
                 assert!(self.asked.insert(id), "the question id {id:?} was used twice");
+                let question = self.mask.map_or(question.clone(), |_| bare(&question));
                 let due = at.after(self.answering.delay());
                 let story = self
                     .casts

@@ -6,6 +6,7 @@ use k8s_openapi::{
     jiff::Timestamp,
 };
 use serde_json::{Value, json};
+use unready_diagnosis::outside;
 use unready_proto::{prost_types, v1::Verdict};
 
 /// Who reports: `reportingController` of all our Events, also of the collector's.
@@ -89,9 +90,9 @@ pub(super) fn item(verdict: &Verdict, regarding: ObjectReference, instance: &str
         count: verdict.count,
         last: date(verdict.last_seen.as_ref()).unwrap_or(first).max(first),
         first,
-        reason: verdict.cause.clone(),
+        reason: outside::escaped(&verdict.cause).into_owned(),
         regarding,
-        instance: cut(instance, INSTANCE_MAX).to_owned(),
+        instance: cut(&outside::escaped(instance), INSTANCE_MAX).to_owned(),
     })
 }
 
@@ -156,7 +157,7 @@ fn note(verdict: &Verdict) -> String {
 
 /// A text as one line of whole sentences that fit; if not even the first one does, its beginning.
 fn sentence(text: &str, room: usize) -> String {
-    let mut line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut line = outside::escaped(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned();
     if line.is_empty() {
         return line;
     }

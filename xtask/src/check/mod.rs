@@ -12,6 +12,7 @@ mod hygiene;
 mod lengths;
 mod links;
 mod metrics;
+mod outlets;
 mod purity;
 mod rust;
 mod tree;
@@ -77,6 +78,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("generated code is fresh", generated::check),
     ("chart and manifests agree", deploy::check),
     ("every metric is documented", metrics::check),
+    ("nothing writes past the outlets", outlets::check),
 ];
 
 /// The command.

@@ -3,6 +3,7 @@
 use super::setting;
 use crate::{
     cause::Cause,
+    outside,
     question::{ExecFormat, Executable, FileKind},
     rules::{
         Context, Finding,
@@ -135,10 +136,10 @@ fn loader_missing(executable: &Executable, loader: &str, failed: &str, setting: 
 }
 
 fn interpreter_missing(executable: &Executable, interpreter: &str, crlf: bool, failed: &str, setting: Setting) -> Finding {
-    let shown = visible(interpreter);
+    let shown = outside::escaped(interpreter); // a CR is the very thing that has to be seen
     let layer = if crlf { layer::CRLF } else { layer::INTERPRETER };
     // What has to change is the subject: the line ends of the script, or the interpreter that is not there.
-    let subject = if crlf { (SubjectKind::Command, executable.path.as_str()) } else { (SubjectKind::Path, shown.as_str()) };
+    let subject = if crlf { (SubjectKind::Command, executable.path.as_str()) } else { (SubjectKind::Path, &*shown) };
     let summary = format!("{failed}: the interpreter {shown} does not exist");
     let mut found = finding(Cause::ScriptInterpreterMissing, layer, subject, summary);
     found.explanation =
@@ -160,9 +161,4 @@ fn interpreter_missing(executable: &Executable, interpreter: &str, crlf: bool, f
         )
     };
     found
-}
-
-/// A CR shown as `\r`.
-fn visible(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() }).collect()
 }

@@ -2,6 +2,7 @@
 
 use super::{quantities::times, things::mode};
 use crate::{
+    outside,
     record::{Call, CallFailed, PathArg, Target},
     rules::Failure,
 };
@@ -71,7 +72,7 @@ fn target(target: &Target) -> Option<String> {
     match target {
         Target::Path(path) => Some(quoted(path)),
         Target::Paths { from, to } => Some(format!("{}, {}", quoted(from), quoted(to))),
-        Target::File { fd, name, .. } => Some(format!("{fd} \"{name}\"")),
+        Target::File { fd, name, .. } => Some(format!("{fd} \"{}\"", outside::quoted(name))),
         Target::Inet { address, port } => Some(address_port(address, *port)),
         Target::Unix(path) => Some(format!("unix {}", quoted(path))),
         Target::Nothing => None,
@@ -109,18 +110,13 @@ fn argument(failed: &CallFailed) -> Option<String> {
 }
 
 fn quoted(path: &PathArg) -> String {
-    let text: String = path.path.chars().flat_map(escape).collect();
+    let text = outside::quoted(&path.path);
     let cut = if path.cut { "…" } else { "" };
     let text = format!("\"{text}{cut}\"");
     match path.dirfd {
         Some(fd) if !path.is_absolute() => format!("{fd}, {text}"),
         _ => text,
     }
-}
-
-/// Control characters would break a line or a terminal; a CR is the very thing that has to be seen.
-fn escape(c: char) -> Box<dyn Iterator<Item = char>> {
-    if c.is_control() || matches!(c, '"' | '\\') { Box::new(c.escape_default()) } else { Box::new(std::iter::once(c)) }
 }
 
 /// An address with its port; an IPv6 address in brackets.
@@ -223,6 +219,8 @@ mod tests {
             (Call::Bind, Target::Unix(PathArg::new("/run/x.sock")), 0, "bind(unix \"/run/x.sock\")"),
             (Call::Exec, path("/run.sh\r"), 0, "execve(\"/run.sh\\r\")"),
             (Call::Write, Target::File { fd: 5, device: (8, 1), inode: 7, name: "wal".into() }, 0, "write(5 \"wal\")"),
+            (Call::Write, Target::File { fd: 5, device: (8, 1), inode: 7, name: "\u{1b}\"".into() }, 0, "write(5 \"\\x1b\\\"\")"),
+            (Call::Open, path("/\u{202e}\u{9b}"), 1, "open(\"/\\u{202e}\\u{9b}\", O_WRONLY)"),
             (Call::Rename, Target::Paths { from: PathArg::new("a"), to: PathArg::new("b") }, 0, "rename(\"a\", \"b\")"),
             (Call::Socket, Target::Nothing, 17, "socket(AF_PACKET)"),
         ];
