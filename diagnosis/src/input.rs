@@ -6,7 +6,7 @@ use crate::{
     record::Record,
     snapshot::Snapshot,
     units::{BootNanos, CgroupId, ClockAnchor},
-    verdict::Verdict,
+    verdict::{BlindSpots, Verdict},
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,25 +55,15 @@ pub struct Loss {
     pub undecodable: u64,
     /// Records of this cgroup that were counted only, because it used up its budgets.
     pub suppressed: Option<(CgroupId, u64)>,
+    /// This cgroup calls the kernel in ways that are not seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blind: Option<(CgroupId, BlindSpots)>,
     /// When the counters were read before: nothing of it was lost earlier. `None`: it is not known (older recordings).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<BootNanos>,
     /// When the counters were read; `None`: with this input.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<BootNanos>,
-    /// What of a cgroup's calls cannot be seen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub blind: Option<(CgroupId, BlindSpots)>,
-}
-
-/// Ways in which a container works unseen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct BlindSpots {
-    /// It made an io_uring: requests to it are no system calls.
-    pub io_uring: bool,
-    /// It made 32-bit system calls, whose numbers are another table's.
-    pub compat: bool,
 }
 
 /// What only the launcher of a local run knows.

@@ -43,6 +43,8 @@ pub struct Pod {
     pub host_users: Option<bool>,
     /// `spec.hostNetwork`.
     pub host_network: bool,
+    /// `spec.runtimeClassName`.
+    pub runtime_class: String,
     /// `spec.serviceAccountName`.
     pub service_account: String,
     /// `spec.terminationGracePeriodSeconds`.
@@ -265,6 +267,13 @@ pub struct Claim {
 }
 
 impl Pod {
+    /// Whether its containers run on a kernel of their own, by the name of its runtime class: gVisor and Kata under the names
+    /// that their manuals give them.
+    pub fn has_own_kernel(&self) -> bool {
+        let class = self.runtime_class.to_lowercase();
+        ["gvisor", "runsc", "kata"].iter().any(|name| class.split(['-', '_', '.']).any(|part| part.starts_with(name)))
+    }
+
     /// Names of the claims that its volumes are.
     pub fn claim_names(&self) -> impl Iterator<Item = &str> {
         self.volumes.iter().filter_map(Volume::claim)

@@ -175,12 +175,44 @@ pub struct Completeness {
     pub suppressed: u64,
     /// Questions that could no longer be answered.
     pub unanswered: u32,
+    /// Ways of calling the kernel that the container uses and that are not seen.
+    #[serde(skip_serializing_if = "BlindSpots::is_empty")]
+    pub blind: BlindSpots,
 }
 
 impl Completeness {
     /// Nothing is missing.
     pub const fn is_complete(&self) -> bool {
-        self.lost == 0 && self.suppressed == 0 && self.unanswered == 0
+        self.lost == 0 && self.suppressed == 0 && self.unanswered == 0 && self.blind.is_empty()
+    }
+}
+
+/// How a container may call the kernel without being seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BlindSpots {
+    /// Through an `io_uring`: the kernel does then what the program asked for, without a system call.
+    pub io_uring: bool,
+    /// By the numbers of 32-bit programs.
+    pub compat: bool,
+    /// A kernel of its own (gVisor, Kata): this one sees the sandbox's calls alone.
+    pub own_kernel: bool,
+}
+
+impl BlindSpots {
+    /// There are none.
+    pub const fn is_empty(&self) -> bool {
+        !(self.io_uring || self.compat || self.own_kernel)
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            io_uring: self.io_uring || other.io_uring,
+            compat: self.compat || other.compat,
+            own_kernel: self.own_kernel || other.own_kernel,
+        }
     }
 }
 

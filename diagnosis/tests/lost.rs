@@ -18,7 +18,7 @@ use unready_diagnosis::{
     pod::{ContainerState, ContainerStatus},
     snapshot::{Existing, Processes, Running, Snapshot},
     units::{BootNanos, Process},
-    verdict::Confidence,
+    verdict::{BlindSpots, Confidence},
 };
 
 fn at(time: &str) -> BootNanos {
@@ -204,4 +204,70 @@ fn a_loss_that_is_told_after_the_end_is_still_of_the_start() {
     node.feed(loss("0ms", "250ms"), at("250ms"));
     node.wait("5s");
     assert_eq!(node.only().completeness.lost, 1);
+}
+
+fn uses(blind: BlindSpots, time: &str) -> (Input, BootNanos) {
+    (Input::Loss(Loss { blind: Some((cgroup(1), blind)), ..Loss::default() }), at(time))
+}
+
+/// The verdict on a server of a pod that ends with code 0, whose container calls the kernel in such ways.
+fn ended_well(blind: BlindSpots) -> (Confidence, BlindSpots) {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &["100ms enter", "110ms exec /app"]);
+    let (input, time) = uses(blind, "120ms");
+    node.feed(input, time);
+    node.step(1, "130ms exit 0");
+    node.wait("5s");
+    assert_eq!(node.only().cause, Cause::ExitedEarly);
+    (node.only().confidence, node.only().completeness.blind)
+}
+
+#[test]
+fn an_end_without_a_reason_may_have_one_that_was_not_seen() {
+    assert_eq!(ended_well(BlindSpots::default()), (Confidence::Certain, BlindSpots::default()));
+    for blind in [BlindSpots { io_uring: true, ..BlindSpots::default() }, BlindSpots { compat: true, ..BlindSpots::default() }] {
+        assert_eq!(ended_well(blind), (Confidence::Likely, blind));
+    }
+}
+
+#[test]
+fn what_is_found_late_to_be_unseen_is_said() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.start(1, &DENIED);
+    node.wait("1s");
+    assert!(node.only().completeness.blind.is_empty());
+    let (input, time) = uses(BlindSpots { io_uring: true, ..BlindSpots::default() }, "1100ms");
+    node.feed(input, time);
+    assert!(node.only().completeness.blind.io_uring);
+}
+
+#[test]
+fn a_sandbox_has_a_kernel_of_its_own() {
+    let verdict = |class: &str| {
+        let mut node = Node::new();
+        node.tell("0ms", pod(creating(), |pod| class.clone_into(&mut pod.runtime_class)));
+        node.start(1, &["100ms enter", "110ms exec /usr/bin/runsc", "120ms exit 0"]);
+        node.wait("5s");
+        (node.only().confidence, node.only().completeness.blind.own_kernel)
+    };
+    for class in ["gvisor", "runsc", "kata", "kata-qemu-snp", "my-gvisor", "Kata_clh"] {
+        assert_eq!(verdict(class), (Confidence::Likely, true), "{class}");
+    }
+    for class in ["", "nvidia", "crun", "strata"] {
+        assert_eq!(verdict(class), (Confidence::Certain, false), "{class}");
+    }
+}
+
+/// Recordings of before know nothing of windows and blind spots, and none is written where there is none.
+#[test]
+fn older_recordings_are_understood() {
+    let old: Input = serde_json::from_str(r#"{"loss":{"lost":3,"undecodable":0,"suppressed":null}}"#).unwrap();
+    let Input::Loss(loss) = old else { panic!("a loss") };
+    assert_eq!(loss, Loss { lost: 3, ..Loss::default() });
+    assert_eq!(serde_json::to_string(&Input::Loss(loss)).unwrap(), r#"{"loss":{"lost":3,"undecodable":0,"suppressed":null}}"#);
+    let walk = walk("1s", 1, vec![program(7, "0ms")]);
+    let text = serde_json::to_string(&walk).unwrap();
+    assert_eq!(serde_json::from_str::<Input>(&text).unwrap(), walk, "{text}");
 }

@@ -19,7 +19,7 @@ fn full() -> Verdict {
         layer: "mode bits".into(),
         severity: "Blocking".into(),
         confidence: "Certain".into(),
-        completeness: Some(Completeness { lost: 1, suppressed: u32::MAX, unanswered: 3 }),
+        completeness: Some(Completeness { lost: 1, suppressed: u32::MAX, unanswered: 3, io_uring: true, ..Completeness::default() }),
         subject: "/data/orders.db".into(),
         subject_kind: "Path".into(),
         workload: Some(Workload {

@@ -37,7 +37,14 @@ pub fn verdict(verdict: &Verdict, anchor: ClockAnchor, node: &str) -> v1::Verdic
 }
 
 fn completeness(completeness: Completeness) -> v1::Completeness {
-    v1::Completeness { lost: narrow(completeness.lost), suppressed: narrow(completeness.suppressed), unanswered: completeness.unanswered }
+    v1::Completeness {
+        lost: narrow(completeness.lost),
+        suppressed: narrow(completeness.suppressed),
+        unanswered: completeness.unanswered,
+        io_uring: completeness.blind.io_uring,
+        compat_calls: completeness.blind.compat,
+        own_kernel: completeness.blind.own_kernel,
+    }
 }
 
 fn workload(workload: &Workload, node: &str) -> v1::Workload {
@@ -93,7 +100,7 @@ mod tests {
     use unready_diagnosis::{
         cause::Cause,
         units::CgroupId,
-        verdict::{Confidence, EvidenceKind, Severity, Subject, SubjectKind},
+        verdict::{BlindSpots, Confidence, EvidenceKind, Severity, Subject, SubjectKind},
     };
 
     const ANCHOR: ClockAnchor = ClockAnchor { boot: BootNanos(5_000_000_000), wall: 1_795_000_000_000_000_000 };
@@ -105,7 +112,12 @@ mod tests {
             layer: "mode bits".into(),
             severity: Severity::Blocking,
             confidence: Confidence::Certain,
-            completeness: Completeness { lost: u64::MAX, suppressed: 2, unanswered: 1 },
+            completeness: Completeness {
+                lost: u64::MAX,
+                suppressed: 2,
+                unanswered: 1,
+                blind: BlindSpots { io_uring: true, ..BlindSpots::default() },
+            },
             subject: Subject { kind: SubjectKind::Path, name: "/data/orders.db".into() },
             workload: Workload { namespace: "shop".into(), container_id: "abc".into(), command: vec!["x".into()], ..Default::default() },
             cgroup: CgroupId(7),
@@ -147,7 +159,8 @@ mod tests {
     fn counts_stay_at_their_maximum() {
         let wire = verdict(&domain(), ANCHOR, "node-1");
         assert_eq!(wire.count, u32::MAX);
-        assert_eq!(wire.completeness, Some(v1::Completeness { lost: u32::MAX, suppressed: 2, unanswered: 1 }));
+        let completeness = v1::Completeness { lost: u32::MAX, suppressed: 2, unanswered: 1, io_uring: true, ..v1::Completeness::default() };
+        assert_eq!(wire.completeness, Some(completeness));
     }
 
     #[test]

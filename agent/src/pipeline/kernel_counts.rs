@@ -12,9 +12,10 @@ use unready_agent_common::{
 };
 use unready_diagnosis::{
     Input, decode,
-    input::{BlindSpots, Loss},
+    input::Loss,
     record::{Errno, Record},
     units::{BootNanos, CgroupId},
+    verdict::BlindSpots,
 };
 
 /// Failures of one container whose repetitions are followed.
@@ -91,7 +92,7 @@ impl KernelCounts {
         let new = watch.suppressed.saturating_sub(std::mem::replace(known, watch.suppressed));
         let suppressed = (new > 0).then_some(Loss { suppressed: Some((cgroup, new)), ..Loss::default() });
         let is_new = self.blind.insert(cgroup, watch.traits).unwrap_or(0) != watch.traits;
-        let spots = BlindSpots { io_uring: watch.traits & USES_IO_URING != 0, compat: watch.traits & USES_COMPAT != 0 };
+        let spots = BlindSpots { io_uring: watch.traits & USES_IO_URING != 0, compat: watch.traits & USES_COMPAT != 0, own_kernel: false };
         let blind = is_new.then_some(Loss { blind: Some((cgroup, spots)), ..Loss::default() });
         suppressed.into_iter().chain(blind).map(Input::Loss)
     }

@@ -14,7 +14,16 @@ pub fn judge(facts: &Facts) -> Vec<Check> {
     let mut checks = vec![rights(facts), kernel(facts), btf(facts), tracefs(facts), cgroup(facts), processes(facts), lockdown(facts)];
     checks.extend(CAPABILITIES.iter().map(|need| need.judge(facts)));
     checks.push(memory(facts));
+    checks.push(blind_spots());
     checks
+}
+
+/// What is seen nowhere: nothing to repair, and to be known.
+fn blind_spots() -> Check {
+    Check::ok(
+        "not seen",
+        "calls through io_uring, calls of 32-bit programs, calls inside gVisor and Kata; verdicts say where a container uses them",
+    )
 }
 
 /// What to do: of a pod, in its manifest.

@@ -144,13 +144,21 @@ fn is_from_kernel(verdict: &Verdict) -> bool {
 }
 
 /// What the kernel's evidence lacks.
-fn missing(Completeness { lost, suppressed, unanswered }: Completeness) -> String {
+fn missing(Completeness { lost, suppressed, unanswered, io_uring, compat_calls, own_kernel }: Completeness) -> String {
     let mut text = plural(lost, "event", "lost");
     if suppressed > 0 {
         let _ = write!(text, ", {}", plural(suppressed, "event", "counted only"));
     }
     if unanswered > 0 {
         let _ = write!(text, ", {}", plural(unanswered, "question", "could no longer be answered"));
+    }
+    let blind = [
+        (io_uring, "uses io_uring: calls made that way are not seen"),
+        (compat_calls, "makes 32-bit calls: they are not seen"),
+        (own_kernel, "runs on a kernel of its own: its calls are not seen"),
+    ];
+    for (_, words) in blind.iter().filter(|(is_blind, _)| *is_blind) {
+        let _ = write!(text, "; it {words}");
     }
     text
 }
@@ -244,7 +252,7 @@ PermissionDenied  shop/orders-7d9f/app
     fn what_is_not_known_is_said() {
         let unsure = Verdict {
             confidence: "Likely".into(),
-            completeness: Some(Completeness { lost: 1, suppressed: 20, unanswered: 2 }),
+            completeness: Some(Completeness { lost: 1, suppressed: 20, unanswered: 2, io_uring: true, ..Completeness::default() }),
             explanation: Vec::new(),
             remedy: None,
             resolved_at: Some(unready_proto::time::timestamp(1)),
@@ -253,7 +261,7 @@ PermissionDenied  shop/orders-7d9f/app
         assert_eq!(
             block(&unsure, Facts::None, Style::PLAIN).lines().skip(1).collect::<Vec<_>>(),
             [
-                "  sure  likely: the best explanation of what was seen, not proved; 1 event lost, 20 events counted only, 2 questions could no longer be answered",
+                "  sure  likely: the best explanation of what was seen, not proved; 1 event lost, 20 events counted only, 2 questions could no longer be answered; it uses io_uring: calls made that way are not seen",
                 "  now   resolved: the condition went away",
             ]
         );

@@ -201,8 +201,9 @@ fn say_more(container: &mut Container, config: &Config) {
         let before = &container.spoken[index].verdict;
         verdict.resolved_at = before.resolved_at;
         verdict.id.clone_from(&before.id); // the same finding, said better: it replaces what was said
-        // What could not be found out is no news by itself, but that something was lost is.
-        let lacks_more = before.completeness.lost == 0 && verdict.completeness.lost > 0;
+        // What could not be found out is no news by itself, but that something was not seen is.
+        let (then, now) = (before.completeness, verdict.completeness);
+        let lacks_more = (then.lost == 0 && now.lost > 0) || then.blind != now.blind;
         if lacks_more || (Verdict { completeness: before.completeness, ..verdict.clone() }) != *before {
             container.outputs.push(Output::Verdict(Box::new(verdict.clone())));
             container.spoken[index].verdict = verdict;

@@ -81,6 +81,7 @@ impl Container {
         container.image.clone_into(&mut workload.image);
         workload.owner.clone_from(&pod.owner);
         workload.kind = Some(container.kind);
+        self.completeness.blind.own_kernel |= pod.has_own_kernel();
         let Some(status) = pod.status_of(&known.name) else { return };
         // A start that the kubelet has not reported yet follows the one that it knows.
         workload.restarts = if status.has_id(&id) || status.id.is_empty() { status.restarts_before(&id) } else { status.restarts + 1 };

@@ -27,6 +27,9 @@ impl Engine {
         {
             container.completeness.suppressed = container.completeness.suppressed.saturating_add(suppressed);
         }
+        if let Some((cgroup, blind)) = loss.blind {
+            self.with(cgroup, now, |container, _| container.completeness.blind = container.completeness.blind.and(blind));
+        }
     }
 
     /// Which cgroups exist.

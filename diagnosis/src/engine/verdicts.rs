@@ -23,12 +23,19 @@ pub(crate) const fn confidence(score: i32, proved: bool, rival: bool) -> Confide
     }
 }
 
-/// Puts a verdict together. Lost events make a certain one likely (design §1).
+/// Whether what was not seen could change the word: lost events could, and any call to a kernel of its own. A failing call
+/// that was seen, and whose condition was checked again, stands beside others that may have been made unseen; that an end has
+/// no reason but itself does not.
+fn may_be_another(completeness: Completeness, symptom: SymptomKey) -> bool {
+    completeness.lost > 0 || completeness.blind.own_kernel || (symptom == SymptomKey::Exit && !completeness.blind.is_empty())
+}
+
+/// Puts a verdict together. What was not seen makes a certain one likely (design §1).
 pub(crate) fn make(container: &Container, symptom: SymptomKey, finding: &Finding, confidence: Confidence) -> Verdict {
     let mut completeness = container.completeness;
     completeness.unanswered =
         container.asked.unanswered(symptom).saturating_add(container.asked.refused).saturating_add(podless(container));
-    let confidence = if completeness.lost > 0 { confidence.min(Confidence::Likely) } else { confidence };
+    let confidence = if may_be_another(completeness, symptom) { confidence.min(Confidence::Likely) } else { confidence };
     let (first_seen, last_seen, count) = span(container, symptom);
     Verdict {
         id: id(container, finding),

@@ -60,6 +60,7 @@ fn of_spec(spec: &api::PodSpec) -> Pod {
         restart_policy: restart_policy(spec.restart_policy.as_deref()),
         host_users: spec.host_users,
         host_network: spec.host_network.unwrap_or_default(),
+        runtime_class: spec.runtime_class_name.clone().unwrap_or_default(),
         service_account: spec.service_account_name.clone().unwrap_or_default(),
         // The API server's default.
         grace_seconds: spec.termination_grace_period_seconds.and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or(30),

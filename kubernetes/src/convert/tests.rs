@@ -125,6 +125,12 @@ fn a_static_pod_is_known_by_its_hash() {
 }
 
 #[test]
+fn a_sandbox_is_known_by_its_runtime_class() {
+    assert!(of(json!({ "metadata": {}, "spec": { "containers": [], "runtimeClassName": "kata-qemu" } })).has_own_kernel());
+    assert!(!of(json!({ "metadata": {}, "spec": { "containers": [] } })).has_own_kernel());
+}
+
+#[test]
 fn nothing_is_required() {
     let bare = of(json!({ "metadata": {} }));
     assert_eq!(bare, Pod::default());

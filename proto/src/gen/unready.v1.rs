@@ -84,6 +84,15 @@ pub struct Completeness {
     /// Questions that could no longer be answered.
     #[prost(uint32, tag = "3")]
     pub unanswered: u32,
+    /// The container uses io_uring: calls made that way are not seen.
+    #[prost(bool, tag = "4")]
+    pub io_uring: bool,
+    /// The container makes calls by the numbers of 32-bit programs: they are not seen.
+    #[prost(bool, tag = "5")]
+    pub compat_calls: bool,
+    /// The container runs on a kernel of its own (gVisor, Kata): its calls are not seen.
+    #[prost(bool, tag = "6")]
+    pub own_kernel: bool,
 }
 /// Whose start it is. What is not known is empty.
 #[derive(serde::Serialize, serde::Deserialize)]
