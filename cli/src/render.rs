@@ -46,12 +46,13 @@ pub(crate) fn yaml_of(value: &impl Serialize) -> anyhow::Result<String> {
 }
 
 #[cfg(test)]
+#[path = "../tests/hostile/verdict.rs"]
+mod hostile;
+
+#[cfg(test)]
 #[allow(clippy::expect_used, reason = "tests")]
 mod tests {
     use super::*;
-
-    #[path = "../../tests/hostile/verdict.rs"]
-    mod hostile;
 
     const HOSTILE: &str = "x\u{1b}[2J\u{1b}[8m\u{1b}[31m\u{7}\r\nFORGED\u{9b}1m\u{7f}\u{202e}\u{2028}\u{200b}\u{feff}\u{e0041}\tz é日";
 

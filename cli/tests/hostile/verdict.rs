@@ -14,7 +14,7 @@ pub(crate) fn hostile(text: &str, body: &str) -> Verdict {
         layer: text(),
         severity: text(),
         confidence: text(),
-        completeness: Some(Completeness { lost: 1, suppressed: 2, unanswered: 3 }),
+        completeness: Some(Completeness { lost: 1, suppressed: 2, unanswered: 3, ..Completeness::default() }),
         subject: text(),
         subject_kind: text(),
         workload: Some(Workload {
