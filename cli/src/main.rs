@@ -37,7 +37,10 @@ mod timeline;
 
 use anyhow::Context;
 use args::{Cli, Command};
-use clap::{FromArgMatches, error::ErrorKind};
+use clap::{
+    FromArgMatches,
+    error::{ContextValue, ErrorKind},
+};
 use plugin::is_plugin;
 use status::{Status, Usage};
 use std::{
@@ -46,6 +49,7 @@ use std::{
     process::ExitCode,
 };
 use tracing_subscriber::EnvFilter;
+use unready_diagnosis::outside;
 use unready_wire::outlet::Log;
 
 fn main() -> ExitCode {
@@ -56,7 +60,7 @@ fn main() -> ExitCode {
         .clone()
         .try_get_matches_from(words)
         .and_then(|typed| Cli::from_arg_matches(&typed))
-        .unwrap_or_else(|error| refuse(&error));
+        .unwrap_or_else(|error| refuse(error));
     start_log();
     execute(cli.command, &definition).unwrap_or_else(|error| failed(&error, definition))
 }
@@ -86,18 +90,32 @@ fn asynchronously(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyho
 }
 
 /// Help is ours alone; an error repeats what was typed, which a script may have taken from a cluster.
-fn refuse(error: &clap::Error) -> ! {
+fn refuse(mut error: clap::Error) -> ! {
     if !error.use_stderr() {
         error.exit();
     }
-    output::usage(error);
+    let typed: Vec<_> = error.context().filter_map(|(kind, value)| Some((kind, escaped(value)?))).collect();
+    for (kind, value) in typed {
+        error.insert(kind, value);
+    }
+    output::usage(&error);
     std::process::exit(error.exit_code());
+}
+
+/// What was typed, when it holds what cannot be seen.
+fn escaped(value: &ContextValue) -> Option<ContextValue> {
+    let text = |text: &String| outside::escaped(text).into_owned();
+    match value {
+        ContextValue::String(word) => Some(ContextValue::String(text(word))),
+        ContextValue::Strings(words) => Some(ContextValue::Strings(words.iter().map(text).collect())),
+        _ => None,
+    }
 }
 
 /// What makes no sense is told as clap tells it.
 fn failed(error: &anyhow::Error, mut definition: clap::Command) -> ExitCode {
     if let Some(Usage(text)) = error.downcast_ref() {
-        refuse(&definition.error(ErrorKind::ValueValidation, text));
+        refuse(definition.error(ErrorKind::ValueValidation, outside::escaped(text)));
     }
     output::note(&sentence(error));
     Status::Failed.into()

@@ -106,9 +106,15 @@ impl Workload {
             command: texts(command),
             kind,
             image: text(image),
-            owner: owner.map(|owner| Owner { kind: text(owner.kind), name: text(owner.name), ..owner }),
+            owner: owner.map(Owner::escaped),
             restarts,
         }
+    }
+}
+
+impl Owner {
+    fn escaped(self) -> Self {
+        Self { kind: text(self.kind), name: text(self.name), api_version: text(self.api_version), strategy: text(self.strategy) }
     }
 }
 

@@ -29,6 +29,9 @@ const MAY_BE_UNKNOWN: [&str; 10] = [
     "Start.container_id",
 ];
 
+/// Left out unless true.
+const RARE: &[&str] = &["Completeness.io_uring", "Completeness.compat_calls", "Completeness.own_kernel"];
+
 fn crate_root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -60,6 +63,9 @@ fn generate(out: &Path) {
     }
     for field in PARTS {
         builder = builder.field_attribute(format!(".unready.v1.{field}"), "#[serde(skip_serializing_if = \"Option::is_none\")]");
+    }
+    for field in RARE {
+        builder = builder.field_attribute(format!(".unready.v1.{field}"), "#[serde(skip_serializing_if = \"std::ops::Not::not\")]");
     }
     builder = builder.field_attribute(".unready.v1.Remedy.also", "#[serde(skip_serializing_if = \"Vec::is_empty\")]");
     builder = builder.field_attribute(".unready.v1.Workload.command", "#[serde(skip_serializing_if = \"Vec::is_empty\")]");

@@ -71,7 +71,7 @@ fn verdicts_of_a_collector() {
     let url = collector.url();
     for form in forms("get") {
         for more in [&[][..], &["--evidence"], &["--all"], &["-n", HOSTILE]] {
-            let words = [&["get", "--collector", &url, "-o", &form], more].concat();
+            let words = [&["get", "--collector", &url, "-o", &form][..], more].concat();
             quotes(&unready(&words).output().unwrap(), &words);
         }
     }
@@ -206,7 +206,7 @@ fn the_account_of_an_api_server() {
         let cluster = cluster(is_told);
         for form in forms("get") {
             for more in [&[][..], &["--evidence"], &["pod/orders"]] {
-                let words = [&["get", "-o", &form], more].concat();
+                let words = [&["get", "-o", &form][..], more].concat();
                 quotes(&cluster.unready(&words), &words);
             }
         }

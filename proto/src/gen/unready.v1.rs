@@ -86,12 +86,15 @@ pub struct Completeness {
     pub unanswered: u32,
     /// The container uses io_uring: calls made that way are not seen.
     #[prost(bool, tag = "4")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub io_uring: bool,
     /// The container makes calls by the numbers of 32-bit programs: they are not seen.
     #[prost(bool, tag = "5")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub compat_calls: bool,
     /// The container runs on a kernel of its own (gVisor, Kata): its calls are not seen.
     #[prost(bool, tag = "6")]
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub own_kernel: bool,
 }
 /// Whose start it is. What is not known is empty.

@@ -27,6 +27,7 @@ pub const WORKLOADS: &[&str] = &[
     "exit-zero",
     "fill-disk",
     "first-calls",
+    "flood",
     "many-files",
     "open-or-exit",
     "optional-log",
