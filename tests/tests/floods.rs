@@ -222,7 +222,8 @@ fn withstands(kinds: &[&str]) {
         sorted[1]
     };
     assert!(middle <= VERDICT, "under {kinds:?} another container's verdict took {verdicts:?}");
-    assert!(share <= SHARE, "{kinds:?} cost the agent {share:.3} of a core");
+    let most = if lab.binaries().are_debug() { 3.0 * SHARE } else { SHARE }; // the promise is about what is shipped
+    assert!(share <= most, "{kinds:?} cost the agent {share:.3} of a core");
     assert!(memory <= MEMORY || lab.binaries().are_debug(), "{} KiB are resident", memory >> 10);
 
     let paths: Vec<String> = floods.iter().map(|flood| flood.cgroup.path().to_owned()).collect();

@@ -110,7 +110,7 @@ impl Container {
     }
 
     /// It ran before us, and is not ready.
-    pub(super) fn revive(&mut self, now: BootNanos) {
+    fn revive(&mut self, now: BootNanos) {
         self.place.revived = true;
         self.phase = Phase::Started;
         self.was_ready = false;

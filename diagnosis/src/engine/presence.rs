@@ -32,8 +32,6 @@ const TOLD_AFTER: Duration = Duration::from_secs(2);
 const DISORDER: Duration = Duration::from_millis(5);
 /// Level 1 is attached, and the counters are read, within this of a container's first record.
 const ATTACHED_WITHIN: Duration = Duration::from_millis(20);
-/// A container without a pod that began within this before the agent is not taken for ready.
-const YOUNG: Duration = Duration::from_secs(30);
 /// A time between two readings of the counters in which nothing started.
 const AT_REST: Duration = Duration::from_secs(1);
 
@@ -200,13 +198,10 @@ impl Container {
 
     /// Compares it with what runs in it.
     pub(super) fn compare(&mut self, found: &Processes, walked: BootNanos, now: BootNanos) {
-        if self.created > walked || self.is_local_run() {
-            return;
+        if self.created > walked || self.is_local_run() || self.place.existing {
+            return; // of those that were there before us, the main process never was known
         }
         let program = found.program().map(|running| running.process).filter(|_| !found.cut);
-        if self.place.existing {
-            return self.meet_again(program, walked, now);
-        }
         match self.phase {
             Phase::Created if found.program().is_some() => {
                 self.began_unseen();
@@ -233,19 +228,6 @@ impl Container {
                     self.goes_on(program);
                 }
             }
-        }
-    }
-
-    /// It was there before us, so that its start was not seen. Whether a pod's container is ready the API server says; of others one
-    /// that began a moment ago may still be on its way: an agent that is started again must not take it for ready.
-    fn meet_again(&mut self, program: Option<Process>, walked: BootNanos, now: BootNanos) {
-        let is_young = program.is_some_and(|program| walked.since(BootNanos(program.start)) < YOUNG);
-        if self.place.pod_uid.is_empty() && self.phase == Phase::Settled && !self.place.revived && is_young {
-            self.revive(now);
-            self.lacks_records();
-        }
-        if self.place.revived && self.main.is_none() {
-            self.learn_main(program);
         }
     }
 
