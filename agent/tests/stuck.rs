@@ -272,16 +272,16 @@ async fn spec(node: &Node, root: &TempDir, path: &str) -> (Answer, Duration) {
     quickest(node, Question::RuntimeSpec { cgroup: CgroupId(1), container_id: "box".to_owned() }).await
 }
 
-/// The answer with how long it took: the first that took less than a second of a few, for others may need this machine too.
+/// The answer with how long it took: the first of a few that took less than a second, for others may need this machine too.
 async fn quickest(node: &Node, question: Question) -> (Answer, Duration) {
-    let mut attempts = 0;
+    let end = Instant::now() + Duration::from_secs(30);
     loop {
         let begun = Instant::now();
         let answer = node.investigator.answer(question.clone()).await;
-        attempts += 1;
-        if begun.elapsed() < Duration::from_secs(1) || attempts == 8 {
+        if begun.elapsed() < Duration::from_secs(1) || Instant::now() > end {
             return (answer, begun.elapsed());
         }
+        eventually("the look does not end", || node.counts().stuck == 0).await;
     }
 }
 

@@ -11,10 +11,13 @@ use super::{
     contents::{open_regular, read},
     elf::{Elf, MAX_NEEDED},
     proc, reach,
-    resolve::{Found, MAX_NAMES, find},
+    resolve::{Found, find},
     view::View,
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+};
 
 /// Libraries looked for at most, those that libraries need included.
 const MAX_LIBRARIES: usize = 64;
@@ -52,7 +55,7 @@ pub(super) fn search(view: &View, program: &Found, elf: &Elf, library_path: Opti
                 continue;
             }
             let hit = system.locate(view, name, &directories, elf);
-            if hit.is_some() || is_whole && has_names_left() {
+            if hit.is_some() || is_whole && !system.is_broken_off.get() {
                 found.push((name.clone(), hit.as_ref().map(|(path, _)| path.clone())));
             }
             let is_cut = object.is_cut || object.elf.is_cut;
@@ -88,6 +91,8 @@ struct System {
     default: Vec<String>,
     /// One of these lists is longer.
     is_cut: bool,
+    /// Some place could not be looked at.
+    is_broken_off: Cell<bool>,
 }
 
 impl System {
@@ -104,7 +109,7 @@ impl System {
             let (cache, is_long) = cache(view);
             ((cache, glibc_directories(elf)), is_long)
         };
-        Self { library_path, cache, default, is_cut: is_cut || is_long }
+        Self { library_path, cache, default, is_cut: is_cut || is_long, is_broken_off: Cell::new(false) }
     }
 
     /// Directories searched for what an object needs, in order, and whether these are all; the cache comes between them
@@ -121,24 +126,25 @@ impl System {
 
     fn locate(&self, view: &View, name: &str, directories: &[String], program: &Elf) -> Option<(String, Elf)> {
         if name.contains('/') {
-            return usable(view, name, program);
+            return self.usable(view, name, program);
         }
-        let in_directories = |list: &[String]| list.iter().find_map(|directory| usable(view, &format!("{directory}/{name}"), program));
-        let in_cache = || self.cache.get(name)?.iter().find_map(|path| usable(view, path, program));
+        let in_directories = |list: &[String]| list.iter().find_map(|directory| self.usable(view, &format!("{directory}/{name}"), program));
+        let in_cache = || self.cache.get(name)?.iter().find_map(|path| self.usable(view, path, program));
         in_directories(directories).or_else(in_cache).or_else(|| in_directories(&self.default))
     }
-}
 
-/// One more path may be looked at to its end.
-fn has_names_left() -> bool {
-    reach::names_left() >= MAX_NAMES
+    fn usable(&self, view: &View, path: &str, program: &Elf) -> Option<(String, Elf)> {
+        if self.is_broken_off.get() {
+            return None;
+        }
+        let looked_at = reach::part(|| usable(view, path, program));
+        self.is_broken_off.set(looked_at.is_err());
+        looked_at.ok().flatten()
+    }
 }
 
 /// A library that this program could load.
 fn usable(view: &View, path: &str, program: &Elf) -> Option<(String, Elf)> {
-    if !has_names_left() {
-        return None;
-    }
     let found = find(view, path).ok()?;
     let elf = Elf::read(&open_regular(&found).ok()?)?;
     (elf.machine == program.machine && elf.is_64 == program.is_64).then(|| (path.to_owned(), elf))

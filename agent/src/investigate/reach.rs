@@ -17,6 +17,9 @@ use std::{
 /// Names entered by one look: a program with 64 libraries and a dozen directories to search takes half of it. All of them
 /// take some 50 ms where the files are local.
 const MAX_NAMES: u32 = 8 * 1024;
+/// After so long a look enters no more names: on a machine that has no time for it, part of an answer is better than none.
+/// Less than what a look may take in all.
+const MAX_TIME: Duration = Duration::from_secs(1);
 /// A look that has not got on for so long is silent: a file system that works answers in a fraction of it.
 const SILENT_AFTER: Duration = Duration::from_millis(250);
 /// So many silent looks at a file system, and no other one goes there.
@@ -43,6 +46,7 @@ struct Here {
     site: Arc<Site>,
     sites: Arc<Sites>,
     names: u32,
+    begun: Instant,
     broken_off: Option<String>,
 }
 
@@ -63,7 +67,7 @@ impl Sites {
     pub(super) fn begin(self: &Arc<Self>) -> Begun {
         let site = Arc::new(Site { moved: AtomicU64::new(self.now()), ..Site::default() });
         self.lock().push(Arc::clone(&site));
-        let here = Here { site, sites: Arc::clone(self), names: MAX_NAMES, broken_off: None };
+        let here = Here { site, sites: Arc::clone(self), names: MAX_NAMES, begun: Instant::now(), broken_off: None };
         HERE.with_borrow_mut(|place| *place = Some(here));
         Begun(())
     }
@@ -94,6 +98,12 @@ impl Drop for Begun {
     }
 }
 
+impl Here {
+    fn left(&self) -> u32 {
+        if self.begun.elapsed() < MAX_TIME { self.names } else { 0 }
+    }
+}
+
 /// This look is about to ask a file system. `false`: that one does not answer, and is not to be asked.
 pub(super) fn may_ask((major, minor): (u32, u32)) -> bool {
     let device = u64::from(major) << 32 | u64::from(minor);
@@ -109,26 +119,28 @@ pub(super) fn may_ask((major, minor): (u32, u32)) -> bool {
     })
 }
 
-/// This look is about to enter a name. `false`: it has entered too many.
+/// This look is about to enter a name. `false`: it has entered too many, or takes too long.
 pub(super) fn may_enter() -> bool {
     with_here(true, |here| {
-        if let Some(left) = here.names.checked_sub(1) {
+        if let Some(left) = here.left().checked_sub(1) {
             here.names = left;
             return true;
         }
-        here.broken_off.get_or_insert_with(|| format!("the look was broken off after {MAX_NAMES} names"));
+        here.broken_off.get_or_insert_with(|| format!("the look was broken off after {} names", MAX_NAMES - here.names));
         false
     })
-}
-
-/// How many names it may still enter.
-pub(super) fn names_left() -> u32 {
-    with_here(u32::MAX, |here| here.names)
 }
 
 /// Why this look does not know what it should, if it was broken off.
 pub(super) fn broken_off() -> Option<String> {
     with_here(None, |here| here.broken_off.clone())
+}
+
+/// Does a part of the look without which there still is an answer. An `Err` says why the part was broken off.
+pub(super) fn part<T>(part: impl FnOnce() -> T) -> Result<T, String> {
+    let before = with_here(None, |here| here.broken_off.take());
+    let done = part();
+    with_here(None, |here| std::mem::replace(&mut here.broken_off, before)).map_or(Ok(done), Err)
 }
 
 fn with_here<T>(without: T, with: impl FnOnce(&mut Here) -> T) -> T {
@@ -149,12 +161,31 @@ mod tests {
         let sites = Sites::new();
         {
             let _begun = sites.begin();
+            HERE.with_borrow_mut(|here| here.as_mut().unwrap().begun += Duration::from_mins(1)); // however busy the machine
             assert_eq!((0..2 * MAX_NAMES).filter(|_| may_enter()).count(), MAX_NAMES as usize);
             assert!(broken_off().unwrap().contains("8192 names"));
         }
         assert!(may_enter() && broken_off().is_none(), "there is no look any more");
         let _next = sites.begin();
-        assert_eq!((names_left(), broken_off()), (MAX_NAMES, None));
+        assert!(may_enter() && broken_off().is_none());
+    }
+
+    #[test]
+    fn a_look_that_takes_long_enters_no_more() {
+        let _begun = Sites::new().begin();
+        assert!(may_enter());
+        HERE.with_borrow_mut(|here| here.as_mut().unwrap().begun -= MAX_TIME);
+        assert!(!may_enter());
+        assert!(broken_off().unwrap().contains("after 1 names"));
+        assert!(part(may_enter).is_err());
+    }
+
+    #[test]
+    fn a_part_that_is_broken_off_leaves_the_rest() {
+        let _begun = Sites::new().begin();
+        HERE.with_borrow_mut(|here| here.as_mut().unwrap().names = 1);
+        assert_eq!(part(may_enter), Ok(true));
+        assert!(part(may_enter).is_err() && broken_off().is_none());
     }
 
     #[test]

@@ -19,7 +19,7 @@ use unready_diagnosis::record::Errno;
 /// Links followed before ELOOP: the kernel's own limit (`path_resolution(7)`).
 const MAX_LINKS: u32 = 40;
 /// Names entered before ENAMETOOLONG; bounds the descriptors held by one walk.
-pub(super) const MAX_NAMES: u32 = 256;
+const MAX_NAMES: u32 = 256;
 /// Longest path, bytes (`PATH_MAX`).
 const MAX_PATH: usize = 4096;
 /// `PROC_SUPER_MAGIC` of linux/magic.h.

@@ -1,7 +1,7 @@
 //! A crew: order, bounds, and what becomes of what is stuck.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 use super::*;
-use std::sync::mpsc;
+use std::{panic, sync::mpsc};
 
 const SLOW: Duration = Duration::from_millis(20);
 const LIMITS: Limits = Limits {
@@ -103,7 +103,7 @@ fn threads_and_waiting_work_are_bounded() {
 fn what_breaks_does_not_take_its_thread_along() {
     let crew = Crew::new(PATIENT);
     for container in 0..8 {
-        crew.submit(lane(container), Box::new(|| panic!("on purpose"))).unwrap();
+        crew.submit(lane(container), Box::new(|| panic::resume_unwind(Box::new(())))).unwrap();
     }
     let (done, is_done) = mpsc::channel();
     crew.submit(lane(0), Box::new(move || done.send(()).unwrap())).unwrap();
