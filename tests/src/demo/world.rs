@@ -33,12 +33,13 @@ const WORKLOADS: [&str; 13] = [
     "write-file",
 ];
 const WEB_GO: &str = include_str!("../../workloads/src-other/web.go");
+const FOREIGN_GO: &str = include_str!("../../workloads/src-other/foreign.go");
 const DYNAMIC_C: &str = include_str!("../../workloads/src-other/dynamic.c");
 const GREET_C: &str = include_str!("../../workloads/src-other/greet.c");
 const LIBGREET_C: &str = include_str!("../../workloads/src-other/libgreet.c");
 const SEGFAULT_C: &str = include_str!("../../workloads/src-other/segfault.c");
 /// All of them: what is built of them changes when one of them does.
-pub(crate) const SOURCES: [&str; 5] = [WEB_GO, DYNAMIC_C, GREET_C, LIBGREET_C, SEGFAULT_C];
+pub(crate) const SOURCES: [&str; 6] = [WEB_GO, FOREIGN_GO, DYNAMIC_C, GREET_C, LIBGREET_C, SEGFAULT_C];
 
 /// The start-up script of the healthy shell container: looks for what is not there, as such scripts do, and for
 /// programs along a `PATH` whose first directories do not have them.
@@ -145,13 +146,14 @@ pub(crate) fn build_c(built: &Path) -> Result<()> {
     gcc("-static -o segfault segfault.c")
 }
 
-/// The web server for this machine, and for one that this machine is not.
+/// The web server for this machine, and a program for one that this machine is not.
 pub(crate) fn build_go(built: &Path) -> Result<()> {
-    fs::write(built.join("web.go"), WEB_GO).context("cannot write the Go source")?;
     let (native, foreign) = if env::consts::ARCH == "aarch64" { ("arm64", "amd64") } else { ("amd64", "arm64") };
-    for (architecture, output) in [(native, "web"), (foreign, "web-foreign")] {
+    for (architecture, output, source) in [(native, "web", WEB_GO), (foreign, "web-foreign", FOREIGN_GO)] {
+        let file = format!("{output}.go");
+        fs::write(built.join(&file), source).context("cannot write the Go source")?;
         let mut command = Command::new("go");
-        command.current_dir(built).args(["build", "-trimpath", "-ldflags=-s -w", "-o", output, "web.go"]);
+        command.current_dir(built).args(["build", "-trimpath", "-ldflags=-s -w", "-o", output, &file]);
         run(command.envs([("CGO_ENABLED", "0"), ("GOOS", "linux"), ("GOARCH", architecture), ("GOTOOLCHAIN", "local")]), "go")?;
     }
     Ok(())

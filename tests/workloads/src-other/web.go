@@ -1,5 +1,5 @@
 // A web server in Go: static, without cgo. With a key file as second argument it leaves when it cannot read it, as TLS
-// servers do. Built for another architecture it triggers WrongArchitecture.
+// servers do.
 package main
 
 import (
