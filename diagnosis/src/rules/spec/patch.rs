@@ -176,7 +176,10 @@ pub fn caveats(pod: &Pod) -> Vec<String> {
     };
     match (Shape::of(owner), owner.kind.as_str(), owner.strategy.as_str()) {
         (Shape::Template, _, "OnDelete") => {
-            vec![format!("{owner} replaces its pods only when they are deleted (OnDelete): after the change {}, then {again}.", seen(pod, owner))]
+            vec![format!(
+                "{owner} replaces its pods only when they are deleted (OnDelete): after the change {}, then {again}.",
+                seen(pod, owner)
+            )]
         }
         (Shape::Template, "StatefulSet", _) => vec![format!(
             "A StatefulSet does not replace a pod that never became ready (kubernetes/kubernetes issue 67250): after the change {}, then {again}.",
@@ -215,7 +218,8 @@ pub fn fs_group_caveats(pod: &Pod, claims: &[Claim]) -> Vec<String> {
         return Vec::new();
     };
     let (ns, name) = (&pod.namespace, &owner.name);
-    let zero = format!("`kubectl -n {ns} scale deployment/{name} --replicas=0`, and scale it up again after the patch, when its pods are gone");
+    let zero =
+        format!("`kubectl -n {ns} scale deployment/{name} --replicas=0`, and scale it up again after the patch, when its pods are gone");
     let known = |name: &str| claims.iter().find(|claim| claim.name == name && !claim.access_modes.is_empty());
     let used: Vec<(&str, Option<&Claim>)> = pod.claim_names().map(|name| (name, known(name))).collect();
     let single: Vec<&Claim> = used.iter().filter_map(|(_, claim)| *claim).filter(|claim| is_for_one_node(claim)).collect();

@@ -88,12 +88,11 @@ fn anew(pod: &Pod) -> String {
     };
     if let "Deployment" | "ReplicaSet" | "ReplicationController" = owner.kind.as_str() {
         let kind = owner.kind.to_lowercase();
-        return format!(
-            "Scale it to 0, and up again when its pods are gone: `kubectl -n {ns} scale {kind}/{} --replicas=0`.",
-            owner.name
-        );
+        return format!("Scale it to 0, and up again when its pods are gone: `kubectl -n {ns} scale {kind}/{} --replicas=0`.", owner.name);
     }
-    format!("Delete the pod again, without --force, so that the next one comes when the volume is unmounted: `kubectl -n {ns} delete pod {name}`.")
+    format!(
+        "Delete the pod again, without --force, so that the next one comes when the volume is unmounted: `kubectl -n {ns} delete pod {name}`."
+    )
 }
 
 /// The manifest has it, and no mount will help: what does, in words.
