@@ -5,7 +5,7 @@
 use super::{
     checks::{Checks, unless},
     judge,
-    kube::{Kube, field, is_ready},
+    kube::{Kube, is_ready},
     patience::until,
     repair::{apply_line, commands},
     said::Said,
