@@ -1,5 +1,6 @@
 //! `unready patch`: the fix as a patch of the object that makes the pod, to pipe into kubectl.
 //!
+//! - `already`: which of them the object has already.
 //! - `merge`: several patches of one object become one.
 //! - `print`: as YAML with comments, JSON, or commands.
 //! - `trusted`: which of them are shown at all.
@@ -7,6 +8,7 @@
 //! Nothing is changed here: whoever runs kubectl on it decides. Exit status: 0 a patch was printed, 4 no change of a manifest
 //! can help, and stderr says what can; 1 no answer.
 
+mod already;
 mod merge;
 mod print;
 mod trusted;
@@ -78,7 +80,7 @@ pub(crate) async fn patch(args: PatchArgs) -> anyhow::Result<ExitCode> {
             has_collector = gathered.has_collector;
             let pods = gathered.pods.into_iter().filter(|answer| !answer.pod.is_well() || !answer.verdicts.is_empty());
             let of_pods = pods.flat_map(|answer| trusted::of_pod(&answer.pod, answer.verdicts));
-            of_pods.chain(trusted::of_owners(gathered.owners)).collect()
+            already::strip(&cluster, of_pods.chain(trusted::of_owners(gathered.owners)).collect()).await
         }
     };
     print(&verdicts, has_collector, args.output, &flags(&args.cluster))

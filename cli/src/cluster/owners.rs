@@ -77,7 +77,13 @@ fn by_object(events: Vec<Event>) -> BTreeMap<Key, Vec<unready_diagnosis::pod::Po
 }
 
 /// The object as it is now; `None`: it is gone, and its events outlived it.
-async fn object(cluster: &Cluster, api_version: &str, kind: &str, namespace: &str, name: &str) -> Result<Option<DynamicObject>, Trouble> {
+pub(crate) async fn object(
+    cluster: &Cluster,
+    api_version: &str,
+    kind: &str,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<DynamicObject>, Trouble> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
     let api: Api<DynamicObject> = Api::namespaced_with(cluster.client.clone(), namespace, &resource);

@@ -122,7 +122,7 @@ fn is_united(path: &str) -> bool {
 }
 
 /// By which field elements are the same thing.
-fn merge_key(path: &str) -> Option<&'static str> {
+pub(super) fn merge_key(path: &str) -> Option<&'static str> {
     match path.rsplit('.').next().unwrap_or_default() {
         "containers" | "initContainers" | "ephemeralContainers" | "volumes" | "env" | "imagePullSecrets" => Some("name"),
         "volumeMounts" => Some("mountPath"),

@@ -7,13 +7,15 @@
 //! - [`said`], [`feed`]: what was said, and when.
 //! - [`judge`]: whether that is right; [`checks`]: the count.
 //! - [`repair`]: every patch that is proposed, applied.
-//! - [`brief`], [`outage`], [`scale`]: a pod that is gone at once, messengers that fail, 110 pods at once; [`cost`]: what the agent takes.
+//! - [`brief`], [`group`], [`outage`], [`scale`]: a pod that is gone at once, a right fsGroup that does not reach its volume,
+//!   messengers that fail, 110 pods at once; [`cost`]: what the agent takes.
 //! - [`stage`]: all of it, in order; [`report`]: the table for people.
 
 pub mod brief;
 pub mod checks;
 pub mod cost;
 pub mod feed;
+pub mod group;
 pub mod images;
 pub mod judge;
 pub mod kube;

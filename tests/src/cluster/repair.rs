@@ -2,6 +2,7 @@
 //! of what must be done beside it.
 
 use super::{
+    judge,
     kube::{Kube, field, is_ready},
     patience::until,
     said::Said,
@@ -36,8 +37,8 @@ pub fn repair(kube: &Kube, workload: &Workload, verdict: &Said) -> Result<Repair
     for round in 0..ROUNDS {
         match proposed(kube, workload) {
             Ok(line) => run(kube, &mut repair, &line)?,
-            // Nothing is wrong with it any more: it takes its time.
-            Err(_) if round > 0 => {}
+            // The manifest is right, or nothing is wrong any more: what is said is done all the same.
+            Err(_) if round > 0 => also = said_now(kube, workload)?,
             Err(error) => return Err(error),
         }
         for command in also.drain(..) {
@@ -60,6 +61,13 @@ fn run(kube: &Kube, repair: &mut Repair, line: &str) -> Result<()> {
     Ok(())
 }
 
+/// The commands that are said of the pods that are not ready now.
+fn said_now(kube: &Kube, workload: &Workload) -> Result<Vec<String>> {
+    let shown = judge::shown(kube, &format!("-n={}", workload.namespace))?;
+    let of_workload = shown.iter().filter(|verdict| workload.is_of(verdict));
+    Ok(of_workload.take(1).flat_map(|verdict| commands(&verdict.remedy.also)).collect())
+}
+
 /// The command line that the patch itself names.
 fn proposed(kube: &Kube, workload: &Workload) -> Result<String> {
     let target = match not_ready(kube, workload)?.first() {
@@ -70,12 +78,12 @@ fn proposed(kube: &Kube, workload: &Workload) -> Result<String> {
     apply_line(&text).with_context(|| format!("no line begins with {APPLY:?}:\n{text}"))
 }
 
-fn apply_line(text: &str) -> Option<String> {
+pub(super) fn apply_line(text: &str) -> Option<String> {
     text.lines().find_map(|line| line.strip_prefix(APPLY)).map(str::to_owned)
 }
 
 /// The commands between backquotes.
-fn commands(sentences: &[String]) -> Vec<String> {
+pub(super) fn commands(sentences: &[String]) -> Vec<String> {
     let quoted = sentences.iter().flat_map(|sentence| sentence.split('`').skip(1).step_by(2));
     quoted.filter(|text| text.starts_with("kubectl ")).map(str::to_owned).collect()
 }

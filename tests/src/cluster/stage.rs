@@ -5,6 +5,7 @@ use super::{
     brief,
     checks::{Checks, unless},
     feed::{Arrivals, Feed},
+    group,
     judge::{self, Snapshot},
     kube::{Kube, field},
     outage::Outages,
@@ -88,6 +89,8 @@ impl Stage {
         if self.play.check {
             step(begin, "a pod that is gone at once");
             brief::check(checks, &self.kube, &self.binaries, &self.home())?;
+            step(begin, "a right fsGroup that does not reach its volume");
+            group::check(checks, &self.kube, &self.home())?;
             step(begin, "outages");
             Outages { kube: &self.kube, binaries: &self.binaries, namespace: &self.home() }.run(checks)?;
         }

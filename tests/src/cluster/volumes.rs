@@ -19,14 +19,21 @@ const LABEL: &str = "unready.dev/demo=volume";
 /// Makes a volume for each claim, empty, with root as its owner.
 pub fn make(kube: &Kube, workloads: &[Workload]) -> Result<()> {
     let Some(state) = kube.state() else { return Ok(()) };
-    let mut volumes = Vec::new();
-    for (namespace, claim) in workloads.iter().flat_map(claims) {
-        let path = folder(state).join(&claim);
-        fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-        volumes.push(volume(&namespace, &claim, &path));
-    }
-    kube.apply(&volumes)
+    let made = workloads.iter().flat_map(claims).map(|(namespace, claim)| empty(state, &namespace, &claim));
+    kube.apply(&made.collect::<Result<Vec<_>>>()?)
+}
+
+/// Makes one for this claim, likewise.
+pub fn make_one(kube: &Kube, namespace: &str, claim: &str) -> Result<()> {
+    let state = kube.state().context("only for this machine's own cluster")?;
+    kube.apply([&empty(state, namespace, claim)?])
+}
+
+fn empty(state: &Path, namespace: &str, claim: &str) -> Result<Value> {
+    let path = folder(state).join(claim);
+    fs::create_dir_all(&path).with_context(|| format!("cannot make {}", path.display()))?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    Ok(volume(namespace, claim, &path))
 }
 
 /// Takes them away again. Their content goes with them.
