@@ -62,7 +62,7 @@ impl Rate {
     }
 
     /// By the instant that the last record left behind: the one that this record leaves, `None` when it exceeds the budget.
-    #[inline(always)]
+    #[inline]
     pub const fn charge(self, due: u64, now: u64) -> Option<u64> {
         let due = if due > now { due } else { now };
         if due - now > self.period * (self.burst - 1) { None } else { Some(due + self.period) }
@@ -74,10 +74,9 @@ impl Budget {
     /// second, and a burst covers the longest that were seen.
     pub const fn rate(self) -> Rate {
         match self {
-            Self::Exec | Self::Exit => Rate::new(32, 512),
+            Self::Exec | Self::Exit | Self::Cgroup => Rate::new(32, 512),
             Self::Listen => Rate::new(16, 256),
             Self::Root => Rate::new(2, 16),
-            Self::Cgroup => Rate::new(32, 512),
             Self::Oom => Rate::new(4, 32),
             Self::Call => Rate::new(64, 2048),
         }
@@ -93,7 +92,7 @@ impl Budget {
 /// How many cgroups' worth of records an estate may tell. A machine inside a container (kind, Docker in Docker) is one.
 const ESTATE: u64 = 4;
 
-/// [`Watch::traits`]: it made an io_uring, whose requests are no system calls.
+/// [`Watch::traits`]: it made an `io_uring`, whose requests are no system calls.
 pub const USES_IO_URING: u32 = 1;
 /// [`Watch::traits`]: it made 32-bit system calls, whose numbers are another table's.
 pub const USES_COMPAT: u32 = 1 << 1;

@@ -1,4 +1,4 @@
-//! A process of a cgroup that starts makes an io_uring: from then on it may open and read without a system call. Level 1.
+//! A process of a cgroup that starts makes an `io_uring`: from then on it may open and read without a system call. Level 1.
 //!
 //! Nothing is told but that it did: a verdict about the cgroup then says what could not be seen.
 

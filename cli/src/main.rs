@@ -102,7 +102,8 @@ fn refuse(mut error: clap::Error) -> ! {
     std::process::exit(error.exit_code());
 }
 
-/// What was typed, when it holds what cannot be seen.
+/// What was typed, with what cannot be seen escaped.
+#[expect(clippy::wildcard_enum_match_arm, reason = "clap's type may grow; what else it has are words of ours")]
 fn escaped(value: &ContextValue) -> Option<ContextValue> {
     let text = |text: &String| outside::escaped(text).into_owned();
     match value {

@@ -72,9 +72,11 @@ mod tests {
         {
             let style = Style { width, color };
             for verdict in [&verdict, &severe] {
-                [Facts::None, Facts::Output, Facts::All].into_iter().for_each(|facts| clean(&block(verdict, facts, style), color));
+                for facts in [Facts::None, Facts::Output, Facts::All] {
+                    clean(&block(verdict, facts, style), color);
+                }
                 for wide in [false, true] {
-                    clean(&Table::new(&[verdict.clone()], Look { wide, namespaces: true, style }, 0).1, color);
+                    clean(&Table::new(std::slice::from_ref(verdict), Look { wide, namespaces: true, style }, 0).1, color);
                 }
             }
         }

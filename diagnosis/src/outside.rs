@@ -11,7 +11,10 @@
 //! that, for verdicts and errors come from other machines too: each escapes what it puts together, and [`screen`], [`json`]
 //! and [`yaml`] are the last to look at what is written.
 
-use std::borrow::Cow;
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 /// Whether a character does something else than to be seen.
 pub fn is_hidden(c: char) -> bool {
@@ -46,19 +49,23 @@ fn spelt(text: &str, is_meant: fn(char) -> bool) -> Cow<'_, str> {
 fn spell(out: &mut String, c: char) {
     match c {
         '\n' | '\r' | '\t' | '"' | '\\' => out.extend(c.escape_default()),
-        '\0'..='\x7f' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+        '\0'..='\x7f' => write(out, format_args!("\\x{:02x}", u32::from(c))),
         _ => out.extend(c.escape_unicode()),
     }
 }
 
+fn write(out: &mut String, words: fmt::Arguments<'_>) {
+    let _infallible = out.write_fmt(words);
+}
+
 /// JSON with what JSON itself leaves as it is (DEL, C1, directions …) written as `\u202e`: the values stay the same.
 pub fn json(text: String) -> String {
-    in_strings(text, |out, c| c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| out.push_str(&format!("\\u{unit:04x}"))))
+    in_strings(text, |out, c| c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| write(out, format_args!("\\u{unit:04x}"))))
 }
 
 /// JSON that is read as YAML, which knows no pairs of surrogates.
 pub fn yaml(json: String) -> String {
-    in_strings(json, |out, c| out.push_str(&format!("\\U{:08x}", u32::from(c))))
+    in_strings(json, |out, c| write(out, format_args!("\\U{:08x}", u32::from(c))))
 }
 
 /// Beyond ASCII everything is within a string, where a control character cannot be.
@@ -85,9 +92,9 @@ pub fn screen(text: &str, colors: bool) -> Cow<'_, str> {
         let taken = if paint > 0 { paint } else { c.len_utf8() };
         let (head, tail) = rest.split_at(taken);
         if paint == 0 && is_astray(c) {
-            spell(&mut out, c)
+            spell(&mut out, c);
         } else {
-            out.push_str(head)
+            out.push_str(head);
         }
         rest = tail;
     }

@@ -24,7 +24,7 @@ fn hidden(verdict: &Verdict) -> Vec<String> {
             Value::String(text) if text.contains(outside::is_hidden) => into.push(format!("{pointer} = {text:?}")),
             Value::Array(all) => all.iter().enumerate().for_each(|(n, one)| look(one, &format!("{pointer}/{n}"), into)),
             Value::Object(all) => {
-                all.iter().filter(|(key, _)| *key != "patch").for_each(|(key, one)| look(one, &format!("{pointer}/{key}"), into))
+                all.iter().filter(|(key, _)| *key != "patch").for_each(|(key, one)| look(one, &format!("{pointer}/{key}"), into));
             }
             _ => {}
         }

@@ -205,7 +205,7 @@ fn withstands(kinds: &[&str]) {
         (health.join().unwrap(), verdicts)
     });
     let done: Vec<u64> = floods.iter_mut().map(Flood::finish).collect();
-    let share = (cpu(pid) - spent).as_secs_f64() / began.elapsed().as_secs_f64();
+    let share = cpu(pid).saturating_sub(spent).as_secs_f64() / began.elapsed().as_secs_f64();
     let memory = agent.daemon().resident().unwrap();
     println!(
         "{kinds:?} {done:?}: share {share:.3}, {} KiB, verdicts {verdicts:?}, answers at most {:?}",

@@ -360,7 +360,9 @@ impl Pipeline {
     fn compare(&mut self, snapshot: Snapshot) {
         self.feed(Input::Cgroups(snapshot), clock::now());
         let starting: Vec<CgroupId> = self.attention.starting().collect();
-        starting.into_iter().for_each(|cgroup| self.tell_main(cgroup));
+        for cgroup in starting {
+            self.tell_main(cgroup);
+        }
     }
 
     fn read_counts(&mut self, now: BootNanos) {

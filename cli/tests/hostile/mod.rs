@@ -163,9 +163,12 @@ fn hostile(mut object: Value) -> Value {
             Value::Array(all) => all.iter_mut().for_each(fill),
             Value::Object(all) => {
                 for (key, one) in all {
-                    match one {
-                        Value::String(text) if FREE.contains(&key.as_str()) => text.push_str(HOSTILE),
-                        other => fill(other),
+                    if let Value::String(text) = one
+                        && FREE.contains(&key.as_str())
+                    {
+                        text.push_str(HOSTILE);
+                    } else {
+                        fill(one);
                     }
                 }
             }

@@ -329,7 +329,9 @@ impl Engine {
         let place = attribution::place(path);
         let is_kept = match place {
             Place::Nested { container } => self.part_of(id, &container, now),
-            place => Container::new(id, path, place, existing, now).is_some_and(|container| self.insert(container, now)),
+            place @ (Place::Pod { .. } | Place::Container { .. } | Place::Run { .. } | Place::Other) => {
+                Container::new(id, path, place, existing, now).is_some_and(|container| self.insert(container, now))
+            }
         };
         if !is_kept {
             self.outputs.push_back(Output::Attention(id, None));

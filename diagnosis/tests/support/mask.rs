@@ -87,7 +87,7 @@ fn leaves(value: &Value, pointer: &str, place: &str, into: &mut Vec<(String, Str
     match value {
         Value::String(_) => into.push((pointer.to_owned(), place.to_owned())),
         Value::Array(all) => {
-            all.iter().enumerate().for_each(|(n, one)| leaves(one, &format!("{pointer}/{n}"), &format!("{place}/*"), into))
+            all.iter().enumerate().for_each(|(n, one)| leaves(one, &format!("{pointer}/{n}"), &format!("{place}/*"), into));
         }
         Value::Object(all) => {
             for (key, one) in all {

@@ -285,7 +285,10 @@ impl<'a> Player<'a> {
 
     pub(super) fn feed(&mut self, input: Input, at: BootNanos) {
         self.now = self.now.max(at);
-        let input = self.mask.map_or(input.clone(), |mask| mask.wear(&input));
+        let input = match self.mask {
+            Some(mask) => mask.wear(&input),
+            None => input,
+        };
         self.engine.handle(input, at);
         while let Some(output) = self.engine.poll_output() {
             self.take(output, at);

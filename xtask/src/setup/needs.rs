@@ -82,6 +82,12 @@ pub(super) fn all() -> Vec<Need> {
         },
         Need {
             purpose: Purpose::Test,
+            is_met: |_| program("strace").is_some(),
+            packages: &["strace"],
+            sentence: "strace: the tests count the agent's system calls at rest.",
+        },
+        Need {
+            purpose: Purpose::Test,
             is_met: |_| program("qemu-system-x86_64").is_some(),
             packages: &["qemu-system-x86"],
             sentence: "qemu-system-x86_64: `cargo xtask vm` boots other kernels with it.",
