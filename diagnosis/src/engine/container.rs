@@ -90,7 +90,7 @@ pub(crate) struct Container {
     pub(super) quiet_since: BootNanos,
     pub(crate) main: Option<Process>,
     /// Processes of the runtime that were moved in and have executed nothing yet.
-    runtime: Vec<u32>,
+    pub(super) runtime: Vec<u32>,
     pub(crate) presence: Presence,
     pub(crate) processes: Vec<ProcessView>,
     pub(crate) failures: Vec<Failure>,
@@ -206,10 +206,10 @@ impl Container {
         }
         self.wake();
         self.notice_survivor(task, now);
-        self.runtime.retain(|pid| *pid != task.process.pid);
         if self.phase == Phase::Created {
-            self.began(task.process, &args);
+            self.began(task.process);
         }
+        self.runtime.retain(|pid| *pid != task.process.pid);
         if self.is_main(task.process) {
             self.main = Some(task.process);
             self.quiet_since = now; // not for exec probes and workers: they never cease
@@ -267,7 +267,7 @@ impl Container {
         } else if self.main.is_none() && self.phase == Phase::Created && !status.is_success() {
             self.end = Some((now, status));
             self.phase = Phase::Ended;
-            self.gave_up_as(&task.comm);
+            self.gave_up_as(task);
             self.consider(Trigger::NeverStarted, now);
         } else if self.phase == Phase::Created && self.presence.entered == Some(task.process) {
             self.presence.entered = None; // a hook of the runtime

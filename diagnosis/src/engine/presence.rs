@@ -80,11 +80,15 @@ impl Container {
     }
 
     /// The first program of its own is executed. Where another than the one that entered does it, that one's exec was lost.
-    pub(super) fn began(&mut self, by: Process, args: &[String]) {
-        let local = self.is_local_run() && self.workload.command.first().is_some_and(|command| args.first() == Some(command));
+    pub(super) fn began(&mut self, by: Process) {
         self.phase = Phase::Started;
         self.main = Some(self.presence.entered.unwrap_or(by));
-        self.presence.main_is_sure = local || self.presence.entered.is_some();
+        self.presence.main_is_sure = self.presence.entered.is_some() || self.is_launcher(by);
+    }
+
+    /// Of a local run, the process that is put into the cgroup is the one that executes the command; all others are its children.
+    fn is_launcher(&self, process: Process) -> bool {
+        self.is_local_run() && self.runtime.first() == Some(&process.pid)
     }
 
     /// A process of the container did something that no helper of the runtime does: the exec before it was lost.
@@ -120,8 +124,8 @@ impl Container {
         self.presence.is_idle = true;
     }
 
-    pub(super) fn gave_up_as(&mut self, comm: &str) {
-        self.presence.refusal_is_sure = is_runtime_helper(comm);
+    pub(super) fn gave_up_as(&mut self, task: &Task) {
+        self.presence.refusal_is_sure = is_runtime_helper(&task.comm) || self.is_launcher(task.process);
     }
 
     /// Who was taken for the main process has ended, and another one goes on: it was not the main process.

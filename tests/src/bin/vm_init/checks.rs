@@ -14,7 +14,7 @@ use std::{
     fmt, fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
 };
-use unready_agent_common::counters::Hook;
+use unready_agent_common::{counters::Hook, watch::USES_IO_URING};
 use unready_diagnosis::record::{Call, CallFailed, Errno, ExitStatus, Record, Target, Task};
 
 /// What the cgroup of "eat" may use; the program itself needs some 4 MiB.
@@ -71,6 +71,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("credentials", credentials),
     ("descriptor", descriptor),
     ("root-changed", root_changed),
+    ("io-uring", io_uring),
     ("listen", listen),
     ("oom-victim", oom_victim),
     ("reattach", reattach),
@@ -322,6 +323,17 @@ fn listen(watcher: &mut Watcher) -> Result<()> {
     Ok(())
 }
 
+/// Nothing is told of it, but it is noted where verdicts about the cgroup look.
+fn io_uring(watcher: &mut Watcher) -> Result<()> {
+    let cgroup = watcher.cgroup()?;
+    let noted = |watcher: &Watcher| watcher.kernel.watched(cgroup.id).is_some_and(|watch| watch.traits & USES_IO_URING != 0);
+    ensure!(!noted(watcher), "noted of a cgroup in which nothing has happened");
+    let (_, status) = Watcher::act("io-uring", &cgroup)?;
+    ensure!(status.success(), "no ring was made: {status}");
+    ensure!(noted(watcher), "a ring was made, and not noted");
+    Ok(())
+}
+
 fn oom_victim(watcher: &mut Watcher) -> Result<()> {
     let cgroup = watcher.cgroup()?;
     let parent = cgroup.directory.parent().context("a cgroup without parent")?;
@@ -352,7 +364,8 @@ fn counters(watcher: &mut Watcher) -> Result<()> {
     for (hook, row) in watcher.kernel.counters() {
         ensure!(row.adds_up(), "{hook:?} does not add up: {row:?}");
         ensure!(row.failed == 0 && row.ring_full == 0, "{hook:?} lost something: {row:?}");
-        ensure!(row.sent > 0 || hook == Hook::OomVictim, "{hook:?} sent nothing");
+        let seen = if hook == Hook::IoUring { row.counted } else { row.sent };
+        ensure!(seen > 0 || hook == Hook::OomVictim, "{hook:?} saw nothing");
     }
     Ok(())
 }
