@@ -79,7 +79,12 @@ again() {
         local name died=()
         for name in "${DAEMONS[@]}"; do alive "$name" || died+=("$name"); done
         if [ ${#died[@]} -eq 0 ]; then say "is up already"; return; fi
-        for name in "${died[@]}"; do start "$name"; done
+        for name in "${died[@]}"; do rm -f "$STATE/pids/$name"; done # nobody is to wait for them before they are started
+        for name in "${died[@]}"; do
+            # The controllers give up at an API server that is not ready: it authorizes nobody yet.
+            case $name in containerd | etcd | kube-apiserver) ;; *) until_ok 90 "the API server" kc get --raw /readyz ;; esac
+            start "$name"
+        done
         ready
         say "up again: KUBECONFIG=$STATE/kubeconfig"
     else
