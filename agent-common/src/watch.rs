@@ -27,7 +27,7 @@ wire_enum! {
 wire_enum! {
     /// What has a budget of its own. Failing calls have a further one, [`crate::limits::SENT_PER_CGROUP_MAX`].
     pub enum Budget: u32 {
-        /// Programs executed.
+        /// Programs executed by other processes than the main one.
         Exec = 0,
         /// Ends of processes that told nothing before: neither an exec nor a failing call.
         Exit = 1,
@@ -41,6 +41,8 @@ wire_enum! {
         Oom = 5,
         /// Failing calls. Only the estate's is a rate.
         Call = 6,
+        /// Programs executed by the main process, also at rest.
+        Main = 7,
     }
 }
 
@@ -76,6 +78,7 @@ impl Budget {
         match self {
             Self::Exec | Self::Exit | Self::Cgroup => Rate::new(32, 512),
             Self::Listen => Rate::new(16, 256),
+            Self::Main => Rate::new(4, 32),
             Self::Root => Rate::new(2, 16),
             Self::Oom => Rate::new(4, 32),
             Self::Call => Rate::new(64, 2048),
@@ -85,7 +88,9 @@ impl Budget {
     /// What a cgroup and all that were made from within it may tell together.
     pub const fn estate(self) -> Rate {
         let Rate { period, burst } = self.rate();
-        Rate { period: period / ESTATE, burst: burst * ESTATE }
+        // A burst of failing calls is more than half of the ring already, and a quarter of the map of what repeats.
+        let cgroups = if matches!(self, Self::Call) { 1 } else { ESTATE };
+        Rate { period: period / ESTATE, burst: burst * cgroups }
     }
 }
 
@@ -107,7 +112,7 @@ pub struct Watch {
     pub level: u32,
     /// `USES_*` bits: what of this cgroup is not seen.
     pub traits: u32,
-    /// Process id of its main process, whose records always pass; 0: not known. User space tells it.
+    /// Process id of its main process, which has budgets of its own; 0: not known. User space tells it.
     pub main: u32,
     /// Cgroups made from within it that exist; see [`crate::limits::MADE_MAX`].
     pub made: u32,
@@ -203,8 +208,9 @@ mod tests {
     #[test]
     fn an_estate_is_worth_some_cgroups() {
         for budget in Budget::ALL {
-            assert_eq!(budget.estate().burst, ESTATE * budget.rate().burst);
-            assert!(budget.estate().period * ESTATE <= budget.rate().period);
+            let (estate, own) = (budget.estate(), budget.rate());
+            assert!((own.burst..=ESTATE * own.burst).contains(&estate.burst), "{budget:?}");
+            assert!(estate.period * ESTATE <= own.period, "{budget:?}");
         }
     }
 }

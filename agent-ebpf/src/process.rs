@@ -4,8 +4,8 @@
 //! count of living threads (`signal_struct.live`) is 0, which two threads that end at the same time may both see: then
 //! the first one to put the process on the map `ENDED` tells it.
 //!
-//! The main process of a cgroup always passes, and so does the end of a process that told something before. Other processes have
-//! a budget while their cgroup starts. At rest a shell may run in a probe every second, so that nothing but killed processes is
+//! The end of a cgroup's main process always passes, and so does that of a process that told something before. Whatever else
+//! it does has a budget, the main process one of its own. Other processes have one while their cgroup starts. At rest a shell may run in a probe every second, so that nothing but killed processes is
 //! told: an out-of-memory kill shows by the end of its victim.
 
 use crate::{
@@ -55,13 +55,13 @@ fn executed(path: impl FnOnce() -> Result<Kernel, Unreadable>) -> Verdict {
         return Ok(Outcome::Filtered);
     };
     let tgid = current_ids().0;
-    if !is_main(watch, tgid) {
-        if !is_starting(watch) {
-            return Ok(Outcome::Filtered);
-        }
-        if let Err(outcome) = pay(watch, Budget::Exec) {
-            return Ok(outcome);
-        }
+    let budget = match (is_main(watch, tgid), is_starting(watch)) {
+        (true, _) => Budget::Main,
+        (false, true) => Budget::Exec,
+        (false, false) => return Ok(Outcome::Filtered),
+    };
+    if let Err(outcome) = pay(watch, budget) {
+        return Ok(outcome);
     }
     let outcome = tell_exec(cgroup, path)?;
     if matches!(outcome, Outcome::Sent) {

@@ -11,11 +11,11 @@ mod snapshot;
 
 pub use snapshot::Limits;
 use std::{
-    fs,
-    os::unix::fs::MetadataExt,
+    fs, iter,
+    os::unix::fs::{DirEntryExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
-use unready_diagnosis::{record::Record, units::CgroupId};
+use unready_diagnosis::units::CgroupId;
 
 /// Why the hierarchy cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +43,9 @@ pub enum CgroupError {
 
 /// Of the root directory of a hierarchy.
 const ROOT_INODE: u64 = 1;
+
+/// Among how many cgroups one is looked for.
+const LOOKED_AT: usize = 256;
 
 /// The mount of the unified hierarchy.
 #[derive(Clone, Debug)]
@@ -99,32 +102,40 @@ impl CgroupRoot {
         self.path.join(cgroup.trim_start_matches('/'))
     }
 
-    /// The path of a cgroup, from its id: for a path that was too long for its record. Looks at the whole hierarchy.
-    pub fn path_of(&self, id: CgroupId) -> Option<String> {
-        self.all().into_iter().find_map(|(found, path)| (found == id).then_some(path))
+    /// The whole path of a cgroup of which a record holds the beginning, `cut`. Looks where it must lie, at no more than
+    /// [`LOOKED_AT`] cgroups: who makes them chooses how many there are.
+    pub fn whole_path(&self, id: CgroupId, cut: &str) -> Option<String> {
+        let cut = cut.trim_end_matches(char::REPLACEMENT_CHARACTER); // the cut may have gone through a character
+        let (above, _) = cut.rsplit_once('/')?;
+        let begins_so = |path: &str| path.starts_with(cut);
+        let mut found = below(&self.path, self.directory(above), begins_so).take(LOOKED_AT);
+        found.find_map(|(found, path)| (found == id && begins_so(&path)).then_some(path))
     }
+}
 
-    /// All cgroups that exist now, parents before children, as records.
-    pub fn walk(&self) -> impl Iterator<Item = Record> {
-        self.all().into_iter().map(|(id, path)| Record::CgroupCreated { id, path, existing: true })
-    }
-
-    fn all(&self) -> Vec<(CgroupId, String)> {
-        let mut found = Vec::new();
-        let mut pending = vec![self.path.clone()];
-        while let Some(directory) = pending.pop() {
-            let Ok(entries) = fs::read_dir(&directory) else { continue }; // removed meanwhile
-            for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-                let Ok(metadata) = entry.metadata() else { continue };
-                let path = entry.path();
-                if let Ok(below) = path.strip_prefix(&self.path) {
-                    found.push((CgroupId(metadata.ino()), format!("/{}", below.display())));
+/// The cgroups below a directory of the hierarchy mounted at `root`, parents before children, and those below the ones that are
+/// `wanted`. A directory is read while its cgroups are taken, and one that was removed meanwhile has none.
+fn below(root: &Path, directory: PathBuf, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (CgroupId, String)> {
+    let mut unread = vec![directory];
+    let mut entries = None;
+    iter::from_fn(move || {
+        loop {
+            let Some(entry) = entries.as_mut().and_then(Iterator::next) else {
+                entries = Some(fs::read_dir(unread.pop()?).into_iter().flatten().flatten());
+                continue;
+            };
+            let entry: fs::DirEntry = entry;
+            let directory = entry.path();
+            let Ok(path) = directory.strip_prefix(root) else { continue };
+            let path = format!("/{}", path.display());
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if wanted(&path) {
+                    unread.push(directory);
                 }
-                pending.push(path);
+                return Some((CgroupId(entry.ino()), path));
             }
         }
-        found
-    }
+    })
 }
 
 /// Of the mounts of one hierarchy, by root and place, the shallowest that shows all of it. Where one is rooted above us, those
@@ -183,6 +194,26 @@ mod tests {
         let root = root.expect("has cgroup2");
         assert_eq!(root.path(), Path::new("/host/sys/fs/cgroup/unified"));
         assert_eq!(root.v1_memory(), Some(Path::new("/host/sys/fs/cgroup/memory")));
+    }
+
+    #[test]
+    fn a_path_that_was_cut_is_found_below_what_is_left_of_it() {
+        let mount = tempfile::tempdir().expect("a directory");
+        let root = CgroupRoot { path: mount.path().to_owned(), v1: None };
+        let make = |path: &str| {
+            fs::create_dir_all(root.directory(path)).expect("a directory below it");
+            CgroupId(fs::metadata(root.directory(path)).expect("is there").ino())
+        };
+        let (wanted, elsewhere) = (make("/pods/pod-1/container"), make("/other/pod-1"));
+        assert_eq!(root.whole_path(wanted, "/pods/pod-1/cont").as_deref(), Some("/pods/pod-1/container"));
+        assert_eq!(root.whole_path(wanted, "/pods/po\u{fffd}").as_deref(), Some("/pods/pod-1/container"));
+        assert_eq!(root.whole_path(elsewhere, "/pods/po"), None, "it begins otherwise");
+        assert_eq!(root.whole_path(wanted, "no path"), None);
+        for index in 0..LOOKED_AT {
+            make(&format!("/many/same-{index}"));
+        }
+        let last = make("/many/same-again/deeper");
+        assert_eq!(root.whole_path(last, "/many/same-"), None, "there are more than are looked at");
     }
 
     #[test]

@@ -256,8 +256,7 @@ fn a_failing_open_is_told_once_and_counted() {
     let records = lab.play("repeat", &cgroup);
     let failure = the_failure(&records, Call::Open, is_path(""));
     assert_eq!(failure.errno, Errno::ENOENT);
-    let repeats = lab.kernel.repeats();
-    let (_, value) = repeats.iter().find(|(key, _)| key.cgroup == cgroup.id.0 && key.hash == failure.hash).expect("was counted");
+    let (_, value) = lab.kernel.repeats().find(|(key, _)| key.cgroup == cgroup.id.0 && key.hash == failure.hash).expect("was counted");
     assert_eq!(value.count, REPETITIONS);
     assert_eq!(value.tgid, failure.task.process.pid);
 }
@@ -466,13 +465,13 @@ fn cgroups_of_other_hierarchies_are_no_business_of_ours() {
 fn attention_decides_what_is_told() {
     let Some(mut lab) = Lab::attached() else { return };
     let cgroup = lab.cgroup();
-    lab.kernel.watch(cgroup.id, Some(Level::Rest)).unwrap();
+    lab.kernel.watch(cgroup.id, Some(Level::Rest), None).unwrap();
     let at_rest = act("open", &cgroup); // neither its failing call is told nor that it began and ended
 
-    lab.kernel.watch(cgroup.id, None).unwrap();
-    lab.kernel.watch(cgroup.id, None).unwrap(); // a second time is no error
+    lab.kernel.watch(cgroup.id, None, None).unwrap();
+    lab.kernel.watch(cgroup.id, None, None).unwrap(); // a second time is no error
     let ignored = act("open", &cgroup);
-    lab.kernel.watch(cgroup.id, Some(Level::Starting)).unwrap();
+    lab.kernel.watch(cgroup.id, Some(Level::Starting), None).unwrap();
     let pid = act("open", &cgroup);
     let records = lab.until_exit(pid, &cgroup);
     let untold = |record: &Record| match record {

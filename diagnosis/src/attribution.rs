@@ -97,6 +97,21 @@ pub fn place(path: &str) -> Place {
     innermost.map_or(Place::Other, |found| found.place(path, above.len(), pod))
 }
 
+/// The container that a cgroup lies below, by its path: the outermost. What lies below it may be made and named by that container.
+pub fn around(path: &str) -> Option<&str> {
+    let mut above: Vec<&str> = Vec::new();
+    let mut innermost: Option<What> = None;
+    for (name, end) in components(path) {
+        match recognise(name, &above, innermost.as_ref()) {
+            Some(What::Container { .. } | What::Run { .. }) => return (end < path.trim_end_matches('/').len()).then(|| &path[..end]),
+            pod @ Some(What::Pod { .. }) => innermost = pod,
+            None => {}
+        }
+        above.push(name);
+    }
+    None
+}
+
 /// The last component: the container's name where [`Place::Other`] turns out to be one.
 pub fn last_component(path: &str) -> &str {
     components(path).last().map_or("", |(name, _)| name)

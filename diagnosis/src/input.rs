@@ -9,6 +9,7 @@ use crate::{
     verdict::{BlindSpots, Verdict},
 };
 use serde::{Deserialize, Serialize};
+use unready_agent_common::watch::Level;
 
 /// One input. With its time it is one line of a recording.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,13 +92,24 @@ pub enum RunChange {
     },
 }
 
+/// How closely the kernel half should look at a cgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attention {
+    /// The cgroup.
+    pub cgroup: CgroupId,
+    /// `None`: not at all.
+    pub level: Option<Level>,
+    /// The container below which it lies, the outermost: what is done in this cgroup is charged to that one too.
+    pub maker: Option<CgroupId>,
+}
+
 /// One output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
     /// A finding, new or with new facts; the same id replaces what was said before.
     Verdict(Box<Verdict>),
-    /// How closely the kernel half should look at a cgroup; `None` is level 0.
-    Attention(CgroupId, Option<unready_agent_common::watch::Level>),
+    /// How closely the kernel half should look at a cgroup.
+    Attention(Attention),
     /// A question; its answer comes back as [`Input::Answer`].
     Ask(QuestionId, Question),
     /// A question about the cluster; its answer comes back as [`Input::ClusterAnswer`].

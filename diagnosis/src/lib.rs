@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   kernel bytes ─ decode ─► Record ─┐                             ┌─► Output::Ask(Question) ─► agent/investigate
-//!                 pod changes, ──────┼─► Engine::handle(Input, now)┼─► Output::Attention(cgroup, level) ─► kernel
+//!                 pod changes, ──────┼─► Engine::handle(Input, now)┼─► Output::Attention(attention)     ─► kernel
 //!                 answers, loss ─────┘                             └─► Output::Verdict(Verdict) ─► delivery
 //! ```
 //!

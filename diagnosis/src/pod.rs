@@ -48,6 +48,7 @@ pub struct Pod {
     /// `spec.serviceAccountName`.
     pub service_account: String,
     /// `spec.terminationGracePeriodSeconds`.
+    #[serde(default = "default_grace")]
     pub grace_seconds: u64,
     /// `spec.schedulerName`.
     pub scheduler: String,
@@ -67,6 +68,11 @@ pub struct Pod {
     pub pull_secrets: Vec<String>,
     /// `status`.
     pub status: PodStatus,
+}
+
+/// What the API server sets where a manifest says nothing (`DefaultTerminationGracePeriodSeconds` of `pkg/apis/core/v1/defaults.go`).
+const fn default_grace() -> u64 {
+    30
 }
 
 /// Who makes a pod.

@@ -65,9 +65,10 @@ pub const TICK: u64 = 10_000_000;
 
 impl Processes {
     /// The process that runs the container's program: the oldest that has executed something and is no helper of the
-    /// runtime. Of two that began within the same tick, it is the other's parent.
-    pub fn program(&self) -> Option<&Running> {
-        let programs = || self.all.iter().filter(|running| running.executed && !is_runtime_helper(&running.comm));
+    /// runtime, by name or as one of those that are known. Of two that began within the same tick, it is the other's parent.
+    pub fn program(&self, helpers: &[u32]) -> Option<&Running> {
+        let is_helper = |running: &Running| is_runtime_helper(&running.comm) || helpers.contains(&running.process.pid);
+        let programs = || self.all.iter().filter(|running| running.executed && !is_helper(running));
         let oldest = programs().map(|running| running.process.start).min()?;
         let first = || programs().filter(|running| running.process.start <= oldest.saturating_add(TICK));
         first().find(|one| !first().any(|other| other.process.pid == one.parent))
@@ -93,9 +94,11 @@ impl Running {
     }
 }
 
-/// Names that runtimes give their helpers before the container's program runs: `runc:[2:INIT]`, `crun`, `youki:[INIT]`.
+/// Names that runtimes give their helpers before the container's program runs: `runc:[2:INIT]`, `crun`, `youki:[INIT]`. Not
+/// those of programs that only begin like one.
 pub fn is_runtime_helper(comm: &str) -> bool {
-    ["runc", "crun", "youki"].iter().any(|runtime| comm.starts_with(runtime))
+    let rest = ["runc", "crun", "youki"].iter().find_map(|runtime| comm.strip_prefix(runtime));
+    rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use proptest::prelude::*;
-use unready_diagnosis::attribution::{Place, Runtime, last_component, place};
+use unready_diagnosis::attribution::{Place, Runtime, around, last_component, place};
 
 const ID: &str = "3f5a0c9be1d24786a5b09c1d2e3f40516273849506a7b8c9d0e1f20314253647";
 const OUTER: &str = "c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00c0ffee00";
@@ -29,6 +29,22 @@ fn alone(runtime: Runtime, id: &str) -> Place {
 
 fn below(container: &str) -> Place {
     Place::Nested { container: fill(container) }
+}
+
+#[test]
+fn what_lies_below_a_container_is_known_whatever_it_is_called() {
+    for (path, expected) in [
+        ("/kubepods/burstable/pod{POD}/{ID}", None),
+        ("/kubepods/burstable/pod{POD}", None),
+        ("/system.slice/x.service/made", None),
+        ("/kubepods/burstable/pod{POD}/{ID}/made", Some("/kubepods/burstable/pod{POD}/{ID}")),
+        ("/kubepods/burstable/pod{POD}/{ID}/pod{POD}/made", Some("/kubepods/burstable/pod{POD}/{ID}")),
+        ("/kubepods/burstable/pod{POD}/{ID}/{OUTER}", Some("/kubepods/burstable/pod{POD}/{ID}")),
+        ("/docker/{OUTER}/kubelet/kubepods/pod{POD}/{ID}", Some("/docker/{OUTER}")),
+        ("/docker/{OUTER}/", None),
+    ] {
+        assert_eq!(around(&fill(path)), expected.map(fill).as_deref(), "{path}");
+    }
 }
 
 fn table() -> Vec<(&'static str, Place)> {

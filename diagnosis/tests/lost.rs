@@ -16,8 +16,9 @@ use unready_diagnosis::{
     cause::Cause,
     input::Loss,
     pod::{ContainerState, ContainerStatus},
+    record::Record,
     snapshot::{Existing, Processes, Running, Snapshot},
-    units::{BootNanos, Process},
+    units::{BootNanos, CgroupId, Process},
     verdict::{BlindSpots, Confidence},
 };
 
@@ -104,6 +105,93 @@ fn what_runs_has_begun() {
     node.feed(walk("5s", 1, vec![program(1100, "10ms")]), at("5s"));
     node.wait("36s");
     assert!(!is_starting(&node, 1), "it began, and was quiet");
+}
+
+#[test]
+fn a_runtimes_first_stage_that_a_walk_meets_is_not_the_program() {
+    let mut node = Node::new();
+    node.tell("0ms", pod(creating(), |_| ()));
+    node.begin(1, "0ms", false);
+    node.step(1, "1ms [5<1] attach exe"); // runc, before it takes its helpers' name
+    node.feed(walk("2ms", 1, vec![Running { comm: "exe".into(), ..program(1005, "1ms") }]), at("2ms"));
+    node.step(1, "3ms [5<1] exit 0");
+    node.step(1, "10ms enter");
+    node.step(1, "20ms exec /app");
+    node.feed(walk("1s", 1, vec![program(1100, "10ms")]), at("1s"));
+    node.wait("5s");
+    assert!(node.verdicts.is_empty() && is_starting(&node, 1), "{:#?}", node.verdicts);
+    node.step(1, "6s fails open /data/x O_RDWR = EACCES");
+    node.step(1, "6010ms exit 1");
+    node.wait("7s");
+    assert_eq!(node.only().cause, Cause::PermissionDenied, "its own end is seen");
+}
+
+#[test]
+fn a_program_that_becomes_what_its_runtime_put_there_is_met() {
+    let mut node = Node::new();
+    node.begin(1, "0ms", false);
+    node.step(1, "1ms attach crun");
+    node.step(1, "2ms enter"); // and executes the program itself: lost
+    node.feed(walk("1s", 1, vec![program(1100, "1ms")]), at("1s"));
+    node.wait("40s");
+    assert!(!is_starting(&node, 1), "it began, and was quiet");
+}
+
+#[test]
+fn a_victim_is_the_process_that_was_chosen_and_killed() {
+    let is_blamed = |chosen: &str, end: &str| {
+        let mut node = Node::new();
+        node.begin(1, "0ms", false);
+        let oom = Record::OomVictim { pid: 1100, asker: cgroup(1) };
+        node.feed(Input::Record(oom.clone()), at(chosen));
+        for line in ["10ms enter", "20ms exec /app"] {
+            node.step(1, line);
+        }
+        if chosen == "0ms" {
+            node.step(1, "500ms fails open /data/x O_RDWR = EACCES");
+        } else {
+            node.feed(Input::Record(oom), at("900ms"));
+        }
+        node.step(1, end);
+        node.wait("10s");
+        node.verdicts.iter().any(|verdict| verdict.cause == Cause::OutOfMemory)
+    };
+    assert!(is_blamed("1ms", "1s killed SIGKILL"), "chosen after it began");
+    assert!(!is_blamed("1ms", "1s exit 1"), "it ended by itself first");
+    assert!(!is_blamed("0ms", "1s killed SIGKILL"), "another process had its number");
+}
+
+/// A container that makes cgroups below its own and gives them others' names.
+fn forge(node: &mut Node, count: u64, name: impl Fn(u64) -> String) {
+    for number in 0..count {
+        let path = format!("/kubepods/burstable/pod{UID}/{}/{}", id(1), name(number));
+        let record = Record::CgroupCreated { id: CgroupId(100_000 + number), path, existing: false };
+        node.feed(Input::Record(record), at("1s"));
+    }
+}
+
+#[test]
+fn what_a_container_makes_takes_no_other_containers_place() {
+    let forged: [&dyn Fn(u64) -> String; 4] = [
+        &|number| format!("pod11111111-1111-1111-1111-111111111111/{number}"),
+        &|number| format!("{number:064x}"),
+        &|number| format!("pod11111111-1111-1111-1111-{number:012x}"),
+        &|number| format!("part-{number}"),
+    ];
+    for name in forged {
+        let mut node = Node::new();
+        node.start(1, &["0ms enter", "10ms exec /app"]);
+        forge(&mut node, 4000, name);
+        let kept = node.engine.footprint();
+        assert!(kept < 1100, "{kept} things are kept of it");
+        let charged = (0..4000).filter(|number| node.levels.get(&CgroupId(100_000 + number)) == Some(&Some(cgroup(1)))).count();
+        assert_eq!(charged, 4000, "what is done from within them is charged to it");
+        node.start(2, &["2s enter", "2010ms exec /app", "2020ms fails open /data/x O_RDWR = EACCES", "2021ms exit 1"]);
+        node.wait("20s"); // what no runtime showed itself in is given up
+        let charged_still = (0..4000).filter(|number| node.levels.contains_key(&CgroupId(100_000 + number))).count();
+        assert_eq!(charged_still, 4000);
+        assert_eq!(node.only().cause, Cause::PermissionDenied, "another container is still judged");
+    }
 }
 
 #[test]

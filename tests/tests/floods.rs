@@ -30,8 +30,10 @@ use unready_tests::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a flood lasts.
 const FLOOD: Duration = Duration::from_secs(5);
-/// What is promised of the health check, for nineteen of twenty.
+/// What is promised of the health check, for nineteen of twenty: the machine's own hiccups are not the agent's.
 const ANSWER: Duration = Duration::from_millis(100);
+/// What each answer takes at most: the kubelet's default patience.
+const LATEST: Duration = Duration::from_secs(1);
 /// What is promised of another container's verdict, from its end on.
 const VERDICT: Duration = Duration::from_secs(1);
 /// Of a core.
@@ -216,15 +218,11 @@ fn withstands(kinds: &[&str]) {
     answers.sort_unstable();
     let nineteen_of_twenty = answers[answers.len() * 19 / 20];
     assert!(nineteen_of_twenty <= ANSWER, "under {kinds:?} the health check took {nineteen_of_twenty:?}, at worst {:?}", answers.last());
-    let middle = {
-        let mut sorted = verdicts.clone();
-        sorted.sort_unstable();
-        sorted[1]
-    };
-    assert!(middle <= VERDICT, "under {kinds:?} another container's verdict took {verdicts:?}");
-    let most = if lab.binaries().are_debug() { 3.0 * SHARE } else { SHARE }; // the promise is about what is shipped
+    assert!(answers.iter().all(|answer| *answer <= LATEST), "under {kinds:?} the health check took {:?}", answers.last());
+    assert!(verdicts.iter().all(|taken| *taken <= VERDICT), "under {kinds:?} another container's verdict took {verdicts:?}");
+    let most = if lab.binaries().are_debug() { 2.5 * SHARE } else { SHARE }; // the promise is about what is shipped
     assert!(share <= most, "{kinds:?} cost the agent {share:.3} of a core");
-    assert!(memory <= MEMORY || lab.binaries().are_debug(), "{} KiB are resident", memory >> 10);
+    assert!(memory <= MEMORY, "{} KiB are resident", memory >> 10);
 
     let paths: Vec<String> = floods.iter().map(|flood| flood.cgroup.path().to_owned()).collect();
     drop((floods, agent));
@@ -269,8 +267,18 @@ fn a_flood_of_cgroups() {
 }
 
 #[test]
+fn a_flood_of_cgroups_that_are_named_as_other_things() {
+    withstands(&["names"]);
+}
+
+#[test]
+fn a_main_process_that_executes_itself() {
+    withstands(&["reexec"]);
+}
+
+#[test]
 fn all_floods_at_once() {
-    withstands(&["fork", "exec", "listen", "chroot", "open", "cgroups"]);
+    withstands(&["fork", "exec", "listen", "chroot", "open", "cgroups", "names", "reexec"]);
 }
 
 #[test]

@@ -15,10 +15,7 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, PerCpuArray},
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 use unready_agent_common::{
     call::CallRule,
     counters::{Hook, HookCounters},
@@ -26,6 +23,9 @@ use unready_agent_common::{
     watch::{Level, RepeatKey, RepeatValue, Watch},
 };
 use unready_diagnosis::units::CgroupId;
+
+/// For an update of a map: of an element that is there (`include/uapi/linux/bpf.h`).
+const BPF_EXIST: u64 = 2;
 
 /// The kernel half: loaded, and attached as far as was asked for. What is attached goes with it.
 pub struct Kernel {
@@ -43,8 +43,6 @@ pub struct Kernel {
     lifecycle: Vec<(&'static Row, Link)>,
     detacher: Detacher,
     debug_log: bool,
-    repeats_read_at: AtomicU64,
-    counted: AtomicU64,
 }
 
 impl Kernel {
@@ -66,8 +64,6 @@ impl Kernel {
             lifecycle: Vec::new(),
             detacher: Detacher::default(),
             debug_log: options.debug_log,
-            repeats_read_at: AtomicU64::new(0),
-            counted: AtomicU64::new(0),
         })
     }
 
@@ -106,10 +102,12 @@ impl Kernel {
     }
 
     /// Looks at a cgroup so closely; `None`: not at all. What it has sent so far stays counted.
-    pub fn watch(&mut self, cgroup: CgroupId, level: Option<Level>) -> Result<(), LoadError> {
+    /// `maker`: the container that it was made from within, for one that was made before it could be seen.
+    pub fn watch(&mut self, cgroup: CgroupId, level: Option<Level>, maker: Option<CgroupId>) -> Result<(), LoadError> {
         let result = match level {
             Some(level) => {
-                let before = self.watched(cgroup).unwrap_or_default();
+                let unseen = Watch { maker: maker.map_or(0, |maker| maker.0), ..Watch::default() };
+                let before = self.watched(cgroup).unwrap_or(unseen);
                 self.watched.insert(cgroup.0, Plain(Watch { level: level as u32, ..before }), 0)
             }
             None => match self.watched.remove(&cgroup.0) {
@@ -123,8 +121,10 @@ impl Kernel {
     /// Makes the records of this process pass, whatever else its cgroup tells; nothing happens if the cgroup is not watched.
     pub fn set_main(&mut self, cgroup: CgroupId, pid: u32) -> Result<(), LoadError> {
         let Some(before) = self.watched(cgroup).filter(|watch| watch.main != pid) else { return Ok(()) };
-        let result = self.watched.insert(cgroup.0, Plain(Watch { main: pid, ..before }), 0);
-        result.map_err(|error| LoadError::of_map("WATCHED", &error))
+        match self.watched.insert(cgroup.0, Plain(Watch { main: pid, ..before }), BPF_EXIST) {
+            Err(error) if has_errno(&error, libc::ENOENT) => Ok(()), // removed meanwhile
+            other => other.map_err(|error| LoadError::of_map("WATCHED", &error)),
+        }
     }
 
     /// How a cgroup is looked at, and what it has sent; `None`: it is not.
@@ -137,16 +137,9 @@ impl Kernel {
         self.repeats.get(&Plain(*key), 0).ok().map(|Plain(value)| value)
     }
 
-    /// The failures that have been repeated since this was last called, with their totals. When nothing was, it costs one
-    /// system call; else two for each of the map's entries, at most [`REPEATS_MAX`].
-    pub fn repeats(&self) -> Vec<(RepeatKey, RepeatValue)> {
-        let counted = self.hook_counters(Hook::CallFailed).counted;
-        if self.counted.swap(counted, Ordering::Relaxed) == counted {
-            return Vec::new();
-        }
-        let since = self.repeats_read_at.swap(crate::clock::now().0, Ordering::Relaxed);
-        let all = self.repeats.iter().flatten().take(REPEATS_MAX as usize);
-        all.map(|(Plain(key), Plain(value))| (key, value)).filter(|(_, value)| value.count > 1 && value.last >= since).collect()
+    /// All failures that the kernel remembers, with their totals. Two system calls each: to look at a machine by hand.
+    pub fn repeats(&self) -> impl Iterator<Item = (RepeatKey, RepeatValue)> {
+        self.repeats.iter().flatten().take(REPEATS_MAX as usize).map(|(Plain(key), Plain(value))| (key, value))
     }
 
     /// What each hook did so far, over all CPUs. A hook that this kernel has no place for is not among them.

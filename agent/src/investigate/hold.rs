@@ -8,7 +8,8 @@
 //!   created ──► known by its path ──► root held (RootChanged, or first Exec) ──► processes remembered (Exec) ──► released
 //! ```
 //!
-//! Bounded: 256 containers and 64 services of the node, the oldest of each go first; 16 processes a container. A held
+//! Bounded: 256 containers and 64 services of the node, 16 processes a container. The oldest go first, of containers those below
+//! the one that has most of them. A held
 //! namespace keeps a volume busy, so nothing is held longer than until [`Store::release`].
 
 use super::{
@@ -185,15 +186,10 @@ impl Store {
         inner.containers.len() + inner.services.len()
     }
 
-    /// A number of the container that a cgroup belongs to: cgroups inside a container, which it may make itself, have its own.
+    /// A number of the container that a cgroup belongs to: whatever lies below a container, which it may make itself, has its
+    /// number.
     pub(super) fn container(&self, id: CgroupId) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        match self.path(id).map(|path| (attribution::place(&path), path)) {
-            Some((attribution::Place::Nested { container }, _)) => container.hash(&mut hasher),
-            Some((_, path)) => path.hash(&mut hasher),
-            None => id.0.hash(&mut hasher),
-        }
-        hasher.finish()
+        self.lock().container(id)
     }
 
     /// Path of a cgroup in the unified hierarchy.
@@ -248,11 +244,30 @@ impl Inner {
         let mut dropped = vec![self.forget(id)];
         let (queue, limit) = if held.is_node { (&mut self.services, MAX_SERVICES) } else { (&mut self.containers, MAX_CONTAINERS) };
         queue.push_back(id);
-        let oldest = if queue.len() > limit { queue.front().copied() } else { None };
-        dropped.extend(oldest.map(|oldest| self.release(oldest)));
+        if queue.len() > limit {
+            let leaving = if held.is_node { self.services.front().copied() } else { self.most_numerous() };
+            dropped.extend(leaving.map(|leaving| self.release(leaving)));
+        }
         self.make_room();
         self.entries.entry(id).or_default().held = Some(Arc::new(held));
         dropped
+    }
+
+    fn container(&self, id: CgroupId) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        match self.entries.get(&id).and_then(|entry| entry.path.as_deref()) {
+            Some(path) => attribution::around(path).unwrap_or(path).hash(&mut hasher),
+            None => id.0.hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+
+    /// The oldest that is held of the container with the most below it: who makes many takes no one else's place.
+    fn most_numerous(&self) -> Option<CgroupId> {
+        let owners: Vec<u64> = self.containers.iter().map(|id| self.container(*id)).collect();
+        let count = |owner: u64| owners.iter().filter(|other| **other == owner).count();
+        let most = owners.iter().map(|owner| count(*owner)).max()?;
+        self.containers.iter().zip(&owners).find(|(_, owner)| count(**owner) == most).map(|(id, _)| *id)
     }
 
     fn forget(&mut self, id: CgroupId) -> Option<Arc<Held>> {

@@ -10,7 +10,10 @@
 use crate::bpf::Kernel;
 use std::{collections::BTreeSet, time::Duration};
 use unready_agent_common::watch::Level;
-use unready_diagnosis::units::{BootNanos, CgroupId};
+use unready_diagnosis::{
+    input,
+    units::{BootNanos, CgroupId},
+};
 
 #[derive(Debug)]
 pub(super) struct Attention {
@@ -48,7 +51,8 @@ impl Attention {
     }
 
     /// Watches a cgroup so closely; attaches level 1 with the first that starts.
-    pub(super) fn set(&mut self, kernel: &mut Kernel, cgroup: CgroupId, level: Option<Level>) -> anyhow::Result<()> {
+    pub(super) fn set(&mut self, kernel: &mut Kernel, new: input::Attention) -> anyhow::Result<()> {
+        let input::Attention { cgroup, level, maker } = new;
         let starts = matches!(level, Some(Level::Starting | Level::Stalled));
         if starts {
             self.starting.insert(cgroup);
@@ -57,7 +61,7 @@ impl Attention {
         } else {
             self.starting.remove(&cgroup);
         }
-        kernel.watch(cgroup, level)?;
+        kernel.watch(cgroup, level, maker)?;
         Ok(())
     }
 

@@ -18,8 +18,10 @@ use unready_diagnosis::{
     verdict::BlindSpots,
 };
 
-/// Failures of one container whose repetitions are followed.
+/// Failures of one cgroup whose repetitions are followed.
 const FOLLOWED: usize = 512;
+/// Failures of all cgroups: as many as one of them may have twice over; looking them all up takes a millisecond or two.
+const FOLLOWED_IN_ALL: usize = 2048;
 
 #[derive(Debug, Default)]
 pub(super) struct KernelCounts {
@@ -43,8 +45,9 @@ impl KernelCounts {
 
     /// A failure was sent: what comes after it is only counted.
     pub(super) fn follow(&mut self, key: RepeatKey) {
+        let is_full = self.followed.values().map(Vec::len).sum::<usize>() >= FOLLOWED_IN_ALL;
         let followed = self.followed.entry(CgroupId(key.cgroup)).or_default();
-        if followed.len() < FOLLOWED && followed.iter().all(|(known, _)| *known != key) {
+        if !is_full && followed.len() < FOLLOWED && followed.iter().all(|(known, _)| *known != key) {
             followed.push((key, 1));
         }
     }

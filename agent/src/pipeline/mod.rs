@@ -27,7 +27,7 @@ mod walks;
 
 use crate::{
     bpf::{Kernel, LoadError, Observer},
-    cgroupfs::CgroupRoot,
+    cgroupfs::{CgroupRoot, Limits},
     clock,
     investigate::LookCounts,
     recording::{Header, Recorder, Summary},
@@ -54,10 +54,10 @@ use unready_diagnosis::{
     cluster::{ClusterAnswer, ClusterQuestion},
     decode,
     engine::Config,
-    input::{Loss, RunChange},
+    input::{self, Loss, RunChange},
     question::{Answer, Question, QuestionId},
     record::{Record, Task},
-    snapshot::Snapshot,
+    snapshot::{Existing, Snapshot},
     units::{BootNanos, CgroupId, ClockAnchor},
 };
 use walks::Walks;
@@ -132,11 +132,7 @@ impl Pipeline {
             anchor: anchor_in,
             gauges,
         };
-        let existing = pipeline.half.as_ref().map(|half| half.root.clone()).into_iter().flat_map(|root| root.walk().collect::<Vec<_>>());
-        for record in existing {
-            pipeline.note(&record);
-            pipeline.record(record, clock::now());
-        }
+        pipeline.meet_what_exists();
         Ok((pipeline, Handle { commands: commands_in, anchor: anchor_out }, said))
     }
 
@@ -251,6 +247,16 @@ impl Pipeline {
         [engine, counts, attention, walk].into_iter().flatten().min().unwrap_or(IDLE)
     }
 
+    /// What was there before us.
+    fn meet_what_exists(&mut self) {
+        let Some(found) = self.half.as_ref().map(|half| half.root.snapshot(&Limits::default())) else { return };
+        for Existing { id, path, .. } in found.cgroups {
+            let record = Record::CgroupCreated { id, path, existing: true };
+            self.note(&record);
+            self.record(record, clock::now());
+        }
+    }
+
     /// What is due by the clock.
     fn tick(&mut self) {
         let now = clock::now();
@@ -358,6 +364,7 @@ impl Pipeline {
 
     /// What exists, beside what is known.
     fn compare(&mut self, snapshot: Snapshot) {
+        self.drain_ring(); // what was told before the walk comes before it
         self.feed(Input::Cgroups(snapshot), clock::now());
         let starting: Vec<CgroupId> = self.attention.starting().collect();
         for cgroup in starting {
@@ -395,15 +402,7 @@ impl Pipeline {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Verdict(verdict) => self.voice.verdict(verdict),
-            Output::Attention(cgroup, level) => {
-                let Some(half) = &mut self.half else { return };
-                if level == Some(Level::Rest) && self.attention.is_starting(cgroup) {
-                    self.leaving.push(cgroup);
-                }
-                if let Err(error) = self.attention.set(&mut half.kernel, cgroup, level) {
-                    tracing::warn!("cgroup {cgroup} cannot be watched: {error:#}");
-                }
-            }
+            Output::Attention(attention) => self.attend(attention),
             Output::Ask(id, question) => self.ask(id, question),
             Output::AskCluster(id, question) => self.ask_cluster(id, question),
             Output::Release(cgroup) => {
@@ -411,6 +410,18 @@ impl Pipeline {
                     half.investigator.release(cgroup);
                 }
             }
+        }
+    }
+
+    fn attend(&mut self, new: input::Attention) {
+        let Some(half) = &mut self.half else { return };
+        match new.level {
+            Some(Level::Rest) if self.attention.is_starting(new.cgroup) => self.leaving.push(new.cgroup),
+            Some(_) => {}
+            None => self.counts.forget(new.cgroup),
+        }
+        if let Err(error) = self.attention.set(&mut half.kernel, new) {
+            tracing::warn!("cgroup {} cannot be watched: {error:#}", new.cgroup);
         }
     }
 
@@ -456,7 +467,7 @@ impl Pipeline {
 fn with_whole_path(mut record: Record, root: &CgroupRoot) -> Record {
     if let Record::CgroupCreated { id, path, .. } = &mut record
         && decode::cgroup_path_may_be_cut(path)
-        && let Some(whole) = root.path_of(*id)
+        && let Some(whole) = root.whole_path(*id, path)
     {
         *path = whole;
     }

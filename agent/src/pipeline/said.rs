@@ -193,12 +193,12 @@ impl Verdicts {
             *older = verdict;
             return;
         }
-        if self.by_turn.len() >= room {
-            self.drop_least();
-        }
         self.next_turn += 1;
         self.turn_of.insert(verdict.id.clone(), self.next_turn);
         self.by_turn.insert(self.next_turn, verdict);
+        if self.by_turn.len() > room {
+            self.drop_least();
+        }
     }
 
     fn pop(&mut self) -> Option<Box<Verdict>> {
@@ -301,6 +301,16 @@ mod tests {
         }
         assert_eq!(left, ["b s a2 n1", "b s n1 n2", "b n1 n2 n3", "n1 n2 n3 n4"]);
         assert_eq!(verdicts.dropped, 4);
+    }
+
+    #[test]
+    fn an_advisory_takes_the_place_of_nothing_that_matters_more() {
+        let mut verdicts = Verdicts::default();
+        for (id, severity) in [("b", Severity::Blocking), ("s", Severity::Slowing), ("a", Severity::Advisory)] {
+            verdicts.push(verdict(id, severity, 1), 2);
+        }
+        assert_eq!(verdicts.by_turn.values().map(|verdict| verdict.id.as_str()).collect::<Vec<_>>(), ["b", "s"]);
+        assert_eq!((verdicts.dropped, verdicts.turn_of.len()), (1, 2));
     }
 
     #[test]

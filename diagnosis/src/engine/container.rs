@@ -8,7 +8,7 @@ use super::{
     presence::Presence,
 };
 use crate::{
-    attribution::{Place, Runtime},
+    attribution::{self, Place, Runtime},
     input::Output,
     record::{Call, CallFailed, Errno, ExitStatus, Task},
     rules::{Failure, ProcessView},
@@ -71,7 +71,7 @@ pub(crate) struct Spoken {
     pub(crate) verdict: Verdict,
 }
 
-const SIGKILL: u8 = 9;
+pub(super) const SIGKILL: u8 = 9;
 /// Lines of stderr that are kept.
 const OUTPUT_LINES: usize = 20;
 /// Processes that are kept.
@@ -83,6 +83,8 @@ const LISTENERS: usize = 64;
 pub(crate) struct Container {
     pub(crate) id: CgroupId,
     pub(crate) path: String,
+    /// It lies below another container, which may have made it.
+    pub(super) is_inside: bool,
     pub(crate) workload: Workload,
     pub(super) confirmed: bool,
     pub(crate) phase: Phase,
@@ -107,7 +109,7 @@ pub(crate) struct Container {
     pub(crate) spoken: Vec<Spoken>,
     pub(crate) outputs: Vec<Output>,
     pub(crate) scheduled: Option<BootNanos>,
-    removed: bool,
+    pub(super) removed: bool,
     pub(super) dropped: bool,
     pub(crate) place: place::Place,
 }
@@ -130,6 +132,7 @@ impl Container {
         Some(Self {
             id,
             path: path.to_owned(),
+            is_inside: attribution::around(path).is_some(),
             workload,
             confirmed,
             phase: if existing { Phase::Settled } else { Phase::Created },

@@ -31,16 +31,17 @@ pub use verdicts::{of_owner, of_pod};
 
 use crate::{
     attribution::{self, Place},
-    input::{Input, Output, RunChange},
+    input::{Attention, Input, Output, RunChange},
     question::{Answer, QuestionId},
-    record::Record,
+    record::{ExitStatus, Record},
     units::{BootNanos, CgroupId, ClockAnchor, Process},
 };
-use container::Container;
+use container::{Container, SIGKILL};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
+use unready_agent_common::watch::Level;
 
 /// The engine's limits and times.
 #[derive(Clone, Copy, Debug)]
@@ -190,7 +191,7 @@ impl Engine {
                 self.record_of(task.cgroup, now, |container, now| container.executed(&task, (uid, gid), path, args, now));
             }
             Record::Exit { task, status } => {
-                let victim = self.take_victim(task.process.pid);
+                let victim = self.take_victim(task.process, status);
                 self.record_of(task.cgroup, now, |container, now| container.process_ended(&task, status, victim, now));
             }
             Record::OomVictim { pid, asker } => {
@@ -255,9 +256,12 @@ impl Engine {
         self.nested.get(&cgroup).map_or(cgroup, |part| part.owner)
     }
 
-    fn take_victim(&mut self, pid: u32) -> Option<BootNanos> {
-        let index = self.victims.iter().position(|(victim, ..)| *victim == pid)?;
-        self.victims.remove(index).map(|(_, at, _)| at)
+    /// When the kernel chose this process to end. Of another one that had the same number later, it did not.
+    fn take_victim(&mut self, process: Process, status: ExitStatus) -> Option<BootNanos> {
+        let is_it = |pid: u32, at: BootNanos| pid == process.pid && process.start <= at.0;
+        let index = self.victims.iter().position(|(pid, at, _)| is_it(*pid, *at))?;
+        let (_, at, _) = self.victims.remove(index)?;
+        matches!(status, ExitStatus::Signal(SIGKILL)).then_some(at)
     }
 
     /// Applies a record to the container of its cgroup.
@@ -280,9 +284,11 @@ impl Engine {
         judge::advance(container, &self.config, now);
         container.note_phase(now);
         if container.level() != before {
-            let parts = self.nested.iter().filter(|(_, part)| part.owner == id).map(|(part, _)| *part);
             let level = Some(container.level());
-            self.outputs.extend(std::iter::once(id).chain(parts).map(|cgroup| Output::Attention(cgroup, level)));
+            let maker = around(&self.by_path, &container.path);
+            let parts = self.nested.iter().filter(|(_, part)| part.owner == id).map(|(part, _)| (*part, maker.or(Some(id))));
+            let all = std::iter::once((id, maker)).chain(parts);
+            self.outputs.extend(all.map(|(cgroup, maker)| Output::Attention(Attention { cgroup, level, maker })));
         }
         for question in container.asked.take_new() {
             self.next_question += 1;
@@ -334,12 +340,23 @@ impl Engine {
             }
         };
         if !is_kept {
-            self.outputs.push_back(Output::Attention(id, None));
+            self.pass_over(id, path);
         }
     }
 
+    /// It is not followed. What a container has made stays on the kernel's map all the same: what is done from within it is charged to
+    /// that container there.
+    fn pass_over(&mut self, id: CgroupId, path: &str) {
+        let maker = around(&self.by_path, path);
+        self.outputs.push_back(Output::Attention(Attention { cgroup: id, level: maker.map(|_| Level::Rest), maker }));
+    }
+
+    fn ignore(&mut self, id: CgroupId) {
+        self.outputs.push_back(Output::Attention(Attention { cgroup: id, level: None, maker: None }));
+    }
+
     fn cgroup_removed(&mut self, id: CgroupId, now: BootNanos) {
-        self.outputs.push_back(Output::Attention(id, None));
+        self.ignore(id);
         self.passed.remove(&id);
         if self.nested.remove(&id).is_none() {
             self.with(id, now, Container::removed);
@@ -355,10 +372,19 @@ impl Engine {
             self.by_path.remove(&container.path);
         }
         for (part, _) in self.nested.extract_if(.., |_, part| part.owner == id) {
-            self.outputs.push_back(Output::Attention(part, None));
+            self.outputs.push_back(Output::Attention(Attention { cgroup: part, level: None, maker: None }));
         }
         self.questions.retain(|_, owner| *owner != id);
-        self.outputs.push_back(Output::Attention(id, None));
+        if container.removed {
+            self.ignore(id)
+        } else {
+            self.pass_over(id, &container.path)
+        }
         self.outputs.push_back(Output::Release(id));
     }
+}
+
+/// The container below which a path lies, if it is known.
+fn around(by_path: &BTreeMap<String, CgroupId>, path: &str) -> Option<CgroupId> {
+    by_path.get(attribution::around(path)?).copied()
 }

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     pod::ContainerState,
     record::{ExitStatus, Task},
-    snapshot::{Processes, is_runtime_helper},
+    snapshot::{Processes, Running, is_runtime_helper},
     units::{BootNanos, Process},
 };
 use std::time::Duration;
@@ -109,7 +109,10 @@ impl Container {
     }
 
     fn lacks_records(&mut self) {
-        self.completeness.lost = self.completeness.lost.max(1);
+        // In a kernel of its own there are none to be lost.
+        if !self.completeness.blind.own_kernel {
+            self.completeness.lost = self.completeness.lost.max(1);
+        }
     }
 
     /// Something is executed in a container that was left alone because nothing happened in it.
@@ -183,7 +186,7 @@ impl Container {
         let walked = self.created;
         self.lacks_records();
         let Some(found) = found.filter(|found| !found.cut) else { return };
-        let program = found.program().map(|running| running.process);
+        let program = self.program_of(found).map(|running| running.process);
         let began = program.map(|program| BootNanos(program.start));
         if began.is_some_and(|began| walked.since(began) >= config.settle_after) {
             return;
@@ -205,9 +208,11 @@ impl Container {
         if self.created > walked || self.is_local_run() || self.place.existing {
             return; // of those that were there before us, the main process never was known
         }
-        let program = found.program().map(|running| running.process).filter(|_| !found.cut);
+        let program = self.program_of(found).map(|running| running.process);
+        let is_running = program.is_some();
+        let program = program.filter(|_| !found.cut);
         match self.phase {
-            Phase::Created if found.program().is_some() => {
+            Phase::Created if is_running => {
                 self.began_unseen();
                 self.learn_main(program);
             }
@@ -241,11 +246,22 @@ impl Container {
             return;
         }
         let (has_main, is_gone) = (self.main.is_some_and(|main| found.has(main)), self.main.is_none_or(|main| found.lacks(main)));
-        if !self.presence.main_is_sure && program.is_some() && (has_main || is_gone) {
+        // What was learned of a walk may have been a helper that was about to go.
+        let is_doubtful = !self.presence.main_is_sure || (is_gone && self.main_is_of_a_walk());
+        if is_doubtful && program.is_some() && (has_main || is_gone) {
             self.learn_main(program);
         } else if is_gone && (self.main.is_some() || found.all.is_empty()) {
             self.ended_unseen(now);
         }
+    }
+
+    /// Which of the processes runs the program. One that a runtime put into the cgroup is a helper, whatever it is called
+    /// (runc executes a copy of itself there before it takes a helper's name), unless it is the one that entered the root, as
+    /// crun's becomes the program.
+    fn program_of<'a>(&self, found: &'a Processes) -> Option<&'a Running> {
+        let entered = self.presence.entered.map(|process| process.pid);
+        let helpers: Vec<u32> = self.runtime.iter().copied().filter(|pid| Some(*pid) != entered).collect();
+        found.program(&helpers)
     }
 
     /// Takes the oldest program for the main process, unless the one that entered is it.
@@ -270,7 +286,12 @@ impl Container {
     /// Whether this process is the main one. One that a snapshot told of is known to a tick.
     pub(super) fn is_main(&self, process: Process) -> bool {
         let same = |main: Process| main.pid == process.pid && main.start.abs_diff(process.start) <= crate::snapshot::TICK;
-        self.main.is_some_and(|main| main == process || (main.start % crate::snapshot::TICK == 0 && same(main)))
+        self.main.is_some_and(|main| main == process || (self.main_is_of_a_walk() && same(main)))
+    }
+
+    /// Whether a snapshot told of the main process, to a tick, and nothing has told more exactly.
+    fn main_is_of_a_walk(&self) -> bool {
+        self.main.is_some_and(|main| main.start % crate::snapshot::TICK == 0)
     }
 
     /// The hierarchy has no such cgroup any more, and its removal was not seen.

@@ -2,14 +2,17 @@
 //!
 //! Nothing that happened since the walk began is undone by it, and where it was cut, absence proves nothing.
 
-use super::{Engine, Nested, container::Container};
+use super::{Engine, Nested, around, container::Container};
 use crate::{
     attribution::{self, Place},
-    input::{Loss, Output},
+    input::{Attention, Loss, Output},
     snapshot::{Existing, Processes, Snapshot},
     units::{BootNanos, CgroupId},
 };
 use std::collections::BTreeMap;
+
+/// What one container may make is this part of all that is kept: a cluster in a container, with its 110 pods, fits.
+const OF_ONE: usize = 4;
 
 impl Engine {
     /// Records were lost: every start that they may have been of may lack evidence.
@@ -48,7 +51,7 @@ impl Engine {
             } else if !self.nested.contains_key(id) && !self.passed.contains(id) {
                 let adopted = self.adopt(*id, path, processes.as_ref(), snapshot.walked, now);
                 if !adopted && lacks_records {
-                    self.outputs.push_back(Output::Attention(*id, None)); // the kernel may watch it still: its record was lost
+                    self.pass_over(*id, path); // the kernel may watch it closely still: its record was lost
                 }
             }
         }
@@ -70,7 +73,7 @@ impl Engine {
             self.cgroup_removed(id, now);
         }
         for id in gone {
-            self.outputs.push_back(Output::Attention(id, None));
+            self.ignore(id);
             self.with(id, now, Container::removed_unseen);
         }
         self.passed.retain(|id| there.contains_key(id));
@@ -91,22 +94,40 @@ impl Engine {
 
     /// A cgroup below a container's own.
     pub(super) fn part_of(&mut self, id: CgroupId, container: &str, created: BootNanos) -> bool {
-        let Some(owner) = self.by_path.get(container).copied().filter(|_| self.nested.len() < self.config.containers) else {
+        let Some(owner) = self.by_path.get(container).copied().filter(|owner| self.has_room_below(*owner)) else {
             return false;
         };
         self.nested.insert(id, Nested { owner, created });
         let level = self.containers.get(&owner).map(Container::level);
-        self.outputs.push_back(Output::Attention(id, level));
+        let maker = around(&self.by_path, container).or(Some(owner));
+        self.outputs.push_back(Output::Attention(Attention { cgroup: id, level, maker }));
         true
+    }
+
+    fn has_room_below(&self, owner: CgroupId) -> bool {
+        let most = self.config.containers;
+        let of_owner = || self.nested.values().filter(|part| part.owner == owner).count();
+        self.nested.len() < most && of_owner() < most / OF_ONE
+    }
+
+    /// Whether one more may be kept. Those inside a container are what that one chose to make: they leave room for others.
+    fn has_room(&self, path: &str) -> bool {
+        let most = self.config.containers;
+        let Some(around) = attribution::around(path) else { return self.containers.len() < most };
+        let is_below = |path: &String| path.strip_prefix(around).is_some_and(|below| below.starts_with('/'));
+        let of_one = self.by_path.range(around.to_owned()..).take_while(|(path, _)| path.starts_with(around));
+        let inside = || self.containers.values().filter(|container| container.is_inside).count();
+        of_one.filter(|(path, _)| is_below(path)).count() < most / OF_ONE && inside() < most / 2
     }
 
     /// Keeps a new container, unless there are too many.
     pub(super) fn insert(&mut self, mut container: Container, now: BootNanos) -> bool {
-        if self.containers.len() >= self.config.containers {
+        if !self.has_room(&container.path) {
             return false;
         }
         let (id, path) = (container.id, container.path.clone());
-        self.outputs.push_back(Output::Attention(id, Some(container.level())));
+        let (level, maker) = (Some(container.level()), around(&self.by_path, &path));
+        self.outputs.push_back(Output::Attention(Attention { cgroup: id, level, maker }));
         let in_pod = !container.place.pod_uid.is_empty();
         if in_pod && self.pods.in_cluster && !container.place.existing {
             container.ask_who(self.config.questions);

@@ -27,7 +27,10 @@ pub struct Node {
     pub verdicts: Vec<Verdict>,
     /// Every word.
     pub said: Vec<Verdict>,
+    /// Whether it is looked at closely.
     pub attention: BTreeMap<CgroupId, bool>,
+    /// What is on the kernel's map, and who made it.
+    pub levels: BTreeMap<CgroupId, Option<CgroupId>>,
     /// Questions about files that are to appear stay open.
     pub slow_files: bool,
     pub open: Vec<QuestionId>,
@@ -58,6 +61,7 @@ impl Node {
             verdicts: Vec::new(),
             said: Vec::new(),
             attention: BTreeMap::new(),
+            levels: BTreeMap::new(),
             slow_files: false,
             open: Vec::new(),
             who: Some(who),
@@ -96,8 +100,12 @@ impl Node {
                     };
                     self.engine.handle(Input::Answer { id, answer }, self.now);
                 }
-                Output::Attention(cgroup, level) => {
-                    self.attention.insert(cgroup, level == Some(unready_agent_common::watch::Level::Starting));
+                Output::Attention(new) => {
+                    match new.level {
+                        Some(_) => self.levels.insert(new.cgroup, new.maker),
+                        None => self.levels.remove(&new.cgroup),
+                    };
+                    self.attention.insert(new.cgroup, new.level == Some(unready_agent_common::watch::Level::Starting));
                 }
                 Output::AskCluster(..) | Output::Release(_) => {}
             }

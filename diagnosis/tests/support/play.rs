@@ -329,9 +329,9 @@ impl<'a> Player<'a> {
                 self.answers.insert((due, id), Input::ClusterAnswer { id, answer });
             }
             Output::Release(cgroup) => self.played.get_mut(&cgroup).expect("a container of the cast").released = true,
-            Output::Attention(cgroup, level) => {
-                if let Some(played) = self.played.get_mut(&cgroup) {
-                    played.level = level;
+            Output::Attention(attention) => {
+                if let Some(played) = self.played.get_mut(&attention.cgroup) {
+                    played.level = attention.level;
                 }
             }
         }

@@ -65,7 +65,7 @@ impl Group<'_> {
         self.kube.apply([&self.stateful_set(HELD, Some(1000))])?;
         let verdict = self.denied(HELD, "The manifest is right, it has fsGroup: 1000 already")?;
         self.is_not_patched(checks, HELD, "The manifest is right")?;
-        // "If another pod uses it, end it first."
+        // "If another pod uses it, end it first, without --force."
         self.kube.kubectl(&["-n", self.namespace, "delete", "pod", HOLDER])?;
         self.follow(HELD, &verdict)
     }
@@ -118,7 +118,7 @@ impl Group<'_> {
             "kind": "Pod",
             "metadata": { "name": HOLDER, "namespace": self.namespace },
             "spec": {
-                "terminationGracePeriodSeconds": 0,
+                "terminationGracePeriodSeconds": 1,
                 "containers": [container("exec sleep 3600")],
                 "volumes": [{ "name": "data", "persistentVolumeClaim": { "claimName": claim(HELD) } }],
             },

@@ -158,10 +158,18 @@ fn key_of(element: &Value) -> Option<(&'static str, String)> {
     ["mountPath", "containerPort", "name"].iter().find_map(|key| Some((*key, element.get(key)?.to_string())))
 }
 
+/// The command that deletes a pod so that its object goes when its volumes are unmounted (`SyncTerminatedPod` of
+/// `pkg/kubelet/kubelet.go`), and its successor gets what is mounted anew. A grace period of 0 deletes the object at once,
+/// whatever the kubelet still has to do.
+pub(super) fn delete(pod: &Pod) -> String {
+    let grace = if pod.grace_seconds == 0 { " --grace-period=1" } else { "" };
+    format!("kubectl -n {} delete pod {}{grace}", pod.namespace, pod.name)
+}
+
 /// What must be known and done beside a change of this pod's manifest, a sentence each: why no patch can be given, and what
 /// the platform leaves undone after one.
 pub fn caveats(pod: &Pod) -> Vec<String> {
-    let again = format!("`kubectl -n {} delete pod {}`", pod.namespace, pod.name);
+    let again = format!("`{}`", delete(pod));
     if pod.is_mirror {
         return vec![format!(
             "{} is a static pod: change its file in the kubelet's manifest directory (staticPodPath, by default /etc/kubernetes/manifests) on node {}; the kubelet then makes it anew.",

@@ -5,7 +5,7 @@ use super::*;
 
 fn pod_of(api_version: &str, kind: &str, strategy: &str) -> Pod {
     let owner = Owner { api_version: api_version.into(), kind: kind.into(), name: "orders".into(), strategy: strategy.into() };
-    Pod { namespace: "shop".into(), name: "orders-0".into(), owner: Some(owner), ..Pod::default() }
+    Pod { namespace: "shop".into(), name: "orders-0".into(), owner: Some(owner), grace_seconds: 30, ..Pod::default() }
 }
 
 fn fragment() -> Value {
@@ -60,6 +60,9 @@ fn what_the_platform_leaves_undone_is_said() {
         let waits = said.find(".status.observedGeneration").zip(said.find("delete pod")).map(|(waits, deletes)| waits < deletes);
         assert_eq!(waits, said.contains("delete pod").then_some(true), "the controller may know the old template still: {said}");
     }
+    let at_once = Pod { grace_seconds: 0, ..pod_of("apps/v1", "StatefulSet", "RollingUpdate") };
+    let said = caveats(&at_once).join(" ");
+    assert!(said.contains("delete pod orders-0 --grace-period=1`"), "its object must not go before its mounts: {said}");
     assert!(caveats(&pod_of("apps/v1", "Deployment", "RollingUpdate")).is_empty());
     assert!(caveats(&pod_of("apps/v1", "DaemonSet", "RollingUpdate")).is_empty());
 }

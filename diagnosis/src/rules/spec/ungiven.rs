@@ -71,28 +71,29 @@ pub(super) fn steps(spec: &Spec<'_>, place: Option<&Located<'_>>) -> Vec<String>
     let claim = place.and_then(|place| place.claim);
     let others = claim.map(|claim| {
         format!(
-            "If another pod uses PVC {0} (`kubectl -n {1} describe pvc {0}` lists them, Used By), end it first.",
+            "If another pod uses PVC {0} (`kubectl -n {1} describe pvc {0}` lists them, Used By), end it first, without --force.",
             claim.name, spec.pod.namespace
         )
     });
     others.into_iter().chain([anew(spec.pod)]).collect()
 }
 
-/// The object of a pod that is deleted without force goes when its volumes are unmounted (`SyncTerminatedPod` of
-/// `pkg/kubelet/kubelet.go`). Only what gives the next pod the same name waits for that.
+/// The object of a pod that is deleted without force goes when its volumes are unmounted (see [`patch::delete`]). Only what gives
+/// the next pod the same name waits for that.
 fn anew(pod: &Pod) -> String {
-    let (ns, name) = (&pod.namespace, &pod.name);
+    let ns = &pod.namespace;
     let Some(owner) = pod.owner.as_ref().filter(|_| !pod.is_mirror) else {
         let file = patch::caveats(pod);
         return format!("Delete the pod without --force, and make it again when it is gone. {}", file.join(" "));
     };
     if let "Deployment" | "ReplicaSet" | "ReplicationController" = owner.kind.as_str() {
         let kind = owner.kind.to_lowercase();
-        return format!("Scale it to 0, and up again when its pods are gone: `kubectl -n {ns} scale {kind}/{} --replicas=0`.", owner.name);
+        // Without a grace period the objects are gone before anything is unmounted.
+        let when = if pod.grace_seconds == 0 { "a minute after its pods are gone" } else { "when its pods are gone" };
+        return format!("Scale it to 0, and up again {when}: `kubectl -n {ns} scale {kind}/{} --replicas=0`.", owner.name);
     }
-    format!(
-        "Delete the pod again, without --force, so that the next one comes when the volume is unmounted: `kubectl -n {ns} delete pod {name}`."
-    )
+    let delete = patch::delete(pod);
+    format!("Delete the pod again, without --force, so that the next one comes when the volume is unmounted: `{delete}`.")
 }
 
 /// The manifest has it, and no mount will help: what does, in words.
