@@ -38,8 +38,7 @@ pub(crate) fn is_main(watch: *mut Watch, tgid: u32) -> bool {
     tgid != 0 && unsafe { (*watch).main } == tgid
 }
 
-/// Charges one record to a cgroup and, if it was made from within another, to that one's estate. What exceeds either budget is
-/// counted where it was exceeded for the cgroup itself.
+/// Charges one record to a cgroup and, if it was made from within another, to that one's estate.
 #[inline(always)]
 pub(crate) fn pay(watch: *mut Watch, budget: Budget) -> Result<(), Outcome> {
     let at = now();
@@ -72,10 +71,14 @@ pub(crate) fn pay_estate(watch: *mut Watch, budget: Budget, at: u64) -> Result<(
     }
 }
 
+/// Counts what was not told: of a cgroup that nobody follows, where its maker's count is.
 #[inline(always)]
 pub(crate) fn exceeded(watch: *mut Watch) -> Outcome {
+    // SAFETY: as in `is_starting`.
+    let maker = unsafe { (*watch).maker };
+    let counted = if maker == 0 || is_starting(watch) { watch } else { watched(maker).unwrap_or(watch) };
     // SAFETY: the element lives as long as the program runs, and its words are aligned.
-    unsafe { add::one(&raw mut (*watch).suppressed) };
+    unsafe { add::one(&raw mut (*counted).suppressed) };
     Outcome::Counted
 }
 
