@@ -30,6 +30,8 @@ use unready_tests::{
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a flood lasts.
 const FLOOD: Duration = Duration::from_secs(5);
+/// The same while all is recorded, which costs more than it does otherwise.
+const RECORDED: Duration = Duration::from_secs(3);
 /// What is promised of the health check, for nineteen of twenty: the machine's own hiccups are not the agent's.
 const ANSWER: Duration = Duration::from_millis(100);
 /// What each answer takes at most: the kubelet's default patience.
@@ -68,13 +70,13 @@ struct Flood {
 }
 
 impl Flood {
-    fn start(lab: &Lab, number: u32, kind: &str) -> Self {
+    fn start(lab: &Lab, number: u32, kind: &str, time: Duration) -> Self {
         let path = format!("{}/kubepods/besteffort/pod01234567-89ab-cdef-0123-{number:012x}/{number:064x}", lab.cgroup());
         let cgroup = Cgroup::new(lab.hierarchies(), path).unwrap();
         let program = lab.binaries().workload("flood").unwrap();
         let script = "echo $$ > \"$1/cgroup.procs\"; exec \"$2\" \"$3\" \"$4\" \"$1\"";
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", script, "flood"]).arg(cgroup.directory()).arg(program).args([kind, &FLOOD.as_secs().to_string()]);
+        command.args(["-c", script, "flood"]).arg(cgroup.directory()).arg(program).args([kind, &time.as_secs().to_string()]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
         Self { child, cgroup }
     }
@@ -192,38 +194,49 @@ fn lost(inputs: &[Input]) -> u64 {
     inputs.iter().map(|input| if let Input::Loss(loss) = input { loss.lost } else { 0 }).sum()
 }
 
-/// Drowns the agent in these, and sees that it does not.
+/// Drowns the agent in these, and sees that it does not: first what it costs and answers, then what it was told and what not.
 fn withstands(kinds: &[&str]) {
     let Some((lab, _alone)) = lab(&["first-calls"]) else { return };
-    let (recording, metrics) = (lab.directory().join("flood.unready"), free_port());
-    let options = AgentOptions { metrics: Some(metrics), record: Some(&recording), ..AgentOptions::default() };
-    let agent = lab.agent(options).unwrap();
+    lives_on(&lab, kinds);
+    accounts_for(&lab, kinds);
+}
+
+fn start_all(lab: &Lab, kinds: &[&str], time: Duration) -> Vec<Flood> {
+    (1..).zip(kinds).map(|(number, kind)| Flood::start(lab, number, kind, time)).collect()
+}
+
+fn lives_on(lab: &Lab, kinds: &[&str]) {
+    let metrics = free_port();
+    let agent = lab.agent(AgentOptions { metrics: Some(metrics), ..AgentOptions::default() }).unwrap();
     let pid = agent.daemon().pid();
     let (began, spent) = (Instant::now(), cpu(pid));
-    let mut floods: Vec<Flood> = (1..).zip(kinds).map(|(number, kind)| Flood::start(&lab, number, kind)).collect();
+    let mut floods = start_all(lab, kinds, FLOOD);
     let (mut answers, verdicts) = thread::scope(|scope| {
         let health = scope.spawn(move || watch_health(metrics));
-        let verdicts: Vec<Duration> = (0..3).map(|n| explained(&lab, &agent, &format!("calm-{n}"))).collect();
+        let verdicts: Vec<Duration> = (0..3).map(|n| explained(lab, &agent, &format!("calm-{n}"))).collect();
         (health.join().unwrap(), verdicts)
     });
     let done: Vec<u64> = floods.iter_mut().map(Flood::finish).collect();
     let share = cpu(pid).saturating_sub(spent).as_secs_f64() / began.elapsed().as_secs_f64();
     let memory = agent.daemon().resident().unwrap();
-    println!(
-        "{kinds:?} {done:?}: share {share:.3}, {} KiB, verdicts {verdicts:?}, answers at most {:?}",
-        memory >> 10,
-        answers.iter().max()
-    );
-
     answers.sort_unstable();
+    println!("{kinds:?} {done:?}: share {share:.3}, {} KiB, verdicts {verdicts:?}, answers at most {:?}", memory >> 10, answers.last());
+
     let nineteen_of_twenty = answers[answers.len() * 19 / 20];
     assert!(nineteen_of_twenty <= ANSWER, "under {kinds:?} the health check took {nineteen_of_twenty:?}, at worst {:?}", answers.last());
     assert!(answers.iter().all(|answer| *answer <= LATEST), "under {kinds:?} the health check took {:?}", answers.last());
     assert!(verdicts.iter().all(|taken| *taken <= VERDICT), "under {kinds:?} another container's verdict took {verdicts:?}");
-    let most = if lab.binaries().are_debug() { 4.0 * SHARE } else { SHARE }; // the promise is about what is shipped
+    let most = if lab.binaries().are_debug() { 2.0 * SHARE } else { SHARE }; // the promise is about what is shipped
     assert!(share <= most, "{kinds:?} cost the agent {share:.3} of a core");
-    assert!(memory <= MEMORY, "{} KiB are resident", memory >> 10);
+    let most = if lab.binaries().are_debug() { MEMORY + MEMORY / 4 } else { MEMORY };
+    assert!(memory <= most, "{} KiB are resident", memory >> 10);
+}
 
+fn accounts_for(lab: &Lab, kinds: &[&str]) {
+    let recording = lab.directory().join("flood.unready");
+    let agent = lab.agent(AgentOptions { record: Some(&recording), ..AgentOptions::default() }).unwrap();
+    let mut floods = start_all(lab, kinds, RECORDED);
+    let done: Vec<u64> = floods.iter_mut().map(Flood::finish).collect();
     let paths: Vec<String> = floods.iter().map(|flood| flood.cgroup.path().to_owned()).collect();
     drop((floods, agent));
     let inputs: Vec<Input> = Reader::open(&recording).unwrap().map(|timed| timed.input).collect();
@@ -283,7 +296,7 @@ fn all_floods_at_once() {
 
 #[test]
 fn at_rest_the_agent_sleeps_whatever_settled_containers_execute() {
-    const WATCHED: Duration = Duration::from_secs(10);
+    const WATCHED: Duration = Duration::from_mins(1); // a walk through the hierarchy is due once in it
     const CALLS_A_SECOND: u64 = 50;
     let Some((lab, _alone)) = lab(&["serve", "exit-zero"]) else { return };
     let metrics = free_port();
