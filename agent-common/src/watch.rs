@@ -78,9 +78,8 @@ impl Budget {
         match self {
             Self::Exec | Self::Exit | Self::Cgroup => Rate::new(32, 512),
             Self::Listen => Rate::new(16, 256),
-            Self::Main => Rate::new(4, 32),
             Self::Root => Rate::new(2, 16),
-            Self::Oom => Rate::new(4, 32),
+            Self::Oom | Self::Main => Rate::new(4, 32),
             Self::Call => Rate::new(64, 2048),
         }
     }

@@ -376,9 +376,9 @@ impl Engine {
         }
         self.questions.retain(|_, owner| *owner != id);
         if container.removed {
-            self.ignore(id)
+            self.ignore(id);
         } else {
-            self.pass_over(id, &container.path)
+            self.pass_over(id, &container.path);
         }
         self.outputs.push_back(Output::Release(id));
     }
