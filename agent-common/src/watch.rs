@@ -101,6 +101,9 @@ pub const USES_IO_URING: u32 = 1;
 /// [`Watch::traits`]: it made 32-bit system calls, whose numbers are another table's.
 pub const USES_COMPAT: u32 = 1 << 1;
 
+/// [`Watch::traits`]: it is counted in its maker's [`Watch::made`]. One that user space put on the map is not.
+pub const IS_COUNTED: u32 = 1 << 2;
+
 /// Value of the attention map, keyed by cgroup id. The kernel half inserts it for every new cgroup of the unified
 /// hierarchy, so that no start is missed; user space takes away what is no container.
 #[repr(C)]
@@ -109,7 +112,7 @@ pub const USES_COMPAT: u32 = 1 << 1;
 pub struct Watch {
     /// A [`Level`].
     pub level: u32,
-    /// `USES_*` bits: what of this cgroup is not seen.
+    /// `USES_*` bits: what of this cgroup is not seen; [`IS_COUNTED`].
     pub traits: u32,
     /// Process id of its main process, which has budgets of its own; 0: not known. User space tells it.
     pub main: u32,

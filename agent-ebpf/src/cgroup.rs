@@ -23,7 +23,7 @@ use unready_agent_common::{
     counters::Hook,
     limits::{COMM_CAP, MADE_MAX, PATH_CAP},
     record::{CgroupAttached, CgroupCreated, CgroupRemoved, Kind},
-    watch::{Budget, Level, Watch},
+    watch::{Budget, IS_COUNTED, Level, Watch},
 };
 
 /// The cgroup that all three tracepoints hand over first, if it is of the unified hierarchy.
@@ -115,6 +115,7 @@ fn watch(id: u64, maker: u64) -> bool {
     };
     watch.level = Level::Starting as u32;
     watch.maker = maker;
+    watch.traits = if maker == 0 { 0 } else { IS_COUNTED };
     WATCHED.insert(id, *watch, BPF_NOEXIST.into()).is_ok()
 }
 
@@ -133,7 +134,10 @@ fn removed(ctx: &RawTracePointContext) -> Verdict {
     match watched(id) {
         Some(watch) => {
             // SAFETY: as in `maker`.
-            unmake(unsafe { (*watch).maker });
+            let (maker, traits) = unsafe { ((*watch).maker, (*watch).traits) };
+            if traits & IS_COUNTED != 0 {
+                unmake(maker);
+            }
             let _ = WATCHED.remove(id); // it was there a moment ago
         }
         // Made by a container beyond its budget, and never told. Of others user space may know although it does not watch them.

@@ -97,7 +97,7 @@ pub enum RunChange {
 pub struct Attention {
     /// The cgroup.
     pub cgroup: CgroupId,
-    /// `None`: not at all.
+    /// `None`: not at all. Where there is a maker, the kernel half charges that one still.
     pub level: Option<Level>,
     /// The container below which it lies, the outermost: what is done in this cgroup is charged to that one too.
     pub maker: Option<CgroupId>,

@@ -65,10 +65,10 @@ pub const TICK: u64 = 10_000_000;
 
 impl Processes {
     /// The process that runs the container's program: the oldest that has executed something and is no helper of the
-    /// runtime, by name or as one of those that are known. Of two that began within the same tick, it is the other's parent.
-    pub fn program(&self, helpers: &[u32]) -> Option<&Running> {
-        let is_helper = |running: &Running| is_runtime_helper(&running.comm) || helpers.contains(&running.process.pid);
-        let programs = || self.all.iter().filter(|running| running.executed && !is_helper(running));
+    /// runtime. Of two that began within the same tick, it is the other's parent.
+    pub fn program(&self) -> Option<&Running> {
+        let is_helper = |comm: &str| is_runtime_helper(comm) || is_copy(comm);
+        let programs = || self.all.iter().filter(|running| running.executed && !is_helper(&running.comm));
         let oldest = programs().map(|running| running.process.start).min()?;
         let first = || programs().filter(|running| running.process.start <= oldest.saturating_add(TICK));
         first().find(|one| !first().any(|other| other.process.pid == one.parent))
@@ -99,6 +99,12 @@ impl Running {
 pub fn is_runtime_helper(comm: &str) -> bool {
     let rest = ["runc", "crun", "youki"].iter().find_map(|runtime| comm.strip_prefix(runtime));
     rest.is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+}
+
+/// What the kernel calls a program that was executed by `/proc/self/exe`, `/dev/fd/6` or a memfd: so runc executes a sealed copy of
+/// itself, before it takes a helper's name.
+fn is_copy(comm: &str) -> bool {
+    comm == "exe" || comm.starts_with("memfd:") || comm.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -217,6 +217,17 @@ fn a_removal_that_was_lost_leaves_nothing() {
 }
 
 #[test]
+fn a_walk_brings_nothing_back_that_was_removed_meanwhile() {
+    let mut node = Node::new();
+    let before = node.engine.footprint();
+    node.start(1, &["10ms enter", "20ms exec /app", "900ms exit 0", "1s removed"]);
+    node.feed(walk("800ms", 1, vec![program(1100, "10ms")]), at("1100ms"));
+    assert!(!is_starting(&node, 1) && node.engine.footprint() == before, "it is gone");
+    node.wait("60s");
+    assert!(node.verdicts.iter().all(|verdict| verdict.completeness.lost == 0), "{:#?}", node.verdicts);
+}
+
+#[test]
 fn a_walk_that_was_cut_proves_no_removal() {
     let mut node = Node::new();
     node.start(1, &["10ms enter", "20ms exec /app"]);

@@ -118,10 +118,20 @@ impl Kernel {
         result.map_err(|error| LoadError::of_map("WATCHED", &error))
     }
 
+    /// Looks at a cgroup no longer, but for what its maker is charged with; nothing happens if it is not watched.
+    pub fn leave(&mut self, cgroup: CgroupId) -> Result<(), LoadError> {
+        let Some(before) = self.watched(cgroup) else { return Ok(()) };
+        self.update(cgroup, Watch { level: Level::Rest as u32, ..before })
+    }
+
     /// Makes the records of this process pass, whatever else its cgroup tells; nothing happens if the cgroup is not watched.
     pub fn set_main(&mut self, cgroup: CgroupId, pid: u32) -> Result<(), LoadError> {
         let Some(before) = self.watched(cgroup).filter(|watch| watch.main != pid) else { return Ok(()) };
-        match self.watched.insert(cgroup.0, Plain(Watch { main: pid, ..before }), BPF_EXIST) {
+        self.update(cgroup, Watch { main: pid, ..before })
+    }
+
+    fn update(&mut self, cgroup: CgroupId, watch: Watch) -> Result<(), LoadError> {
+        match self.watched.insert(cgroup.0, Plain(watch), BPF_EXIST) {
             Err(error) if has_errno(&error, libc::ENOENT) => Ok(()), // removed meanwhile
             other => other.map_err(|error| LoadError::of_map("WATCHED", &error)),
         }

@@ -186,10 +186,13 @@ impl Store {
         inner.containers.len() + inner.services.len()
     }
 
-    /// A number of the container that a cgroup belongs to: whatever lies below a container, which it may make itself, has its
-    /// number.
+    /// A number of the container that a cgroup belongs to: cgroups inside a container, which it may make itself, have its own.
     pub(super) fn container(&self, id: CgroupId) -> u64 {
-        self.lock().container(id)
+        match self.path(id).map(|path| (attribution::place(&path), path)) {
+            Some((attribution::Place::Nested { container }, _)) => number(&container),
+            Some((_, path)) => number(&path),
+            None => number(id.0),
+        }
     }
 
     /// Path of a cgroup in the unified hierarchy.
@@ -253,21 +256,16 @@ impl Inner {
         dropped
     }
 
-    fn container(&self, id: CgroupId) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        match self.entries.get(&id).and_then(|entry| entry.path.as_deref()) {
-            Some(path) => attribution::around(path).unwrap_or(path).hash(&mut hasher),
-            None => id.0.hash(&mut hasher),
-        }
-        hasher.finish()
-    }
-
     /// The oldest that is held of the container with the most below it: who makes many takes no one else's place.
     fn most_numerous(&self) -> Option<CgroupId> {
-        let owners: Vec<u64> = self.containers.iter().map(|id| self.container(*id)).collect();
-        let count = |owner: u64| owners.iter().filter(|other| **other == owner).count();
-        let most = owners.iter().map(|owner| count(*owner)).max()?;
-        self.containers.iter().zip(&owners).find(|(_, owner)| count(**owner) == most).map(|(id, _)| *id)
+        let path = |id| self.entries.get(id).and_then(|entry| entry.path.as_deref()).unwrap_or_default();
+        let owners: Vec<&str> = self.containers.iter().map(path).map(|path| attribution::around(path).unwrap_or(path)).collect();
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for owner in &owners {
+            *counts.entry(owner).or_default() += 1;
+        }
+        let most = counts.values().max()?;
+        self.containers.iter().zip(&owners).find(|(_, owner)| counts.get(*owner) == Some(most)).map(|(id, _)| *id)
     }
 
     fn forget(&mut self, id: CgroupId) -> Option<Arc<Held>> {
@@ -292,6 +290,12 @@ impl Inner {
             self.entries.remove(&oldest);
         }
     }
+}
+
+fn number(of: impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Whether the number has come to mean another process since the record was made: looks are taken some time after.

@@ -61,7 +61,10 @@ impl Attention {
         } else {
             self.starting.remove(&cgroup);
         }
-        kernel.watch(cgroup, level, maker)?;
+        match (level, maker) {
+            (None, Some(_)) => kernel.leave(cgroup)?,
+            _ => kernel.watch(cgroup, level, maker)?,
+        }
         Ok(())
     }
 

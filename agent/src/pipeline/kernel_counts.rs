@@ -4,7 +4,7 @@
 //! up, those of one container when one of its processes ends, and never the whole map.
 
 use crate::bpf::Kernel;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Bound, time::Duration};
 use unready_agent_common::{
     call::Call as WireCall,
     counters::Hook,
@@ -20,12 +20,20 @@ use unready_diagnosis::{
 
 /// Failures of one cgroup whose repetitions are followed.
 const FOLLOWED: usize = 512;
-/// Failures of all cgroups: as many as one of them may have twice over; looking them all up takes a millisecond or two.
-const FOLLOWED_IN_ALL: usize = 2048;
+/// Of a cgroup whatever others have.
+const FOLLOWED_ALWAYS: usize = 32;
+/// Beyond those, of all cgroups together.
+const FOLLOWED_IN_ALL: usize = 4096;
+/// How many are looked up at once, a millisecond or two; the others have their turn the next time.
+const LOOKED_UP: usize = 2048;
 
 #[derive(Debug, Default)]
 pub(super) struct KernelCounts {
     followed: BTreeMap<CgroupId, Vec<(RepeatKey, u64)>>,
+    /// How many, of all cgroups.
+    following: usize,
+    /// The last cgroup whose failures were looked up.
+    looked_up: Option<CgroupId>,
     lost: u64,
     suppressed: BTreeMap<CgroupId, u64>,
     blind: BTreeMap<CgroupId, u32>,
@@ -45,16 +53,17 @@ impl KernelCounts {
 
     /// A failure was sent: what comes after it is only counted.
     pub(super) fn follow(&mut self, key: RepeatKey) {
-        let is_full = self.followed.values().map(Vec::len).sum::<usize>() >= FOLLOWED_IN_ALL;
         let followed = self.followed.entry(CgroupId(key.cgroup)).or_default();
-        if !is_full && followed.len() < FOLLOWED && followed.iter().all(|(known, _)| *known != key) {
+        let most = if self.following < FOLLOWED_IN_ALL { FOLLOWED } else { FOLLOWED_ALWAYS };
+        if followed.len() < most && followed.iter().all(|(known, _)| *known != key) {
             followed.push((key, 1));
+            self.following += 1;
         }
     }
 
     /// A cgroup is no longer looked at, or no longer closely.
     pub(super) fn forget(&mut self, cgroup: CgroupId) {
-        self.followed.remove(&cgroup);
+        self.following -= self.followed.remove(&cgroup).map_or(0, |followed| followed.len());
         self.suppressed.remove(&cgroup);
         self.blind.remove(&cgroup);
     }
@@ -66,7 +75,22 @@ impl KernelCounts {
         inputs.extend(starting.flat_map(|cgroup| self.read_watch(kernel, cgroup)));
         let counted = kernel.counters().into_iter().map(|(_, counters)| counters.counted).sum();
         if std::mem::replace(&mut self.counted, counted) != counted {
-            inputs.extend(self.followed.values_mut().flatten().filter_map(|followed| repeated(kernel, followed)));
+            inputs.extend(self.look_up(kernel));
+        }
+        inputs
+    }
+
+    /// The repetitions of as many cgroups as there is time for, beginning behind the last one of the time before.
+    fn look_up(&mut self, kernel: &Kernel) -> Vec<Input> {
+        let last = self.looked_up.unwrap_or(CgroupId(0));
+        let behind = self.followed.range((Bound::Excluded(last), Bound::Unbounded));
+        let order: Vec<CgroupId> = behind.chain(self.followed.range(..=last)).map(|(id, _)| *id).collect();
+        let (mut inputs, mut looked_up) = (Vec::new(), 0);
+        for cgroup in order {
+            let Some(followed) = self.followed.get_mut(&cgroup).filter(|_| looked_up < LOOKED_UP) else { break };
+            looked_up += followed.len();
+            self.looked_up = Some(cgroup);
+            inputs.extend(followed.iter_mut().filter_map(|followed| repeated(kernel, followed)));
         }
         inputs
     }

@@ -364,7 +364,7 @@ impl Pipeline {
 
     /// What exists, beside what is known.
     fn compare(&mut self, snapshot: Snapshot) {
-        self.drain_ring(); // what was told before the walk comes before it
+        self.drain_ring(); // what was told before it is better known before it
         self.feed(Input::Cgroups(snapshot), clock::now());
         let starting: Vec<CgroupId> = self.attention.starting().collect();
         for cgroup in starting {

@@ -41,7 +41,6 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
-use unready_agent_common::watch::Level;
 
 /// The engine's limits and times.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +95,8 @@ pub struct Engine {
     nested: BTreeMap<CgroupId, Nested>,
     /// Containers by path, to find the owner of a nested cgroup.
     by_path: BTreeMap<String, CgroupId>,
+    /// Cgroups that were removed lately: a walk that met them before does not bring them back.
+    gone: VecDeque<CgroupId>,
     /// Process ids that the kernel chose to end, until their exit tells the cgroup.
     victims: VecDeque<(u32, BootNanos, CgroupId)>,
     pods: pods::Pods,
@@ -120,6 +121,8 @@ struct Nested {
 const TICK: Duration = Duration::from_millis(1);
 /// Victims remembered at once: each waits only for its own exit.
 const VICTIMS: usize = 64;
+/// Cgroups remembered after their removal: more than are removed during a walk.
+const GONE: usize = 1024;
 
 impl Engine {
     /// An engine that knows nothing yet.
@@ -348,7 +351,7 @@ impl Engine {
     /// that container there.
     fn pass_over(&mut self, id: CgroupId, path: &str) {
         let maker = around(&self.by_path, path);
-        self.outputs.push_back(Output::Attention(Attention { cgroup: id, level: maker.map(|_| Level::Rest), maker }));
+        self.outputs.push_back(Output::Attention(Attention { cgroup: id, level: None, maker }));
     }
 
     fn ignore(&mut self, id: CgroupId) {
@@ -356,6 +359,10 @@ impl Engine {
     }
 
     fn cgroup_removed(&mut self, id: CgroupId, now: BootNanos) {
+        if self.gone.len() == GONE {
+            self.gone.pop_front();
+        }
+        self.gone.push_back(id);
         self.ignore(id);
         self.passed.remove(&id);
         if self.nested.remove(&id).is_none() {

@@ -13,7 +13,7 @@ use super::{
 use crate::{
     pod::ContainerState,
     record::{ExitStatus, Task},
-    snapshot::{Processes, Running, is_runtime_helper},
+    snapshot::{Processes, is_runtime_helper},
     units::{BootNanos, Process},
 };
 use std::time::Duration;
@@ -186,7 +186,7 @@ impl Container {
         let walked = self.created;
         self.lacks_records();
         let Some(found) = found.filter(|found| !found.cut) else { return };
-        let program = self.program_of(found).map(|running| running.process);
+        let program = found.program().map(|running| running.process);
         let began = program.map(|program| BootNanos(program.start));
         if began.is_some_and(|began| walked.since(began) >= config.settle_after) {
             return;
@@ -208,7 +208,7 @@ impl Container {
         if self.created > walked || self.is_local_run() || self.place.existing {
             return; // of those that were there before us, the main process never was known
         }
-        let program = self.program_of(found).map(|running| running.process);
+        let program = found.program().map(|running| running.process);
         let is_running = program.is_some();
         let program = program.filter(|_| !found.cut);
         match self.phase {
@@ -249,19 +249,12 @@ impl Container {
         // What was learned of a walk may have been a helper that was about to go.
         let is_doubtful = !self.presence.main_is_sure || (is_gone && self.main_is_of_a_walk());
         if is_doubtful && program.is_some() && (has_main || is_gone) {
+            let was_sure = self.presence.main_is_sure;
             self.learn_main(program);
+            self.presence.main_is_sure = !was_sure; // else it may be what the main process has left behind
         } else if is_gone && (self.main.is_some() || found.all.is_empty()) {
             self.ended_unseen(now);
         }
-    }
-
-    /// Which of the processes runs the program. One that a runtime put into the cgroup is a helper, whatever it is called
-    /// (runc executes a copy of itself there before it takes a helper's name), unless it is the one that entered the root, as
-    /// crun's becomes the program.
-    fn program_of<'a>(&self, found: &'a Processes) -> Option<&'a Running> {
-        let entered = self.presence.entered.map(|process| process.pid);
-        let helpers: Vec<u32> = self.runtime.iter().copied().filter(|pid| Some(*pid) != entered).collect();
-        found.program(&helpers)
     }
 
     /// Takes the oldest program for the main process, unless the one that entered is it.

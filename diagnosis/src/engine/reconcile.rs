@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 
 /// What one container may make is this part of all that is kept: a cluster in a container, with its 110 pods, fits.
 const OF_ONE: usize = 4;
+/// Cgroups below a container that are followed however many others have: crun puts the program into one.
+const ALWAYS: usize = 4;
 
 impl Engine {
     /// Records were lost: every start that they may have been of may lack evidence.
@@ -48,7 +50,7 @@ impl Engine {
                 if let Some(found) = processes {
                     self.with(*id, now, |container, now| container.compare(found, snapshot.walked, now));
                 }
-            } else if !self.nested.contains_key(id) && !self.passed.contains(id) {
+            } else if !self.nested.contains_key(id) && !self.passed.contains(id) && !self.gone.contains(id) {
                 let adopted = self.adopt(*id, path, processes.as_ref(), snapshot.walked, now);
                 if !adopted && lacks_records {
                     self.pass_over(*id, path); // the kernel may watch it closely still: its record was lost
@@ -106,8 +108,8 @@ impl Engine {
 
     fn has_room_below(&self, owner: CgroupId) -> bool {
         let most = self.config.containers;
-        let of_owner = || self.nested.values().filter(|part| part.owner == owner).count();
-        self.nested.len() < most && of_owner() < most / OF_ONE
+        let of_owner = self.nested.values().filter(|part| part.owner == owner).count();
+        of_owner < ALWAYS || (self.nested.len() < most && of_owner < most / OF_ONE)
     }
 
     /// Whether one more may be kept. Those inside a container are what that one chose to make: they leave room for others.

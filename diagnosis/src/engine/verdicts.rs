@@ -27,7 +27,9 @@ pub(crate) const fn confidence(score: i32, proved: bool, rival: bool) -> Confide
 /// that was seen, and whose condition was checked again, stands beside others that may have been made unseen; that an end has
 /// no reason but itself does not.
 fn may_be_another(completeness: Completeness, symptom: SymptomKey) -> bool {
-    completeness.lost > 0 || completeness.blind.own_kernel || (symptom == SymptomKey::Exit && !completeness.blind.is_empty())
+    completeness.lost > 0
+        || completeness.blind.own_kernel
+        || (symptom == SymptomKey::Exit && (completeness.suppressed > 0 || !completeness.blind.is_empty()))
 }
 
 /// Puts a verdict together. What was not seen makes a certain one likely (design §1).

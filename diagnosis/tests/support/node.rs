@@ -101,9 +101,9 @@ impl Node {
                     self.engine.handle(Input::Answer { id, answer }, self.now);
                 }
                 Output::Attention(new) => {
-                    match new.level {
-                        Some(_) => self.levels.insert(new.cgroup, new.maker),
-                        None => self.levels.remove(&new.cgroup),
+                    match (new.level, new.maker) {
+                        (None, None) => self.levels.remove(&new.cgroup),
+                        (_, maker) => self.levels.insert(new.cgroup, maker),
                     };
                     self.attention.insert(new.cgroup, new.level == Some(unready_agent_common::watch::Level::Starting));
                 }
