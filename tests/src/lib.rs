@@ -27,6 +27,7 @@ pub mod cgroups;
 pub mod cluster;
 pub mod demo;
 pub mod deploy;
+pub mod http;
 pub mod interrupt;
 pub mod lab;
 pub mod options;

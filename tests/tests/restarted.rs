@@ -6,12 +6,12 @@
 use rustix::process::geteuid;
 use std::{
     env,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener},
     time::Duration,
 };
 use unready_tests::{
     binaries::Binaries,
+    http,
     lab::Lab,
     processes::{AgentOptions, Collector},
     runc::Container,
@@ -40,11 +40,7 @@ fn is_told(collector: &Collector, container: &str, cause: &str) {
 
 /// How many verdicts an agent has given, by its own account.
 fn judged(metrics: SocketAddr) -> u64 {
-    let mut stream = TcpStream::connect(metrics).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = http::get(metrics, "/metrics", PATIENCE).unwrap();
     let told = answer.lines().filter(|line| line.starts_with("unready_agent_verdicts_total{"));
     told.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
