@@ -4,9 +4,10 @@
 //! count of living threads (`signal_struct.live`) is 0, which two threads that end at the same time may both see: then
 //! the first one to put the process on the map `ENDED` tells it.
 //!
-//! The end of a cgroup's main process always passes, and so does that of a process that told something before. Whatever else
-//! it does has a budget, the main process one of its own. Other processes have one while their cgroup starts. At rest a shell may run in a probe every second, so that nothing but killed processes is
-//! told: an out-of-memory kill shows by the end of its victim.
+//! The end of a cgroup's main process always passes, and so does that of a process that told something before. All else has a
+//! budget: what the main process executes one of its own, other processes theirs while their cgroup starts. At rest a shell
+//! may run in a probe every second, so that of those nothing but kills is told: an out-of-memory kill shows by the end of its
+//! victim.
 
 use crate::{
     budget::{is_main, is_starting, pay, remember, take_told, watched},

@@ -11,7 +11,7 @@ mod snapshot;
 
 pub use snapshot::Limits;
 use std::{
-    fs, iter,
+    fs,
     os::unix::fs::{DirEntryExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
@@ -107,35 +107,24 @@ impl CgroupRoot {
     pub fn whole_path(&self, id: CgroupId, cut: &str) -> Option<String> {
         let cut = cut.trim_end_matches(char::REPLACEMENT_CHARACTER); // the cut may have gone through a character
         let (above, _) = cut.rsplit_once('/')?;
-        let begins_so = |path: &str| path.starts_with(cut);
-        let mut found = below(&self.path, self.directory(above), begins_so).take(LOOKED_AT);
-        found.find_map(|(found, path)| (found == id && begins_so(&path)).then_some(path))
-    }
-}
-
-/// The cgroups below a directory of the hierarchy mounted at `root`, parents before children, and those below the ones that are
-/// `wanted`. A directory is read while its cgroups are taken, and one that was removed meanwhile has none.
-fn below(root: &Path, directory: PathBuf, wanted: impl Fn(&str) -> bool) -> impl Iterator<Item = (CgroupId, String)> {
-    let mut unread = vec![directory];
-    let mut entries = None;
-    iter::from_fn(move || {
-        loop {
-            let Some(entry) = entries.as_mut().and_then(Iterator::next) else {
-                entries = Some(fs::read_dir(unread.pop()?).into_iter().flatten().flatten());
-                continue;
-            };
-            let entry: fs::DirEntry = entry;
-            let directory = entry.path();
-            let Ok(path) = directory.strip_prefix(root) else { continue };
-            let path = format!("/{}", path.display());
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                if wanted(&path) {
-                    unread.push(directory);
+        let mut unread = vec![self.directory(above)];
+        let mut left = LOOKED_AT;
+        while let Some(directory) = unread.pop() {
+            let entries = fs::read_dir(directory).into_iter().flatten().flatten(); // none, if it was removed meanwhile
+            for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+                left = left.checked_sub(1)?;
+                let path = format!("/{}", entry.path().strip_prefix(&self.path).ok()?.display());
+                if !path.starts_with(cut) {
+                    continue;
                 }
-                return Some((CgroupId(entry.ino()), path));
+                if entry.ino() == id.0 {
+                    return Some(path);
+                }
+                unread.push(entry.path());
             }
         }
-    })
+        None
+    }
 }
 
 /// Of the mounts of one hierarchy, by root and place, the shallowest that shows all of it. Where one is rooted above us, those

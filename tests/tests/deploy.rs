@@ -19,8 +19,9 @@ use unready_tests::{
     deploy::{
         chart::{self, PATIENCE, RELEASE, Release, Without},
         dashboard, folder,
-        prometheus::{self, Prometheus, Target},
+        prometheus::{Prometheus, Target},
     },
+    http,
 };
 
 /// One test has the cluster at a time.
@@ -242,7 +243,7 @@ fn the_dashboard_has_its_data() {
         prometheus.query(&query.expression).unwrap();
     }
     for address in targets.map(|target| target.address) {
-        prometheus::get(address, "/readyz").unwrap();
+        http::get(address, "/readyz").unwrap();
     }
     let not_ready = "sum(unready_agent_pods{namespace=\"unready-deploy\",state=\"not_ready\"})";
     until("all but the sick one to be ready", PATIENCE, || Ok((prometheus.query(not_ready)? == [1.0]).then_some(()))).unwrap();

@@ -5,17 +5,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use rustix::process::geteuid;
-use std::{
-    env,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
-    time::Duration,
-};
+use std::{env, time::Duration};
 use unready_tests::{
     binaries::Binaries,
     deploy::{
         dashboard,
         prometheus::{self, Prometheus, Target},
     },
+    http,
     lab::Lab,
     processes::{Agent, AgentOptions, Collector},
     wait,
@@ -36,11 +33,6 @@ const NEEDS_MORE: &[&str] = &[
 fn is_missing(what: &str) {
     assert_ne!(env::var("CI").as_deref(), Ok("true"), "{what}");
     eprintln!("not run: {what}");
-}
-
-/// A port that was free a moment ago.
-fn free() -> SocketAddr {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
 /// A container of this name that fails, and is explained.
@@ -69,13 +61,13 @@ fn every_query_is_understood_and_has_its_data() {
     }
     let lab = Lab::new("metrics", Binaries::find().unwrap()).unwrap();
     lab.install(&["first-calls"]).unwrap();
-    let (of_collector, of_agent) = (free(), free());
+    let (of_collector, of_agent) = (http::free_port().unwrap(), http::free_port().unwrap());
     let collector = Collector::start_with(lab.binaries(), lab.directory(), &["--metrics", &of_collector.to_string()]).unwrap();
     let options = AgentOptions { collector: Some(collector.url()), metrics: Some(of_agent), ..AgentOptions::default() };
     let agent = lab.agent(options).unwrap();
     for address in [of_collector, of_agent] {
-        prometheus::get(address, "/livez").unwrap();
-        prometheus::get(address, "/readyz").unwrap();
+        http::get(address, "/livez").unwrap();
+        http::get(address, "/readyz").unwrap();
     }
     fail(&lab, &agent, "before");
     let targets = [Target { job: "agent", address: of_agent }, Target { job: "collector", address: of_collector }];

@@ -4,11 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
 use rustix::process::geteuid;
-use std::{
-    env,
-    net::{SocketAddr, TcpListener},
-    time::Duration,
-};
+use std::{env, net::SocketAddr, time::Duration};
 use unready_tests::{
     binaries::Binaries,
     http,
@@ -40,7 +36,7 @@ fn is_told(collector: &Collector, container: &str, cause: &str) {
 
 /// How many verdicts an agent has given, by its own account.
 fn judged(metrics: SocketAddr) -> u64 {
-    let answer = http::get(metrics, "/metrics", PATIENCE).unwrap();
+    let answer = http::get(metrics, "/metrics").unwrap();
     let told = answer.lines().filter(|line| line.starts_with("unready_agent_verdicts_total{"));
     told.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
@@ -55,7 +51,7 @@ fn what_still_holds_is_told_once_whatever_becomes_of_the_agent() {
     let lab = Lab::new("restarted", Binaries::find().unwrap()).unwrap();
     lab.install(&["first-calls", "storm"]).unwrap();
     let collector = Collector::start(lab.binaries(), lab.directory()).unwrap();
-    let metrics = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let metrics = http::free_port().unwrap();
     let options = AgentOptions { collector: Some(collector.url()), metrics: Some(metrics), ..AgentOptions::default() };
 
     let mut killed = lab.agent(options).unwrap();

@@ -15,7 +15,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-use xshell::cmd;
+use xshell::{Cmd, cmd};
 
 const PROGRESS: Progress = Progress::new("build");
 
@@ -137,14 +137,18 @@ fn finish(what: &str, command: Command) -> Result<()> {
     })
 }
 
+/// Runs the test program of this name, of the same selection of packages as every other: what was compiled for those is not compiled
+/// again.
+pub(crate) fn test<'a>(project: &'a Project, name: &str) -> Cmd<'a> {
+    let sh = &project.sh;
+    let packages = PACKAGES.iter().flat_map(|package| ["-p", package]);
+    cmd!(sh, "cargo test --quiet {packages...} --test {name}")
+}
+
 /// Writes the Rust code of the .proto files: by the test that otherwise compares it.
 pub(crate) fn generate(project: &Project) -> Result<()> {
-    let sh = &project.sh;
-    Progress::new("proto").open_step("generating", || {
-        let command = cmd!(sh, "cargo test --quiet -p unready-proto --test fresh").env("UNREADY_UPDATE", "1").quiet();
-        match command.run() {
-            Ok(()) => Ok(()),
-            Err(_) => bail!("the code could not be generated; the reason is above"),
-        }
+    Progress::new("proto").open_step("generating", || match test(project, "fresh").env("UNREADY_UPDATE", "1").quiet().run() {
+        Ok(()) => Ok(()),
+        Err(_) => bail!("the code could not be generated; the reason is above"),
     })
 }

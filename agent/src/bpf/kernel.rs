@@ -124,7 +124,7 @@ impl Kernel {
         self.update(cgroup, Watch { level: Level::Rest as u32, ..before })
     }
 
-    /// Makes the records of this process pass, whatever else its cgroup tells; nothing happens if the cgroup is not watched.
+    /// Makes this the cgroup's main process, which has budgets of its own; nothing happens if the cgroup is not watched.
     pub fn set_main(&mut self, cgroup: CgroupId, pid: u32) -> Result<(), LoadError> {
         let Some(before) = self.watched(cgroup).filter(|watch| watch.main != pid) else { return Ok(()) };
         self.update(cgroup, Watch { main: pid, ..before })

@@ -8,9 +8,9 @@
 //!   created ──► known by its path ──► root held (RootChanged, or first Exec) ──► processes remembered (Exec) ──► released
 //! ```
 //!
-//! Bounded: 256 containers and 64 services of the node, 16 processes a container. The oldest go first, of containers those below
-//! the one that has most of them. A held
-//! namespace keeps a volume busy, so nothing is held longer than until [`Store::release`].
+//! Bounded: 256 containers and 64 services of the node, 16 processes a container. The oldest go first, of containers those
+//! below the one that has most of them. A held namespace keeps a volume busy, so nothing is held longer than until
+//! [`Store::release`].
 
 use super::{
     held::{self, Held, Place, Remembered},

@@ -85,12 +85,16 @@ impl KernelCounts {
         let last = self.looked_up.unwrap_or(CgroupId(0));
         let behind = self.followed.range((Bound::Excluded(last), Bound::Unbounded));
         let order: Vec<CgroupId> = behind.chain(self.followed.range(..=last)).map(|(id, _)| *id).collect();
-        let (mut inputs, mut looked_up) = (Vec::new(), 0);
+        let (mut inputs, mut count) = (Vec::new(), 0);
         for cgroup in order {
-            let Some(followed) = self.followed.get_mut(&cgroup).filter(|_| looked_up < LOOKED_UP) else { break };
-            looked_up += followed.len();
+            if count >= LOOKED_UP {
+                break;
+            }
             self.looked_up = Some(cgroup);
-            inputs.extend(followed.iter_mut().filter_map(|followed| repeated(kernel, followed)));
+            for followed in self.followed.get_mut(&cgroup).into_iter().flatten() {
+                count += 1;
+                inputs.extend(repeated(kernel, followed));
+            }
         }
         inputs
     }

@@ -247,9 +247,10 @@ impl Pipeline {
         [engine, counts, attention, walk].into_iter().flatten().min().unwrap_or(IDLE)
     }
 
-    /// What was there before us.
+    /// What was there before us. What runs in it does not matter here.
     fn meet_what_exists(&mut self) {
-        let Some(found) = self.half.as_ref().map(|half| half.root.snapshot(&Limits::default())) else { return };
+        let limits = Limits { looked_at: 0, ..Limits::default() };
+        let Some(found) = self.half.as_ref().map(|half| half.root.snapshot(&limits)) else { return };
         for Existing { id, path, .. } in found.cgroups {
             let record = Record::CgroupCreated { id, path, existing: true };
             self.note(&record);

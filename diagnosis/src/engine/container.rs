@@ -83,8 +83,8 @@ const LISTENERS: usize = 64;
 pub(crate) struct Container {
     pub(crate) id: CgroupId,
     pub(crate) path: String,
-    /// It lies below another container, which may have made it.
-    pub(super) is_inside: bool,
+    /// Path of the container that it lies below, the outermost, which may have made it.
+    pub(super) around: Option<String>,
     pub(crate) workload: Workload,
     pub(super) confirmed: bool,
     pub(crate) phase: Phase,
@@ -132,7 +132,7 @@ impl Container {
         Some(Self {
             id,
             path: path.to_owned(),
-            is_inside: attribution::around(path).is_some(),
+            around: attribution::around(path).map(str::to_owned),
             workload,
             confirmed,
             phase: if existing { Phase::Settled } else { Phase::Created },

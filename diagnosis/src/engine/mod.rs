@@ -41,6 +41,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
+use unready_agent_common::watch::Level;
 
 /// The engine's limits and times.
 #[derive(Clone, Copy, Debug)]
@@ -288,7 +289,7 @@ impl Engine {
         container.note_phase(now);
         if container.level() != before {
             let level = Some(container.level());
-            let maker = around(&self.by_path, &container.path);
+            let maker = container.around.as_ref().and_then(|around| self.by_path.get(around)).copied();
             let parts = self.nested.iter().filter(|(_, part)| part.owner == id).map(|(part, _)| (*part, maker.or(Some(id))));
             let all = std::iter::once((id, maker)).chain(parts);
             self.outputs.extend(all.map(|(cgroup, maker)| Output::Attention(Attention { cgroup, level, maker })));
@@ -350,12 +351,16 @@ impl Engine {
     /// It is not followed. What a container has made stays on the kernel's map all the same: what is done from within it is charged to
     /// that container there.
     fn pass_over(&mut self, id: CgroupId, path: &str) {
-        let maker = around(&self.by_path, path);
-        self.outputs.push_back(Output::Attention(Attention { cgroup: id, level: None, maker }));
+        let maker = attribution::around(path).and_then(|around| self.by_path.get(around)).copied();
+        self.attend(id, None, maker);
     }
 
     fn ignore(&mut self, id: CgroupId) {
-        self.outputs.push_back(Output::Attention(Attention { cgroup: id, level: None, maker: None }));
+        self.attend(id, None, None);
+    }
+
+    fn attend(&mut self, cgroup: CgroupId, level: Option<Level>, maker: Option<CgroupId>) {
+        self.outputs.push_back(Output::Attention(Attention { cgroup, level, maker }));
     }
 
     fn cgroup_removed(&mut self, id: CgroupId, now: BootNanos) {
@@ -378,8 +383,9 @@ impl Engine {
         if self.by_path.get(&container.path) == Some(&id) {
             self.by_path.remove(&container.path);
         }
-        for (part, _) in self.nested.extract_if(.., |_, part| part.owner == id) {
-            self.outputs.push_back(Output::Attention(Attention { cgroup: part, level: None, maker: None }));
+        let parts: Vec<CgroupId> = self.nested.extract_if(.., |_, part| part.owner == id).map(|(part, _)| part).collect();
+        for part in parts {
+            self.ignore(part);
         }
         self.questions.retain(|_, owner| *owner != id);
         if container.removed {
@@ -389,9 +395,4 @@ impl Engine {
         }
         self.outputs.push_back(Output::Release(id));
     }
-}
-
-/// The container below which a path lies, if it is known.
-fn around(by_path: &BTreeMap<String, CgroupId>, path: &str) -> Option<CgroupId> {
-    by_path.get(attribution::around(path)?).copied()
 }

@@ -2,10 +2,10 @@
 //!
 //! Nothing that happened since the walk began is undone by it, and where it was cut, absence proves nothing.
 
-use super::{Engine, Nested, around, container::Container};
+use super::{Engine, Nested, container::Container};
 use crate::{
     attribution::{self, Place},
-    input::{Attention, Loss, Output},
+    input::Loss,
     snapshot::{Existing, Processes, Snapshot},
     units::{BootNanos, CgroupId},
 };
@@ -100,10 +100,15 @@ impl Engine {
             return false;
         };
         self.nested.insert(id, Nested { owner, created });
-        let level = self.containers.get(&owner).map(Container::level);
-        let maker = around(&self.by_path, container).or(Some(owner));
-        self.outputs.push_back(Output::Attention(Attention { cgroup: id, level, maker }));
+        let container = self.containers.get(&owner);
+        let maker = container.and_then(|container| self.maker(container)).or(Some(owner));
+        self.attend(id, container.map(Container::level), maker);
         true
+    }
+
+    /// The container that this one lies below, if it is known.
+    fn maker(&self, container: &Container) -> Option<CgroupId> {
+        self.by_path.get(container.around.as_ref()?).copied()
     }
 
     fn has_room_below(&self, owner: CgroupId) -> bool {
@@ -113,23 +118,23 @@ impl Engine {
     }
 
     /// Whether one more may be kept. Those inside a container are what that one chose to make: they leave room for others.
-    fn has_room(&self, path: &str) -> bool {
+    fn has_room_for(&self, new: &Container) -> bool {
         let most = self.config.containers;
-        let Some(around) = attribution::around(path) else { return self.containers.len() < most };
-        let is_below = |path: &String| path.strip_prefix(around).is_some_and(|below| below.starts_with('/'));
-        let of_one = self.by_path.range(around.to_owned()..).take_while(|(path, _)| path.starts_with(around));
-        let inside = || self.containers.values().filter(|container| container.is_inside).count();
-        of_one.filter(|(path, _)| is_below(path)).count() < most / OF_ONE && inside() < most / 2
+        if new.around.is_none() {
+            return self.containers.len() < most;
+        }
+        let count = |is_counted: fn(&Container, &Container) -> bool| self.containers.values().filter(|one| is_counted(one, new)).count();
+        let of_one = count(|one, new| one.around == new.around);
+        of_one < most / OF_ONE && count(|one, _| one.around.is_some()) < most / 2
     }
 
     /// Keeps a new container, unless there are too many.
     pub(super) fn insert(&mut self, mut container: Container, now: BootNanos) -> bool {
-        if !self.has_room(&container.path) {
+        if !self.has_room_for(&container) {
             return false;
         }
         let (id, path) = (container.id, container.path.clone());
-        let (level, maker) = (Some(container.level()), around(&self.by_path, &path));
-        self.outputs.push_back(Output::Attention(Attention { cgroup: id, level, maker }));
+        self.attend(id, Some(container.level()), self.maker(&container));
         let in_pod = !container.place.pod_uid.is_empty();
         if in_pod && self.pods.in_cluster && !container.place.existing {
             container.ask_who(self.config.questions);

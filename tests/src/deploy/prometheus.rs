@@ -3,13 +3,16 @@
 //! The program is Debian's, which `cargo xtask setup --for test` unpacks into the cache without installing it (installed, it
 //! would run as a service); or one on the PATH, or in `UNREADY_PROMETHEUS_DIR`.
 
-use crate::{processes::Daemon, wait};
-use anyhow::{Context, Result, bail, ensure};
+use crate::{
+    http::{free_port, get},
+    processes::Daemon,
+    wait,
+};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::{
     env, fs,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -106,27 +109,6 @@ fn configure(targets: &[Target]) -> String {
         rules.display(),
         scraped.concat()
     )
-}
-
-/// A port that was free a moment ago: Prometheus cannot be told to choose one itself and say which.
-fn free_port() -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("loopback has no free port")?;
-    listener.local_addr().context("a listener has no address")
-}
-
-/// The body of an answer with status 200 (or 4xx of Prometheus' API, which explains itself in JSON).
-pub fn get(address: SocketAddr, path: &str) -> Result<String> {
-    let mut stream =
-        TcpStream::connect_timeout(&address, Duration::from_secs(5)).with_context(|| format!("cannot connect to {address}"))?;
-    stream.set_read_timeout(Some(Duration::from_secs(20)))?;
-    // HTTP/1.0: the answer ends with the connection, and is not chunked.
-    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: */*\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).with_context(|| format!("{address}{path} gave no text"))?;
-    let Some((head, body)) = answer.split_once("\r\n\r\n") else { bail!("{address}{path} gave no answer: {answer:?}") };
-    let is_json = head.to_ascii_lowercase().contains("application/json");
-    ensure!(head.contains(" 200 ") || is_json, "{address}{path}: {head}\n{body}");
-    Ok(body.to_owned())
 }
 
 /// For a URL's query.
