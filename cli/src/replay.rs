@@ -96,7 +96,12 @@ impl Replay {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Verdict(verdict) if !concluded => self.findings.add(*verdict),
-                Output::Verdict(_) | Output::Ask(..) | Output::AskCluster(..) | Output::Attention(..) | Output::Release(_) => {}
+                Output::Verdict(_)
+                | Output::Start(_)
+                | Output::Ask(..)
+                | Output::AskCluster(..)
+                | Output::Attention(..)
+                | Output::Release(_) => {}
             }
         }
     }

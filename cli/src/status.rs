@@ -184,7 +184,7 @@ pub(crate) mod tests {
     #[test]
     fn an_end_by_the_user_explains_nothing() {
         let ended = |verdict: Verdict, at: u64| {
-            let exit = Evidence { at: BootNanos(at), kind: EvidenceKind::Exit, text: String::new() };
+            let exit = Evidence::new(BootNanos(at), EvidenceKind::Exit, String::new());
             Verdict { evidence: vec![exit], ..verdict }
         };
         let mut findings = Findings::default();

@@ -5,6 +5,7 @@ use crate::{
     question::{Answer, Question, QuestionId},
     record::Record,
     snapshot::Snapshot,
+    story::report::StartReport,
     units::{BootNanos, CgroupId, ClockAnchor},
     verdict::{BlindSpots, Verdict},
 };
@@ -108,6 +109,8 @@ pub struct Attention {
 pub enum Output {
     /// A finding, new or with new facts; the same id replaces what was said before.
     Verdict(Box<Verdict>),
+    /// How a start of a container goes: told when it gets on, healthy ones too. The same id replaces what was told before.
+    Start(Box<StartReport>),
     /// How closely the kernel half should look at a cgroup.
     Attention(Attention),
     /// A question; its answer comes back as [`Input::Answer`].

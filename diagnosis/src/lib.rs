@@ -15,6 +15,7 @@
 //! - [`snapshot`]: which cgroups and processes exist, where records were lost.
 //! - [`attribution`]: a cgroup's path to the container and pod that it belongs to.
 //! - [`engine`]: one state machine a container, bounded; asks, waits, judges.
+//! - [`story`]: what happened in one start, as it is told to the outside.
 //! - [`question`]: what the engine may ask, and [`answer`]: what it may hear.
 //! - [`permission`]: which component of a path and which rule denied it.
 //! - [`rules`]: from a container's state to candidates for a verdict; which failures are noise.
@@ -39,6 +40,7 @@ pub mod question;
 pub mod record;
 pub mod rules;
 pub mod snapshot;
+pub mod story;
 pub mod units;
 pub mod verdict;
 

@@ -4,6 +4,7 @@ use crate::{
     cause::Cause,
     outside,
     pod::{ContainerKind, Owner},
+    story::fact::Fact,
     units::{BootNanos, CgroupId},
 };
 use serde::{Deserialize, Serialize};
@@ -84,7 +85,7 @@ impl Verdict {
             summary: text(summary),
             explanation: texts(explanation),
             remedy: Remedy { text: text(remedy.text), patch: remedy.patch, also: texts(remedy.also) },
-            evidence: evidence.into_iter().map(|fact| Evidence { text: text(fact.text), ..fact }).collect(),
+            evidence: evidence.into_iter().map(Evidence::escaped).collect(),
             first_seen,
             last_seen,
             count,
@@ -93,8 +94,25 @@ impl Verdict {
     }
 }
 
-impl Workload {
+impl Evidence {
+    /// A fact in words.
+    pub fn new(at: BootNanos, kind: EvidenceKind, text: impl Into<String>) -> Self {
+        Self { at, kind, text: text.into(), fact: None }
+    }
+
+    /// The same with what programs are told.
+    #[must_use]
+    pub fn with(self, fact: Fact) -> Self {
+        Self { fact: Some(fact), ..self }
+    }
+
     fn escaped(self) -> Self {
+        Self { text: text(self.text), fact: self.fact.map(Fact::escaped), ..self }
+    }
+}
+
+impl Workload {
+    pub(crate) fn escaped(self) -> Self {
         let Self { namespace, pod, pod_uid, container, container_id, runtime, command, kind, image, owner, restarts } = self;
         Self {
             namespace: text(namespace),
@@ -118,7 +136,7 @@ impl Owner {
     }
 }
 
-fn text(from: String) -> String {
+pub(crate) fn text(from: String) -> String {
     match outside::escaped(&from) {
         Cow::Owned(escaped) => escaped,
         Cow::Borrowed(_) => from,
@@ -338,6 +356,9 @@ pub struct Evidence {
     pub kind: EvidenceKind,
     /// In words: `open("/data/orders.db", O_RDWR|O_CREAT) = EACCES`.
     pub text: String,
+    /// The same for programs, where there is more to it than words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fact: Option<Fact>,
 }
 
 /// Sorts of facts.

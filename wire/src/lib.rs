@@ -125,8 +125,8 @@ mod tests {
             explanation: vec!["because".into()],
             remedy: Remedy { text: "do this".into(), ..Remedy::default() },
             evidence: vec![
-                Evidence { at: BootNanos(4_000_000_000), kind: EvidenceKind::Call, text: "open".into() },
-                Evidence { at: BootNanos(0), kind: EvidenceKind::Gap, text: "gone".into() },
+                Evidence::new(BootNanos(4_000_000_000), EvidenceKind::Call, "open"),
+                Evidence::new(BootNanos(0), EvidenceKind::Gap, "gone"),
             ],
             first_seen: BootNanos(4_000_000_000),
             last_seen: BootNanos(6_000_000_001),

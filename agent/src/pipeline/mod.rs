@@ -403,6 +403,7 @@ impl Pipeline {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Verdict(verdict) => self.voice.verdict(verdict),
+            Output::Start(_) => {}
             Output::Attention(attention) => self.attend(attention),
             Output::Ask(id, question) => self.ask(id, question),
             Output::AskCluster(id, question) => self.ask_cluster(id, question),

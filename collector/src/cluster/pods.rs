@@ -105,7 +105,7 @@ impl Pods {
                     });
                 }
                 // There is no kernel here, and nothing to look at.
-                Output::Attention(..) | Output::Ask(..) | Output::Release(_) => {}
+                Output::Start(_) | Output::Attention(..) | Output::Ask(..) | Output::Release(_) => {}
             }
         }
         Ok(())

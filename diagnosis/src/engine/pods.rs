@@ -166,7 +166,9 @@ impl Engine {
                     spoke = true;
                     self.outputs.extend(self.pods.join(uid, *verdict, now).into_iter().map(|verdict| Output::Verdict(Box::new(verdict))));
                 }
-                Output::Attention(..) | Output::Ask(..) | Output::AskCluster(..) | Output::Release(_) => self.outputs.push_back(output),
+                Output::Start(_) | Output::Attention(..) | Output::Ask(..) | Output::AskCluster(..) | Output::Release(_) => {
+                    self.outputs.push_back(output);
+                }
             }
         }
         if let Some(container) = well {

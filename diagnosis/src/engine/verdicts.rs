@@ -85,7 +85,7 @@ fn evidence(container: &Container, symptom: SymptomKey, finding: &Finding) -> Ve
             Some(_) => format!("the main process ended with {}", words::exit_status(status)),
             None => format!("the runtime gave up with {}", words::exit_status(status)),
         };
-        all.push(Evidence { at, kind: EvidenceKind::Exit, text });
+        all.push(Evidence::new(at, EvidenceKind::Exit, text));
     }
     let others = container.failures.iter().rev().filter(|failure| !weight::is_noise(failure) && !failure.by_runtime);
     for failure in others.filter(|failure| blamed.is_none_or(|blamed| !std::ptr::eq(*failure, blamed))).take(ALSO_SHOWN) {
@@ -98,7 +98,7 @@ fn evidence(container: &Container, symptom: SymptomKey, finding: &Finding) -> Ve
 }
 
 fn call_evidence(failure: &Failure) -> Evidence {
-    Evidence { at: failure.first, kind: EvidenceKind::Call, text: words::failure(failure) }
+    Evidence::new(failure.first, EvidenceKind::Call, words::failure(failure))
 }
 
 /// 1 when the pod was waited for in vain.

@@ -126,7 +126,7 @@ impl Build {
 
     /// A fact.
     pub(super) fn fact(mut self, kind: EvidenceKind, at: u64, text: String) -> Self {
-        self.0.finding.evidence.push(Evidence { at: BootNanos(at), kind, text });
+        self.0.finding.evidence.push(Evidence::new(BootNanos(at), kind, text));
         self
     }
 

@@ -61,7 +61,7 @@ pub fn out_of_memory(at: BootNanos, victim: Process, context: &Context<'_>) -> O
     found.explanation = memory_reasons(memory, context, main);
     found.remedy.text = memory_remedy(memory, context);
     spec::limits::out_of_memory(&mut found, context, memory);
-    found.evidence = memory.map(|memory| Evidence { at, kind: EvidenceKind::Resource, text: memory_fact(memory) }).into_iter().collect();
+    found.evidence = memory.map(|memory| Evidence::new(at, EvidenceKind::Resource, memory_fact(memory))).into_iter().collect();
     found.proved = true; // the kernel itself said so
     Some(found)
 }
@@ -229,7 +229,7 @@ fn crashed(at: BootNanos, status: ExitStatus, process: Process, context: &Contex
     if let Some(Answer::Account { file: _, entry: false }) =
         context.answers.iter().map(|(_, answer)| answer).find(|answer| matches!(answer, Answer::Account { .. }))
     {
-        found.evidence.push(Evidence { at, kind: EvidenceKind::File, text: "the user has no entry in /etc/passwd".to_owned() });
+        found.evidence.push(Evidence::new(at, EvidenceKind::File, "the user has no entry in /etc/passwd".to_owned()));
     }
     found.proved = true;
     found
@@ -303,14 +303,12 @@ fn said<'a>(context: &Context<'a>) -> Vec<&'a str> {
 }
 
 fn facts(at: BootNanos, context: &Context<'_>) -> Vec<Evidence> {
-    let mut facts: Vec<Evidence> = failing(context)
-        .take(FACTS)
-        .map(|failure| Evidence { at: failure.last, kind: EvidenceKind::Call, text: words::failure(failure) })
-        .collect();
+    let mut facts: Vec<Evidence> =
+        failing(context).take(FACTS).map(|failure| Evidence::new(failure.last, EvidenceKind::Call, words::failure(failure))).collect();
     facts.reverse();
     let lines = said(context);
     let last = lines.iter().skip(lines.len().saturating_sub(FACTS));
-    facts.extend(last.map(|line| Evidence { at, kind: EvidenceKind::Output, text: (*line).to_owned() }));
+    facts.extend(last.map(|line| Evidence::new(at, EvidenceKind::Output, (*line).to_owned())));
     facts
 }
 

@@ -87,11 +87,8 @@ fn taken(found: &mut Finding, failure: &Failure, context: &Context<'_>, port: u1
     if itself {
         found.explanation.push("it binds the same port twice; [::] includes 0.0.0.0 unless IPV6_V6ONLY is set".to_owned());
     }
-    found.evidence = vec![Evidence {
-        at: failure.last,
-        kind: EvidenceKind::Socket,
-        text: format!("{who} listens on port {port} at {}", listener.address),
-    }];
+    found.evidence =
+        vec![Evidence::new(failure.last, EvidenceKind::Socket, format!("{who} listens on port {port} at {}", listener.address))];
     found.remedy.text = match (Setting::of(context.workload), own) {
         (_, true) => spec::rights::twice(port),
         (Setting::Pod, false) => {

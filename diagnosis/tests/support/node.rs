@@ -107,7 +107,7 @@ impl Node {
                     };
                     self.attention.insert(new.cgroup, new.level == Some(unready_agent_common::watch::Level::Starting));
                 }
-                Output::AskCluster(..) | Output::Release(_) => {}
+                Output::Start(_) | Output::AskCluster(..) | Output::Release(_) => {}
             }
         }
     }

@@ -328,6 +328,7 @@ impl<'a> Player<'a> {
                 };
                 self.answers.insert((due, id), Input::ClusterAnswer { id, answer });
             }
+            Output::Start(_) => {}
             Output::Release(cgroup) => self.played.get_mut(&cgroup).expect("a container of the cast").released = true,
             Output::Attention(attention) => {
                 if let Some(played) = self.played.get_mut(&attention.cgroup) {

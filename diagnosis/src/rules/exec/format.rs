@@ -38,7 +38,7 @@ pub(super) fn explain(executable: &Executable, at: BootNanos, failed: &str, cont
     };
     with_manifest(&mut found, executable, context);
     let text = format!("{} is {}", words::component(file), words::owner_mode(file));
-    found.evidence.push(Evidence { at, kind: EvidenceKind::File, text });
+    found.evidence.push(Evidence::new(at, EvidenceKind::File, text));
     found.proved = true;
     Some(found)
 }

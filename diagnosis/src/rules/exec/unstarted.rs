@@ -65,11 +65,7 @@ fn by_spec(at: BootNanos, spec: &RuntimeSpec, context: &Context<'_>) -> Option<F
             without_x(executable, spec, &refused, context).or_else(|| format::explain(executable, at, &refused, context))?
         }
     };
-    found.evidence.push(Evidence {
-        at,
-        kind: EvidenceKind::Exec,
-        text: format!("the runtime was told to run {}", command_line(&spec.args)),
-    });
+    found.evidence.push(Evidence::new(at, EvidenceKind::Exec, format!("the runtime was told to run {}", command_line(&spec.args))));
     Some(found)
 }
 

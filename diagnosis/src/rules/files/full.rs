@@ -51,8 +51,7 @@ fn storage(failure: &Failure, context: &Context<'_>) -> Finding {
     if let Some(mount) = mount.as_ref().filter(|_| matches!(layer, layer::BYTES | layer::FULL)) {
         spec::limits::storage(&mut finding, context, &mount.point, usage);
     }
-    finding.evidence =
-        usage.map(|usage| Evidence { at: failure.last, kind: EvidenceKind::Resource, text: room(usage) }).into_iter().collect();
+    finding.evidence = usage.map(|usage| Evidence::new(failure.last, EvidenceKind::Resource, room(usage))).into_iter().collect();
     finding.proved = usage.is_some_and(|usage| has_no_bytes(usage) || has_no_inodes(usage));
     finding
 }
@@ -159,8 +158,7 @@ fn too_many(failure: &Failure, context: &Context<'_>) -> Finding {
     } else {
         raise_limit(limits, context)
     };
-    found.evidence =
-        limits.map(|limits| Evidence { at: failure.last, kind: EvidenceKind::Resource, text: limit_fact(limits) }).into_iter().collect();
+    found.evidence = limits.map(|limits| Evidence::new(failure.last, EvidenceKind::Resource, limit_fact(limits))).into_iter().collect();
     // The limit itself proves EMFILE: the call fails for nothing else. It must be known, and not higher than what is open.
     found.proved = !system && limits.is_some_and(|limits| limits.open_files_soft.is_some());
     found

@@ -116,7 +116,7 @@ fn absent(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk,
         finding.explanation = vec![late(&name, at.since(failure.last))];
         finding.remedy.text = wait_remedy(&name, Setting::of(context.workload));
         spec::missing::late(&mut finding, context, &name);
-        finding.evidence = vec![Evidence { at, kind: EvidenceKind::File, text: format!("{name} was there") }];
+        finding.evidence = vec![Evidence::new(at, EvidenceKind::File, format!("{name} was there"))];
         finding.proved = at > failure.last && is_live(walk);
         return finding;
     }
@@ -132,8 +132,7 @@ fn absent(failure: &Failure, context: &Context<'_>, path: &PathArg, walk: &Walk,
     let mut finding = about(Cause::FileMissing, layer, &name, failure);
     finding.explanation = reasons;
     finding.remedy.text = remedy(failure, &name, walk, stop, layer, setting);
-    finding.evidence =
-        vec![Evidence { at: walk.at, kind: EvidenceKind::File, text: format!("{} does not exist ({})", stop.path, stop.errno) }];
+    finding.evidence = vec![Evidence::new(walk.at, EvidenceKind::File, format!("{} does not exist ({})", stop.path, stop.errno))];
     spec::missing::absent(&mut finding, failure, context, &name, Some(stop));
     finding.proved = is_live(walk) && stop.errno == crate::record::Errno::ENOENT;
     finding

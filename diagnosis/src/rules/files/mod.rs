@@ -179,13 +179,13 @@ pub(in crate::rules) fn name_of(path: &PathArg, walk: Option<&Walk>) -> String {
 /// A fact about a file.
 pub(in crate::rules) fn file_fact(component: &crate::question::Component, walk: &Walk) -> Evidence {
     let text = format!("{} is {}", words::component(component), words::owner_mode(component));
-    Evidence { at: walk.at, kind: EvidenceKind::File, text }
+    Evidence::new(walk.at, EvidenceKind::File, text)
 }
 
 /// A fact about a mount.
 pub(in crate::rules) fn mount_fact(mount: &Mount, walk: &Walk) -> Evidence {
     let options = if mount.options.is_empty() { String::new() } else { format!(", options {}", mount.options) };
-    Evidence { at: walk.at, kind: EvidenceKind::Mount, text: format!("{}{options}", words::mount(mount)) }
+    Evidence::new(walk.at, EvidenceKind::Mount, format!("{}{options}", words::mount(mount)))
 }
 
 /// Who reads the remedy: what can be changed differs.

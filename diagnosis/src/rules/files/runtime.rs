@@ -227,11 +227,7 @@ fn lacking(thing: &Thing, failure: &Failure, context: &Context<'_>, path: &PathA
     }
     let stopped = walk.and_then(|walk| Some((walk, walk.stopped.as_ref()?)));
     finding.evidence = stopped
-        .map(|(walk, stop)| Evidence {
-            at: walk.at,
-            kind: EvidenceKind::File,
-            text: format!("{} does not exist ({})", stop.path, stop.errno),
-        })
+        .map(|(walk, stop)| Evidence::new(walk.at, EvidenceKind::File, format!("{} does not exist ({})", stop.path, stop.errno)))
         .into_iter()
         .collect();
     let none_there =

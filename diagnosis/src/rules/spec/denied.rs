@@ -25,7 +25,7 @@ pub(in crate::rules) fn explain(finding: &mut Finding, failure: &Failure, contex
     let Some(spec) = context.spec else { return };
     let case = Case::new(spec, failure, attempt, denial);
     let said = reasons(&case, context);
-    finding.evidence.extend(said.iter().map(|text| Evidence { at: failure.last, kind: EvidenceKind::Spec, text: text.clone() }));
+    finding.evidence.extend(said.iter().map(|text| Evidence::new(failure.last, EvidenceKind::Spec, text.clone())));
     finding.explanation.extend(said);
     let helps = candidates(&case, context).into_iter().find(|change| simulate::permits(change, attempt, case.place.as_ref()));
     match helps {

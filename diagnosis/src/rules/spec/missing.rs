@@ -29,7 +29,7 @@ pub(in crate::rules) fn absent(finding: &mut Finding, failure: &Failure, context
         None if makes(failure) && finding.layer == layer::MISSING_DIRECTORY => unmounted::directory_to_write(finding, &spec, name),
         None => unmounted::on_none(finding, &spec, name),
     }
-    let said = finding.explanation[before..].iter().map(|text| Evidence { at, kind: EvidenceKind::Spec, text: text.clone() });
+    let said = finding.explanation[before..].iter().map(|text| Evidence::new(at, EvidenceKind::Spec, text.clone()));
     finding.evidence.extend(said.collect::<Vec<_>>());
 }
 

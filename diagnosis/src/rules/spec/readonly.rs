@@ -37,7 +37,7 @@ pub(in crate::rules) fn explain(
 }
 
 fn say(finding: &mut Finding, failure: &Failure, text: String) {
-    finding.evidence.push(Evidence { at: failure.last, kind: EvidenceKind::Spec, text: text.clone() });
+    finding.evidence.push(Evidence::new(failure.last, EvidenceKind::Spec, text.clone()));
     finding.explanation.push(text);
 }
 
