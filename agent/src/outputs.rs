@@ -154,7 +154,7 @@ async fn deliver(collector: Delivery, prints: bool) {
 mod tests {
     use super::*;
     use unready_diagnosis::{
-        cause::Cause,
+        catalogue::Cause,
         units::{BootNanos, CgroupId},
         verdict::{Completeness, Confidence, Remedy, Severity, Subject, SubjectKind, Workload},
     };

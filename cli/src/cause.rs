@@ -1,6 +1,6 @@
 //! Causes as they are typed and shown: those of the catalogue, and the word that stands in their place when there is none.
 
-use unready_diagnosis::cause::Cause;
+use unready_diagnosis::catalogue::Cause;
 
 /// The word in place of a cause when nothing is known to be wrong.
 pub(crate) const WAITING: &str = "Waiting";

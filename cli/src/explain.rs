@@ -8,7 +8,7 @@ use crate::{
 };
 use clap::Args;
 use std::process::ExitCode;
-use unready_diagnosis::cause::Cause;
+use unready_diagnosis::catalogue::Cause;
 
 const CATALOGUE: &str = include_str!("../../docs/causes.md");
 

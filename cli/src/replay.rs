@@ -17,7 +17,7 @@ use std::{path::PathBuf, time::Duration};
 use unready_agent::recording::{Header, Reader};
 use unready_diagnosis::{
     Engine, Input, Output,
-    engine::Config,
+    Config,
     input::RunChange,
     record::Record,
     units::{BootNanos, CgroupId, ClockAnchor},
@@ -197,7 +197,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use unready_diagnosis::{
-        cause::Cause,
+        catalogue::Cause,
         cluster::PodChange,
         pod::{Container, ContainerState, ContainerStatus, Pod},
     };

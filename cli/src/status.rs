@@ -128,7 +128,7 @@ impl Findings {
 pub(crate) mod tests {
     use super::*;
     use unready_diagnosis::{
-        cause::Cause,
+        catalogue::Cause,
         units::CgroupId,
         verdict::{Completeness, Confidence, Evidence, Remedy, Subject, SubjectKind, Workload},
     };

@@ -170,6 +170,16 @@ pub struct CallFailed {
     pub hash: u64,
 }
 
+impl CallFailed {
+    /// The path that it is about: of a pair the one to be made.
+    pub const fn path(&self) -> Option<&PathArg> {
+        match &self.target {
+            Target::Path(path) | Target::Unix(path) | Target::Paths { to: path, .. } => Some(path),
+            Target::File { .. } | Target::Inet { .. } | Target::Nothing => None,
+        }
+    }
+}
+
 /// What a failing call was about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -1,7 +1,7 @@
 //! What a verdict is (design §1): one sentence that a stranger can act on, its evidence, and its fix.
 
 use crate::{
-    cause::Cause,
+    catalogue::Cause,
     outside,
     pod::{ContainerKind, Owner},
     story::fact::Fact,

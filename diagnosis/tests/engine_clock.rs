@@ -16,7 +16,7 @@ use support::{
 };
 use unready_diagnosis::{
     Input,
-    cause::Cause,
+    catalogue::Cause,
     pod::{Condition, ContainerState, ContainerStatus, Pod, PodEvent},
     question::{Answer, Component, FileKind, Mount, Walk},
 };

@@ -13,7 +13,7 @@ use support::{
 };
 use unready_diagnosis::{
     Input,
-    cause::Cause,
+    catalogue::Cause,
     input::Loss,
     pod::{ContainerState, ContainerStatus},
     record::Record,

@@ -15,7 +15,7 @@ use support::{
     scenario::load_all,
     step::START,
 };
-use unready_diagnosis::{cause::Cause, engine::of_owner, outside, platform, verdict::Verdict};
+use unready_diagnosis::{catalogue::Cause, of_owner, outside, platform, verdict::Verdict};
 
 /// Where hidden characters are, as pointers into a verdict. The body of a patch is applied, not read.
 fn hidden(verdict: &Verdict) -> Vec<String> {

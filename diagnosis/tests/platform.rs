@@ -8,7 +8,7 @@
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use unready_diagnosis::{
-    cause::Cause,
+    catalogue::Cause,
     platform::{self, Account, OwnerState, PodFinding, Scene},
     pod::{Claim, Pod, PodEvent},
     verdict::{Confidence, Severity},
@@ -108,12 +108,12 @@ impl World {
     }
 
     fn said(&self, seconds: u64) -> Vec<(Cause, String)> {
-        self.account(seconds).findings.into_iter().map(|found| (found.finding.cause, found.finding.layer)).collect()
+        self.account(seconds).findings.into_iter().map(|found| (found.finding.cause(), found.finding.layer.word.to_owned())).collect()
     }
 }
 
 fn pair(found: &PodFinding) -> (Cause, &str) {
-    (found.finding.cause, found.finding.layer.as_str())
+    (found.finding.cause(), found.finding.layer.word)
 }
 
 fn all_words(found: &PodFinding) -> String {
@@ -200,9 +200,9 @@ fn images_by_what_runtimes_and_registries_say() {
 #[test]
 fn an_images_own_name_is_no_sign_of_anything() {
     let found = waits("shop/x509: ", "ErrImagePull", "failed to resolve image: shop/x509: not found").only(2);
-    assert_eq!(found.finding.layer, "no such image");
+    assert_eq!(found.finding.layer.word, "no such image");
     let found = waits("tls: /unauthorized", "ErrImagePull", "failed to resolve tls: /unauthorized: not found").only(2);
-    assert_eq!(found.finding.layer, "no such image");
+    assert_eq!(found.finding.layer.word, "no such image");
 }
 
 #[test]
@@ -213,10 +213,10 @@ fn reasons_of_images_decide_before_messages() {
         ("SignatureValidationFailed", "signature"),
         ("RegistryUnavailable", "registry unreachable"),
     ] {
-        assert_eq!(waits("shop/orders:9", reason, "not found").only(2).finding.layer, layer);
+        assert_eq!(waits("shop/orders:9", reason, "not found").only(2).finding.layer.word, layer);
     }
     let back_off = "Back-off pulling image \"shop/orders:9\": RegistryUnavailable: image pull failed for shop/orders:9 because the registry is unavailable";
-    assert_eq!(waits("shop/orders:9", "ImagePullBackOff", back_off).only(9).finding.layer, "registry unreachable");
+    assert_eq!(waits("shop/orders:9", "ImagePullBackOff", back_off).only(9).finding.layer.word, "registry unreachable");
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_back_off_without_its_reason_asks_for_the_events() {
         (3, "Failed", "Failed to pull image \"shop/orders:9\": manifest unknown"),
         (4, "Failed", "Error: ErrImagePull"),
     ]));
-    assert_eq!(told.only(9).finding.layer, "no such image");
+    assert_eq!(told.only(9).finding.layer.word, "no such image");
     assert!(!told.account(9).needs_events);
 }
 
@@ -587,7 +587,7 @@ fn what_the_environment_lacks() {
         ("couldn't find key url in ConfigMap shop/app", "ConfigMap app, key url"),
     ] {
         let found = waits("x", "CreateContainerConfigError", message).only(3);
-        assert_eq!((found.finding.cause, found.finding.subject.name.as_str()), (Cause::ConfigMissing, subject));
+        assert_eq!((found.finding.cause(), found.finding.subject.name.as_str()), (Cause::ConfigMissing, subject));
         assert!(found.finding.remedy.text.contains("kubectl -n shop"), "{}", found.finding.remedy.text);
         assert!(found.finding.remedy.patch.is_none());
     }
@@ -979,7 +979,7 @@ fn init_containers_in_their_order() {
     assert_eq!((pair(&with_kernel), with_kernel.finding.severity), ((Cause::InitSequence, "init container"), Severity::Blocking));
     assert_eq!(with_kernel.container.as_deref(), None, "it is about the pod");
     let without = init(two, &fails).account(6).findings;
-    let severities: Vec<_> = without.iter().map(|found| (found.finding.cause, found.finding.severity)).collect();
+    let severities: Vec<_> = without.iter().map(|found| (found.finding.cause(), found.finding.severity)).collect();
     assert_eq!(severities, [(Cause::Crashed, Severity::Blocking), (Cause::InitSequence, Severity::Advisory)]);
 }
 

@@ -14,7 +14,7 @@ use support::{
 use unready_diagnosis::{
     Input,
     answer::PodAnnotations,
-    cause::Cause,
+    catalogue::Cause,
     cluster::PodChange,
     pod::{ContainerKind, ContainerState, ContainerStatus, Owner, Pod, Probe, RestartPolicy},
     question::{Answer, Stop, Walk},

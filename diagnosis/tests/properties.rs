@@ -17,8 +17,7 @@ use support::{
 };
 use unready_agent_common::watch::Level;
 use unready_diagnosis::{
-    Engine, Input, Output,
-    engine::Config,
+    Config, Engine, Input, Output,
     record::Record,
     units::{BootNanos, CgroupId},
     verdict::{Severity, Verdict},

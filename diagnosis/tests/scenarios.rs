@@ -22,7 +22,7 @@ use support::{
 };
 use unready_diagnosis::{
     Input,
-    cause::Cause,
+    catalogue::Cause,
     record::Record,
     verdict::{Confidence, Verdict},
 };

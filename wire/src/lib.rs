@@ -98,7 +98,7 @@ fn narrow(count: u64) -> u32 {
 mod tests {
     use super::*;
     use unready_diagnosis::{
-        cause::Cause,
+        catalogue::Cause,
         units::CgroupId,
         verdict::{BlindSpots, Confidence, EvidenceKind, Severity, Subject, SubjectKind},
     };

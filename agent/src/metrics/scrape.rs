@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use unready_agent_common::counters::Hook;
-use unready_diagnosis::engine::Config;
+use unready_diagnosis::Config;
 
 /// A look at something that goes on elsewhere.
 pub type Look<T> = Box<dyn Fn() -> T + Send + Sync>;

@@ -53,7 +53,7 @@ use unready_diagnosis::{
     Engine, Input, Output,
     cluster::{ClusterAnswer, ClusterQuestion},
     decode,
-    engine::Config,
+    Config,
     input::{self, Loss, RunChange},
     question::{Answer, Question, QuestionId},
     record::{Record, Task},

@@ -222,7 +222,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
     use unready_diagnosis::{
-        cause::Cause,
+        catalogue::Cause,
         units::{BootNanos, CgroupId},
         verdict::{Completeness, Confidence, Remedy, Severity, Subject, SubjectKind, Workload},
     };

@@ -75,7 +75,7 @@ fn said(scene: &Scene<'_>) -> Vec<Verdict> {
     }
     // A finding's times are dates already: an anchor of zero leaves them as they are.
     let anchor = ClockAnchor::default();
-    findings.iter().map(|finding| unready_wire::verdict(&engine::of_pod(scene.pod, finding, anchor), anchor, &scene.pod.node)).collect()
+    findings.iter().map(|finding| unready_wire::verdict(&of_pod(scene.pod, finding, anchor), anchor, &scene.pod.node)).collect()
 }
 
 /// No cause of the catalogue: what a pod waits for.

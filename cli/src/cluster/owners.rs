@@ -59,7 +59,7 @@ async fn try_accounts(cluster: &Cluster, selection: &Selection) -> Result<Vec<Ve
         if selection.includes_owner(&state.owner.to_string()) {
             let anchor = ClockAnchor::default();
             let found = platform::owner(&state, now());
-            verdicts.extend(found.iter().map(|found| unready_wire::verdict(&engine::of_owner(&state, found, anchor), anchor, "")));
+            verdicts.extend(found.iter().map(|found| unready_wire::verdict(&of_owner(&state, found, anchor), anchor, "")));
         }
     }
     Ok(verdicts)

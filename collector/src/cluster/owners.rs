@@ -26,7 +26,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 use unready_diagnosis::{
-    engine::of_owner,
+    of_owner,
     platform,
     pod::{Owner, PodEvent},
 };

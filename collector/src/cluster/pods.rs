@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use unready_diagnosis::{
     Engine,
     cluster::{ClusterAnswer, PodChange},
-    engine::Config,
+    Config,
     input::{Input, Output},
     question::QuestionId,
 };

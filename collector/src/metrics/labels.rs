@@ -2,7 +2,7 @@
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use std::collections::HashSet;
-use unready_diagnosis::{cause::Cause, outside, verdict::Severity};
+use unready_diagnosis::{catalogue::Cause, outside, verdict::Severity};
 use unready_proto::v1::Verdict;
 
 /// Distinct namespaces that have their own time series.

@@ -15,7 +15,7 @@
 pub mod bits;
 pub mod capability;
 pub mod open_flags;
-pub mod place;
+pub mod paths;
 pub mod rights;
 mod steps;
 #[cfg(test)]
@@ -194,7 +194,7 @@ pub enum Purpose {
 /// assert_eq!(denial.missing, WRITE);
 /// ```
 pub fn judge(attempt: &Attempt<'_>) -> Judgement {
-    let place = match place::locate(attempt) {
+    let place = match paths::locate(attempt) {
         Ok(place) => place,
         Err(why) => return Judgement::Unseen(why),
     };

@@ -3,7 +3,7 @@
 use super::{
     Attempt, Capability, Class, Denial, Doubt, EXEC, Layer, Purpose, READ, Rights, Role, WRITE, Want,
     bits::{self, Refusal},
-    place::Place,
+    paths::Place,
     rights::Reach,
 };
 use crate::{

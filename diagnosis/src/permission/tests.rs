@@ -5,7 +5,7 @@
 use super::*;
 use crate::{
     question::{AclEntry, FileKind, IdRange, Mount},
-    rules::words::testing::{creds, dir, file, link, missing, special, walk},
+    words::testing::{creds, dir, file, link, missing, special, walk},
 };
 
 const O_RDONLY: u64 = 0;

@@ -12,9 +12,8 @@ use super::{
     scene::last,
 };
 use crate::{
-    cause::Cause,
+    catalogue::{Layer, admission_denied},
     pod::{Pod, PodEvent},
-    rules::words::layer,
     verdict::{Confidence, SubjectKind},
 };
 
@@ -57,9 +56,9 @@ struct Refusal<'a> {
 }
 
 impl Refusal<'_> {
-    fn start(&self, layer: &str, summary: &str) -> Build {
+    fn start(&self, layer: Layer, summary: &str) -> Build {
         let owner = self.state.owner.to_string();
-        found(Cause::AdmissionDenied, layer, (SubjectKind::Pod, &owner), format!("{owner} may make no pod: {summary}"))
+        found(layer, (SubjectKind::Pod, &owner), format!("{owner} may make no pod: {summary}"))
     }
 
     fn say(&self) -> Build {
@@ -80,25 +79,25 @@ impl Refusal<'_> {
             _ if text.contains("calling webhook") => self.webhook_away(),
             _ if text.contains("PriorityClass") => self
                 .start(
-                    layer::MISSING_OBJECT,
+                    admission_denied::MISSING_OBJECT,
                     &format!("PriorityClass {} does not exist", word(text, "PriorityClass with name ").unwrap_or("of the pod")),
                 )
                 .fix("Create the PriorityClass, or correct priorityClassName."),
             _ if text.contains("RuntimeClass") => self
                 .start(
-                    layer::MISSING_OBJECT,
+                    admission_denied::MISSING_OBJECT,
                     &format!("RuntimeClass {} does not exist", quoted(text, "RuntimeClass ").unwrap_or("of the pod")),
                 )
                 .fix("Create the RuntimeClass, or correct runtimeClassName."),
             _ if text.contains(" is invalid: ") => self.invalid(),
             _ if text.contains("not found") && text.contains("namespace") => self
-                .start(layer::MISSING_OBJECT, "its namespace does not exist, or is being deleted")
+                .start(admission_denied::MISSING_OBJECT, "its namespace does not exist, or is being deleted")
                 .fix("Create the namespace, or wait until its deletion has ended."),
             _ if text.contains("being terminated") => self
-                .start(layer::MISSING_OBJECT, "its namespace is being deleted")
+                .start(admission_denied::MISSING_OBJECT, "its namespace is being deleted")
                 .fix("Nothing new can be made in a namespace that is being deleted: use another, or wait and create it again."),
             _ => self
-                .start(layer::REFUSED, &quote(text, 200))
+                .start(admission_denied::REFUSED, &quote(text, 200))
                 .sure(Confidence::Likely)
                 .fix("See what the API server says. Rules of admission are set by whoever runs the cluster."),
         }
@@ -111,7 +110,7 @@ impl Refusal<'_> {
             let (name, what) = rest.split_once(": ").unwrap_or((rest, ""));
             return self
                 .start(
-                    layer::QUOTA,
+                    admission_denied::QUOTA,
                     &format!("ResourceQuota {name} demands that every container sets {}", what.trim_start_matches("must specify ")),
                 )
                 .fix("Set them in the containers' resources, or give the namespace a LimitRange with defaults.");
@@ -122,7 +121,7 @@ impl Refusal<'_> {
         };
         let (requested, used) = (list("requested: ", ", used"), list("used: ", ", limited"));
         let limited = text.split_once("limited: ").map(|(_, rest)| rest.replace(',', ", ")).unwrap_or_default();
-        self.start(layer::QUOTA, &format!("ResourceQuota {name} is used up"))
+        self.start(admission_denied::QUOTA, &format!("ResourceQuota {name} is used up"))
             .because(format!("a pod needs {requested}; used are {used}, allowed {limited}"))
             .fix(format!(
                 "Raise the quota (`kubectl -n {ns} edit resourcequota {name}`), end what is not needed in the namespace, or let the pods request less."
@@ -131,12 +130,14 @@ impl Refusal<'_> {
 
     fn limit_range(&self) -> Build {
         let what = self.text.trim_matches(['[', ']']);
-        self.start(layer::LIMIT_RANGE, &format!("a LimitRange of namespace {} forbids it: {}", self.state.namespace, quote(what, 200))).fix(
-            format!(
-                "Set the containers' resources within its bounds, or change it: `kubectl -n {} get limitrange -o yaml`.",
-                self.state.namespace
-            ),
+        self.start(
+            admission_denied::LIMIT_RANGE,
+            &format!("a LimitRange of namespace {} forbids it: {}", self.state.namespace, quote(what, 200)),
         )
+        .fix(format!(
+            "Set the containers' resources within its bounds, or change it: `kubectl -n {} get limitrange -o yaml`.",
+            self.state.namespace
+        ))
     }
 
     fn service_account(&self) -> Build {
@@ -145,7 +146,7 @@ impl Refusal<'_> {
             quoted(text, "serviceaccount ").or_else(|| word(text, "service account ").map(|path| path.rsplit('/').next().unwrap_or(path)));
         let name = name.unwrap_or("of the pod");
         let ns = &self.state.namespace;
-        let build = self.start(layer::SERVICE_ACCOUNT, &format!("service account {name} does not exist in namespace {ns}"));
+        let build = self.start(admission_denied::SERVICE_ACCOUNT, &format!("service account {name} does not exist in namespace {ns}"));
         build.fix(format!("Create it: `kubectl -n {ns} create serviceaccount {name}`, or correct serviceAccountName. The controller tries again by itself, which may take some minutes."))
     }
 
@@ -154,13 +155,13 @@ impl Refusal<'_> {
         let why =
             self.text.split_once("denied the request").map(|(_, rest)| rest.trim_start_matches(": ").trim()).filter(|why| !why.is_empty());
         let why = why.map(|why| format!(": {}", quote(why, 200))).unwrap_or_default();
-        self.start(layer::WEBHOOK, &format!("the admission webhook {name} denies it{why}"))
+        self.start(admission_denied::WEBHOOK, &format!("the admission webhook {name} denies it{why}"))
             .fix("Change the pod template as the webhook's message asks; its rules are set by whoever runs the cluster.")
     }
 
     fn policy(&self) -> Build {
         let name = word(self.text, "ValidatingAdmissionPolicy ").unwrap_or("of the cluster");
-        self.start(layer::WEBHOOK, &format!("the ValidatingAdmissionPolicy {name} denies it"))
+        self.start(admission_denied::WEBHOOK, &format!("the ValidatingAdmissionPolicy {name} denies it"))
             .fix("Change the pod template as the policy's message asks; its rules are set by whoever runs the cluster.")
     }
 
@@ -175,14 +176,14 @@ impl Refusal<'_> {
             text if text.contains("service \"") && text.contains("not found") => "its Service does not exist",
             _ => "it cannot be called",
         };
-        self.start(layer::WEBHOOK_AWAY, &format!("the admission webhook {name} must agree, and {how}")).fix(
+        self.start(admission_denied::WEBHOOK_AWAY, &format!("the admission webhook {name} must agree, and {how}")).fix(
             "Bring the webhook's pods up. Until then nothing that it is asked about can be made; its configuration (`kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations`) has failurePolicy, namespaceSelector and caBundle.",
         )
     }
 
     fn invalid(&self) -> Build {
         let what = self.text.split_once(" is invalid: ").map_or(self.text, |(_, rest)| rest);
-        self.start(layer::INVALID, &format!("its pod template is invalid: {}", quote(what, 300)))
+        self.start(admission_denied::INVALID, &format!("its pod template is invalid: {}", quote(what, 300)))
             .fix("Correct the field that is named, in the pod template.")
     }
 
@@ -190,8 +191,8 @@ impl Refusal<'_> {
         let level = quoted(self.text, "PodSecurity ").unwrap_or("of the namespace");
         let violations = pod_security::violations(self.text);
         let names = violations.iter().map(|violation| violation.name);
-        let summary = format!("it violates Pod Security {level}: {}", crate::rules::words::list(names, 8));
-        let build = self.start(layer::POD_SECURITY, &summary);
+        let summary = format!("it violates Pod Security {level}: {}", crate::words::list(names, 8));
+        let build = self.start(admission_denied::POD_SECURITY, &summary);
         let build = violations.iter().map(|violation| violation.detail.to_owned()).fold(build, Build::because);
         match pod_security::fragment(&violations, self.pod) {
             Some(fragment) => {

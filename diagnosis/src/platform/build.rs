@@ -2,9 +2,10 @@
 
 use super::{PodFinding, Scene, message, scene};
 use crate::{
-    cause::Cause,
+    case::finding::Finding,
+    catalogue::{Cause, Layer},
+    manifest::patch,
     pod::{Pod, PodEvent},
-    rules::{Finding, spec::patch},
     units::BootNanos,
     verdict::{Confidence, Evidence, EvidenceKind, Patch, Remedy, Severity, Subject, SubjectKind},
 };
@@ -16,18 +17,8 @@ const SHOWN: usize = 700;
 pub(super) struct Build(PodFinding);
 
 /// Begins one.
-pub(super) fn found(cause: Cause, layer: &str, (kind, name): (SubjectKind, &str), summary: String) -> Build {
-    let finding = Finding {
-        cause,
-        layer: layer.to_owned(),
-        subject: Subject { kind, name: name.to_owned() },
-        summary,
-        explanation: Vec::new(),
-        remedy: Remedy::default(),
-        evidence: Vec::new(),
-        severity: Severity::Blocking,
-        proved: true,
-    };
+pub(super) fn found(layer: Layer, subject: (SubjectKind, &str), summary: String) -> Build {
+    let finding = Finding { proved: true, ..Finding::new(layer, subject, summary) };
     Build(PodFinding { finding, container: None, confidence: Confidence::Certain, since: 0, last: 0, count: 1 })
 }
 

@@ -7,9 +7,8 @@ use super::{
     message::{between, quoted},
 };
 use crate::{
-    cause::Cause,
+    catalogue::{Cause, command_not_found, not_executable},
     pod::Container,
-    rules::words::layer,
     verdict::{Confidence, SubjectKind},
 };
 
@@ -52,27 +51,25 @@ pub(super) fn read(message: &str) -> Option<Problem<'_>> {
 /// The finding.
 pub(super) fn say(spec: &Container, problem: Problem<'_>) -> Build {
     let Problem { command, wrong } = problem;
-    let start = |cause, layer, summary: String| found(cause, layer, (SubjectKind::Command, command), summary);
+    let start = |layer, summary: String| found(layer, (SubjectKind::Command, command), summary);
     let build = match wrong {
-        Wrong::NotOnPath => start(Cause::CommandNotFound, layer::SEARCH_PATH, format!("{command} is in no directory of the image's PATH"))
+        Wrong::NotOnPath => start(command_not_found::SEARCH_PATH, format!("{command} is in no directory of the image's PATH"))
             .fix(format!("Correct {}, or add {command} to the image.", field(spec))),
-        Wrong::Missing => start(Cause::CommandNotFound, layer::MISSING_COMMAND, format!("{command} is not in the image"))
+        Wrong::Missing => start(command_not_found::MISSING_COMMAND, format!("{command} is not in the image"))
             .sure(Confidence::Likely)
             .because("a script whose interpreter is missing, or a program whose loader is, can look the same")
             .fix(format!("Correct {}, or add {command} to the image.", field(spec))),
-        Wrong::Denied => start(
-            Cause::NotExecutable,
-            layer::NO_EXECUTE_BIT,
-            format!("{command} may not be executed by the container's user"),
-        )
-        .sure(Confidence::Likely)
-        .because("most often the file has no x bit; a directory on the way that the user may not enter, or a noexec mount, looks the same")
-        .fix(format!(
-            "Set the x bit where the image is built (`chmod +x {command}`); a file of a ConfigMap or Secret needs defaultMode 0555."
-        )),
-        Wrong::Directory => start(Cause::NotExecutable, layer::DIRECTORY, format!("{command} is a directory"))
+        Wrong::Denied => start(not_executable::NO_EXECUTE_BIT, format!("{command} may not be executed by the container's user"))
+            .sure(Confidence::Likely)
+            .because(
+                "most often the file has no x bit; a directory on the way that the user may not enter, or a noexec mount, looks the same",
+            )
+            .fix(format!(
+                "Set the x bit where the image is built (`chmod +x {command}`); a file of a ConfigMap or Secret needs defaultMode 0555."
+            )),
+        Wrong::Directory => start(not_executable::DIRECTORY, format!("{command} is a directory"))
             .fix(format!("Name the program itself in {}.", field(spec))),
-        Wrong::Format => start(Cause::NotExecutable, layer::NO_PROGRAM, format!("{command} is no program that this node can execute"))
+        Wrong::Format => start(not_executable::NO_PROGRAM, format!("{command} is no program that this node can execute"))
             .sure(Confidence::Possible)
             .because("a script without `#!` line, or a program for another kind of CPU")
             .fix("Add the `#!` line, or build the image for the node's CPU (`kubernetes.io/arch` of the node)."),

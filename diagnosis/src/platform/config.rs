@@ -12,9 +12,9 @@ use super::{
     scene::waits,
 };
 use crate::{
-    cause::Cause,
+    catalogue::config_missing,
+    manifest::patch,
     pod::{Container, EnvSource, Pod},
-    rules::{spec::patch, words::layer},
     verdict::SubjectKind,
 };
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ fn say(pod: &Pod, spec: &Container, missing: Missing<'_>) -> Build {
     match key {
         None => {
             let summary = format!("{} does not exist, and the environment of container {} needs it", object.word(), spec.name);
-            let build = found(Cause::ConfigMissing, layer::MISSING_OBJECT, (SubjectKind::Object, &object.word()), summary);
+            let build = found(config_missing::MISSING_OBJECT, (SubjectKind::Object, &object.word()), summary);
             let build = build.because(needed_by(&uses));
             match objects::proved_like(pod, object) {
                 Some(other) => {
@@ -75,7 +75,7 @@ fn say(pod: &Pod, spec: &Container, missing: Missing<'_>) -> Build {
         Some(key) => {
             let thing = format!("{}, key {key}", object.word());
             let summary = format!("{} has no key {key}, and the environment of container {} needs it", object.word(), spec.name);
-            let build = found(Cause::ConfigMissing, layer::MISSING_KEY, (SubjectKind::Object, &thing), summary);
+            let build = found(config_missing::MISSING_KEY, (SubjectKind::Object, &thing), summary);
             let build = build.because(needed_by(&uses));
             match objects::proved_key(pod, object, key) {
                 Some(other) => {
@@ -95,7 +95,7 @@ fn needed_by(uses: &[&EnvSource]) -> String {
     match names.as_slice() {
         [] if uses.is_empty() => "which entry of the environment needs it could not be told from the pod's spec".to_owned(),
         [] => "`envFrom` takes all its keys as variables".to_owned(),
-        names => format!("it is wanted for {}", crate::rules::words::list(names.iter().map(|name| format!("${name}")), 4)),
+        names => format!("it is wanted for {}", crate::words::list(names.iter().map(|name| format!("${name}")), 4)),
     }
 }
 

@@ -12,14 +12,12 @@ use super::{
     scene::{Ended, concerns, container_of, ended, last_end, running_since, waits},
 };
 use crate::{
-    cause::Cause,
+    catalogue::{Cause, crashed, exited_early, out_of_memory},
+    manifest::patch,
     pod::{Container, ContainerKind, ContainerStatus, PodEvent, RestartPolicy},
     record::ExitStatus,
-    rules::{
-        spec::patch,
-        words::{self, layer},
-    },
     verdict::{Confidence, EvidenceKind, SubjectKind},
+    words,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -36,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Adds how containers ended. Only where the kernel's evidence does not tell.
 pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     // A pod that the kubelet rejected or evicted takes its containers with it.
-    if account.findings.iter().any(|found| found.finding.cause == Cause::PodRejected) {
+    if account.findings.iter().any(|found| found.finding.cause() == Cause::PodRejected) {
         return;
     }
     for (spec, status) in scene.containers().filter(|(spec, _)| spec.kind != ContainerKind::Ephemeral && speaks_of(scene, spec)) {
@@ -106,7 +104,7 @@ fn out_of_memory(scene: &Scene<'_>, spec: &Container) -> Build {
     let limit = spec.memory_limit.map(words::bytes);
     let at = limit.as_ref().map(|limit| format!(" at its limit of {limit}")).unwrap_or_default();
     let summary = format!("{} was killed for lack of memory{at}", container(scene, &spec.name));
-    let build = found(Cause::OutOfMemory, layer::MAIN_PROCESS, (SubjectKind::Limit, "memory"), summary);
+    let build = found(out_of_memory::MAIN_PROCESS, (SubjectKind::Limit, "memory"), summary);
     match spec.memory_limit {
         Some(limit) => build
             .fix("Raise resources.limits.memory above what the start needs, or tell the runtime its bound (GOMEMLIMIT, -XX:MaxRAMPercentage, --max-old-space-size).")
@@ -142,7 +140,7 @@ fn killed_by_probe(scene: &Scene<'_>, spec: &Container, kill: &PodEvent) -> Buil
     let (name, probe) = if kill.message.contains("startup") { ("startup", &spec.startup) } else { ("liveness", &spec.liveness) };
     let action = probe.as_ref().map(|probe| format!(" ({})", probe.action)).unwrap_or_default();
     let summary = format!("the kubelet killed {} because its {name} probe{action} failed", container(scene, &spec.name));
-    let build = found(Cause::Crashed, layer::PROBE, (SubjectKind::Container, &spec.name), summary);
+    let build = found(crashed::PROBE, (SubjectKind::Container, &spec.name), summary);
     let answer = super::waiting::last_answer(scene, spec).map(|answer| format!("its last answer: {answer}"));
     let budget = probe.as_ref().map(|probe| {
         format!(
@@ -163,7 +161,7 @@ fn exited_early(scene: &Scene<'_>, spec: &Container, status: &ContainerStatus) -
         container(scene, &spec.name),
         words::plural(u64::from(status.restarts), "restart")
     );
-    found(Cause::ExitedEarly, layer::EXIT_ZERO, (SubjectKind::Container, &spec.name), summary).fix(
+    found(exited_early::EXIT_ZERO, (SubjectKind::Container, &spec.name), summary).fix(
         "Run the server in the foreground (`daemon off;`, `--foreground`, `exec` at the end of a start script), and look at `command` and `args`; a task that is meant to end belongs into a Job.",
     )
 }
@@ -173,17 +171,17 @@ fn crashed(scene: &Scene<'_>, spec: &Container, end: &Ended<'_>) -> Build {
     let (layer, how) = match how {
         // Runtimes report a signal that ended the main process as 128 and its number.
         Ok(ExitStatus::Code(code @ 129..=159)) => {
-            (layer::SIGNAL, format!("exit code {code}: {}", words::exit_status(ExitStatus::Signal(code - 128))))
+            (crashed::SIGNAL, format!("exit code {code}: {}", words::exit_status(ExitStatus::Signal(code - 128))))
         }
-        Ok(status @ ExitStatus::Code(_)) => (layer::EXIT_CODE, words::exit_status(status)),
-        Ok(status @ ExitStatus::Signal(_)) => (layer::SIGNAL, words::exit_status(status)),
-        Err(_) => (layer::EXIT_CODE, format!("exit code {}", end.code)),
+        Ok(status @ ExitStatus::Code(_)) => (crashed::EXIT_CODE, words::exit_status(status)),
+        Ok(status @ ExitStatus::Signal(_)) => (crashed::SIGNAL, words::exit_status(status)),
+        Err(_) => (crashed::EXIT_CODE, format!("exit code {}", end.code)),
     };
     let ran = Duration::from_nanos(end.finished.saturating_sub(end.started));
     let lived = if end.started > 0 && end.finished > end.started { format!(", after {}", words::duration(ran)) } else { String::new() };
     let summary = format!("{} ended with {how}{lived}", container(scene, &spec.name));
     let log = format!("`kubectl -n {} logs {} -c {} --previous`", scene.pod.namespace, scene.pod.name, spec.name);
-    found(Cause::Crashed, layer, (SubjectKind::Container, &spec.name), summary)
+    found(layer, (SubjectKind::Container, &spec.name), summary)
         .because("there is no evidence from the kernel: what failed before the end is not known")
         .fix(format!("Read what it wrote: {log}."))
 }

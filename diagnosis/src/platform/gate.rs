@@ -6,7 +6,7 @@ use super::{
     Account, Scene,
     build::{found, moment},
 };
-use crate::{cause::Cause, pod::Condition, rules::words::layer, verdict::SubjectKind};
+use crate::{catalogue::readiness_gate, pod::Condition, verdict::SubjectKind};
 use std::time::Duration;
 
 /// Load balancers need some time to find a new pod healthy.
@@ -49,13 +49,13 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     }
     for (gate, condition) in open(scene) {
         let (layer, is) = match condition {
-            None => (layer::GATE_ABSENT, "nobody has set it".to_owned()),
-            Some(condition) if condition.reason.is_empty() => (layer::GATE_FALSE, format!("it is {}", condition.status)),
-            Some(condition) => (layer::GATE_FALSE, format!("it is {} ({})", condition.status, condition.reason)),
+            None => (readiness_gate::GATE_ABSENT, "nobody has set it".to_owned()),
+            Some(condition) if condition.reason.is_empty() => (readiness_gate::GATE_FALSE, format!("it is {}", condition.status)),
+            Some(condition) => (readiness_gate::GATE_FALSE, format!("it is {} ({})", condition.status, condition.reason)),
         };
         let summary =
             format!("all containers are ready since {}, and the pod is not: readiness gate {gate} keeps it back, {is}", moment(since));
-        let build = found(Cause::ReadinessGate, layer, (SubjectKind::Condition, gate), summary);
+        let build = found(layer, (SubjectKind::Condition, gate), summary);
         let build =
             build.because_if(condition.filter(|condition| !condition.message.is_empty()).map(|condition| condition.message.clone()));
         let build = match setter(gate) {

@@ -11,9 +11,8 @@ use super::{
     scene::{concerns, container_of, last, last_end, running_since, waits},
 };
 use crate::{
-    cause::Cause,
+    catalogue::{Layer, hook_failed},
     pod::{Container, ContainerStatus, PodEvent},
-    rules::words::layer,
     verdict::{Confidence, Severity, SubjectKind},
 };
 use std::time::Duration;
@@ -54,16 +53,16 @@ fn post_start(scene: &Scene<'_>, spec: &Container, says: Option<&str>, event: Op
     let said = says
         .filter(|text| !text.is_empty())
         .or_else(|| event.map(|event| event.message.as_str()).filter(|text| text.contains(" - error: ")));
-    let (layer, how) = said.map_or((layer::POST_START, "failed".to_owned()), how);
+    let (layer, how) = said.map_or((hook_failed::POST_START, "failed".to_owned()), how);
     let summary = format!("the postStart hook ({hook}) of container {} {how}, and the kubelet killed the container for it", spec.name);
-    let build = found(Cause::HookFailed, layer, (SubjectKind::Hook, "postStart"), summary)
+    let build = found(layer, (SubjectKind::Hook, "postStart"), summary)
         .of(&spec.name)
         .because("the program itself had been started; how it ended then says nothing of it")
         .sure(sure);
     let build = said.map(output).unwrap_or_default().into_iter().fold(build, Build::because);
     let build = match layer {
-        layer::HOOK_COMMAND => build.fix("Use a command that the image has, by its path: a hook is not given to a shell."),
-        layer::HTTP => build.fix("A postStart hook runs at once, beside the program: it must wait until the program listens, or try again. An init container or the program itself may be the better place."),
+        hook_failed::HOOK_COMMAND => build.fix("Use a command that the image has, by its path: a hook is not given to a shell."),
+        hook_failed::HTTP => build.fix("A postStart hook runs at once, beside the program: it must wait until the program listens, or try again. An init container or the program itself may be the better place."),
         _ => build.fix("Run the hook's command by hand in the container (take the hook out meanwhile) and see what it says. It runs beside the program, before that is ready: it may have to wait for it."),
     };
     let build = build.event_if(event);
@@ -76,15 +75,15 @@ fn post_start(scene: &Scene<'_>, spec: &Container, says: Option<&str>, event: Op
 }
 
 /// How a hook failed, from `… failed - error: …`.
-fn how(text: &str) -> (&'static str, String) {
+fn how(text: &str) -> (Layer, String) {
     let code = word(text, "exited with ").filter(|code| code.parse::<u32>().is_ok());
     match text {
         _ if text.contains("not found in $PATH") || text.contains("no such file or directory") => {
-            (layer::HOOK_COMMAND, "names a command that the image does not have".to_owned())
+            (hook_failed::HOOK_COMMAND, "names a command that the image does not have".to_owned())
         }
-        _ if code.is_some() => (layer::EXIT_CODE, format!("ended with exit code {}", code.unwrap_or_default())),
-        _ if text.contains("HTTP lifecycle hook") => (layer::HTTP, format!("was not answered: {}", core(error_of(text)))),
-        _ => (layer::POST_START, format!("failed: {}", core(error_of(text)))),
+        _ if code.is_some() => (hook_failed::EXIT_CODE, format!("ended with exit code {}", code.unwrap_or_default())),
+        _ if text.contains("HTTP lifecycle hook") => (hook_failed::HTTP, format!("was not answered: {}", core(error_of(text)))),
+        _ => (hook_failed::POST_START, format!("failed: {}", core(error_of(text)))),
     }
 }
 
@@ -121,7 +120,7 @@ fn is_over(scene: &Scene<'_>, deadline: u64, account: &mut Account) -> bool {
 fn pre_stop_failed(scene: &Scene<'_>, spec: &Container, event: &PodEvent) -> PodFinding {
     let hook = spec.pre_stop.as_deref().unwrap_or_default();
     let summary = format!("the preStop hook ({hook}) of container {} failed; the container is ended all the same", spec.name);
-    found(Cause::HookFailed, layer::PRE_STOP, (SubjectKind::Hook, "preStop"), summary)
+    found(hook_failed::PRE_STOP, (SubjectKind::Hook, "preStop"), summary)
         .of(&spec.name)
         .fix("See whether the hook's command is in the image and ends with 0. What it was to do (drain, deregister) was not done.")
         .severity(Severity::Advisory)
@@ -143,7 +142,7 @@ fn grace_used_up(scene: &Scene<'_>, spec: &Container, deadline: u64) -> PodFindi
         "container {} still runs after its grace period of {} s, of which its preStop hook ({hook}) takes a part",
         spec.name, pod.grace_seconds
     );
-    let build = found(Cause::HookFailed, layer::GRACE_PERIOD, (SubjectKind::Hook, "preStop"), summary).of(&spec.name);
+    let build = found(hook_failed::GRACE_PERIOD, (SubjectKind::Hook, "preStop"), summary).of(&spec.name);
     let build = match sleep {
         Some(seconds) => build.because(format!("the hook sleeps for {seconds} s; SIGTERM is sent only after it")).sure(Confidence::Certain),
         None => build

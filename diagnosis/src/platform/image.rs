@@ -11,9 +11,8 @@ use super::{
     scene::{container_of, last, waits},
 };
 use crate::{
-    cause::Cause,
+    catalogue::{Layer, image_pull},
     pod::PodEvent,
-    rules::words::layer,
     verdict::{Confidence, SubjectKind},
 };
 
@@ -177,7 +176,7 @@ fn say(scene: &Scene<'_>, name: &str, image: &Image<'_>, kind: Kind, text: &str)
     let asked = Asked::read(text);
     let other = asked.filter(|asked| !asked.is_registry(image.registry));
     let (layer, summary) = headline(image, kind, other);
-    let build = found(Cause::ImagePull, layer, (SubjectKind::Image, image.name), summary);
+    let build = found(layer, (SubjectKind::Image, image.name), summary);
     let build = build.because(format!("the runtime says: {}", core(&asked::without_queries(text))));
     let build = build.because_if(other.map(|asked| asked.sentence(image.registry)));
     let sure = match kind {
@@ -196,31 +195,33 @@ fn say(scene: &Scene<'_>, name: &str, image: &Image<'_>, kind: Kind, text: &str)
     build.fix(remedy(scene, name, image, kind, asked)).sure(sure)
 }
 
-fn headline(image: &Image<'_>, kind: Kind, other: Option<Asked<'_>>) -> (&'static str, String) {
+fn headline(image: &Image<'_>, kind: Kind, other: Option<Asked<'_>>) -> (Layer, String) {
     let Image { name, registry, .. } = image;
     match kind {
         Kind::NeverPulled => {
-            (layer::NEVER_PULLED, format!("image {name} is not on the node, and imagePullPolicy Never forbids to pull it"))
+            (image_pull::NEVER_PULLED, format!("image {name} is not on the node, and imagePullPolicy Never forbids to pull it"))
         }
-        Kind::Name => (layer::IMAGE_NAME, format!("{name} is no valid image name")),
-        Kind::Signature => (layer::SIGNATURE, format!("the signature of image {name} is not accepted")),
-        Kind::RateLimit => (layer::RATE_LIMIT, format!("registry {registry} answers no more pulls for now: its rate limit is reached")),
-        Kind::Platform => (layer::PLATFORM, format!("image {name} exists, but not for this node's platform")),
-        Kind::Disk => (layer::NODE_DISK, format!("the node's disk is too full to unpack image {name}")),
-        Kind::Tls => (layer::TLS, format!("registry {registry} and this node do not agree on TLS")),
+        Kind::Name => (image_pull::IMAGE_NAME, format!("{name} is no valid image name")),
+        Kind::Signature => (image_pull::SIGNATURE, format!("the signature of image {name} is not accepted")),
+        Kind::RateLimit => {
+            (image_pull::RATE_LIMIT, format!("registry {registry} answers no more pulls for now: its rate limit is reached"))
+        }
+        Kind::Platform => (image_pull::PLATFORM, format!("image {name} exists, but not for this node's platform")),
+        Kind::Disk => (image_pull::NODE_DISK, format!("the node's disk is too full to unpack image {name}")),
+        Kind::Tls => (image_pull::TLS, format!("registry {registry} and this node do not agree on TLS")),
         Kind::Unreachable => {
             let whom = other.map_or_else(|| format!("registry {registry}"), |asked| asked.name(registry));
-            (layer::REGISTRY_UNREACHABLE, format!("{whom} cannot be reached from the node"))
+            (image_pull::REGISTRY_UNREACHABLE, format!("{whom} cannot be reached from the node"))
         }
-        Kind::Denied => (layer::ACCESS_DENIED, format!("registry {registry} refuses access to image {name}")),
+        Kind::Denied => (image_pull::ACCESS_DENIED, format!("registry {registry} refuses access to image {name}")),
         Kind::NotFound if image.has_digest() => {
-            (layer::NO_SUCH_IMAGE, format!("image {name} does not exist: {registry} knows no such digest"))
+            (image_pull::NO_SUCH_IMAGE, format!("image {name} does not exist: {registry} knows no such digest"))
         }
         Kind::NotFound => (
-            layer::NO_SUCH_IMAGE,
+            image_pull::NO_SUCH_IMAGE,
             format!("image {name} does not exist: {registry} knows no such {}", if image.tag.is_some() { "tag" } else { "image" }),
         ),
-        Kind::Other => (layer::PULL_FAILED, format!("image {name} could not be pulled")),
+        Kind::Other => (image_pull::PULL_FAILED, format!("image {name} could not be pulled")),
     }
 }
 

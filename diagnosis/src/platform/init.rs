@@ -10,10 +10,10 @@ use super::{
     scene::{ended, last_end, running_since, waits},
 };
 use crate::{
-    cause::Cause,
+    catalogue::{Layer, init_sequence},
     pod::{Container, ContainerKind, ContainerStatus},
-    rules::words::{self, layer},
     verdict::{Severity, SubjectKind},
+    words,
 };
 use std::time::Duration;
 
@@ -80,8 +80,8 @@ pub(super) fn place(scene: &Scene<'_>, holder: &Holder<'_>) -> String {
     format!("{} ({} of {})", container(scene, &holder.spec.name), holder.number, holder.of)
 }
 
-fn layer_of(holder: &Holder<'_>) -> &'static str {
-    if holder.spec.kind == ContainerKind::Sidecar { layer::SIDECAR } else { layer::INIT_CONTAINER }
+fn layer_of(holder: &Holder<'_>) -> Layer {
+    if holder.spec.kind == ContainerKind::Sidecar { init_sequence::SIDECAR } else { init_sequence::INIT_CONTAINER }
 }
 
 /// Advisory where its own cause is said already; the remedy is that one's.
@@ -96,7 +96,7 @@ fn failing(scene: &Scene<'_>, holder: &Holder<'_>, own: Option<String>, since: u
     let summary = format!("{} {what}{times}; the containers after it wait", place(scene, holder));
     let severity = if own.is_some() { Severity::Advisory } else { Severity::Blocking };
     let log = || format!("See why {name} fails: `kubectl -n {} logs {} -c {name} --previous`.", scene.pod.namespace, scene.pod.name);
-    found(Cause::InitSequence, layer_of(holder), (SubjectKind::Container, name), summary)
+    found(layer_of(holder), (SubjectKind::Container, name), summary)
         .because(behind(scene, holder))
         .fix(own.unwrap_or_else(log))
         .severity(severity)
@@ -113,7 +113,7 @@ fn long(scene: &Scene<'_>, holder: &Holder<'_>, since: u64) -> PodFinding {
         _ => "it has not ended".to_owned(),
     };
     let summary = format!("{} runs since {}, and {until}; the containers after it wait", place(scene, holder), moment(since));
-    let build = found(Cause::InitSequence, layer_of(holder), (SubjectKind::Container, name), summary).because(behind(scene, holder));
+    let build = found(layer_of(holder), (SubjectKind::Container, name), summary).because(behind(scene, holder));
     let answer = super::waiting::last_answer(scene, holder.spec).map(|answer| format!("the probe's last answer: {answer}"));
     build
         .because_if(answer)

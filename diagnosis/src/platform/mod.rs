@@ -46,8 +46,8 @@ mod volume_words;
 mod waiting;
 
 use crate::{
+    case::finding::Finding,
     pod::{Claim, Owner, Pod, PodEvent},
-    rules::Finding,
     verdict::Confidence,
 };
 use serde::{Deserialize, Serialize};

@@ -6,8 +6,8 @@
 
 use super::message::all_quoted;
 use crate::{
+    manifest::patch::{join, of_container},
     pod::{Container, ContainerKind, Pod},
-    rules::spec::patch::{join, of_container},
 };
 use serde_json::{Value, json};
 

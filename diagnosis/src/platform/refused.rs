@@ -15,9 +15,9 @@ use super::{
     scene::{last_end, waits},
 };
 use crate::{
-    cause::Cause,
+    catalogue::container_refused,
+    manifest::patch,
     pod::{Container, ContainerStatus, Pod},
-    rules::{spec::patch, words::layer},
     verdict::{Confidence, Severity, SubjectKind},
 };
 use serde_json::json;
@@ -58,22 +58,22 @@ fn refusal<'a>(scene: &Scene<'_>, status: &'a ContainerStatus) -> Option<(&'a st
 fn say(pod: &Pod, spec: &Container, message: &str) -> Build {
     let lower = message.to_lowercase();
     let name = &spec.name;
-    let start = |layer, summary: String| found(Cause::ContainerRefused, layer, (SubjectKind::Container, name), summary);
+    let start = |layer, summary: String| found(layer, (SubjectKind::Container, name), summary);
     match lower.as_str() {
         text if text.contains("breaks non-root policy") || text.contains("runasnonroot") => non_root(pod, spec, message),
         text if has_any(text, &["failed to reserve container name", "is reserved for"]) => start(
-            layer::NAME_RESERVED,
+            container_refused::NAME_RESERVED,
             format!("the runtime still works on an earlier attempt to make container {name}"),
         )
         .severity(Severity::Slowing)
         .fix("It is tried again by itself. If it stays so, the node's disk or runtime is overloaded: look at the runtime's log, restart it if it hangs."),
         text if text.contains("no command specified") || text.contains("no command or args") => start(
-            layer::NO_COMMAND,
+            container_refused::NO_COMMAND,
             format!("image {} names no command, and neither does container {name}", spec.image),
         )
         .fix(format!("Set `command` of container {name} to the program in the image, or give the image an ENTRYPOINT or CMD.")),
         text if has_any(text, &["no users found", "no matching entries in passwd", "unable to find user", "no such user"]) => start(
-            layer::NO_SUCH_USER,
+            container_refused::NO_SUCH_USER,
             format!("the image's user is not in its /etc/passwd, so that container {name} cannot be made"),
         )
         .fix(format!("Set runAsUser of container {name} to a number, or build the image with a user that it has.")),
@@ -82,17 +82,17 @@ fn say(pod: &Pod, spec: &Container, message: &str) -> Build {
         // runc makes a working directory that is missing.
         _ if !spec.working_dir.is_empty() && message.contains(&format!("mkdir {}", spec.working_dir)) => working_dir(spec, message),
         text if has_any(text, &["device", "cdi "]) && !text.contains("no space left on device") && !text.contains("mount") => {
-            start(layer::DEVICES, format!("a device that container {name} asks for is not there"))
+            start(container_refused::DEVICES, format!("a device that container {name} asks for is not there"))
                 .fix("Look at the device plug-in's or DRA driver's pod on this node; after a reboot of the node delete the pod, so that it gets its devices anew.")
         }
         text if has_any(text, &["mount", "subpath", "rootfs", "mkdir", "stat /", "failed to stat"]) => mount(pod, spec, message),
-        text if has_any(text, &["context deadline exceeded", "deadlineexceeded"]) => start(
-            layer::RUNTIME,
+        text if has_any(text, &["case deadline exceeded", "deadlineexceeded"]) => start(
+            container_refused::RUNTIME,
             format!("the runtime does not answer in time when container {name} is made"),
         )
         .severity(Severity::Slowing)
         .fix("The node's disk or runtime is overloaded: look at its load and at the runtime's log. It is tried again by itself."),
-        _ => start(layer::RUNTIME, format!("the runtime refuses container {name}"))
+        _ => start(container_refused::RUNTIME, format!("the runtime refuses container {name}"))
             .sure(Confidence::Likely)
             .fix("See what the runtime says; its log on the node has more."),
     }
@@ -104,16 +104,20 @@ fn non_root(pod: &Pod, spec: &Container, message: &str) -> Build {
     let user = between(message, "non-numeric user (", ")");
     let (layer, summary, uid) = match user {
         Some(user) => (
-            layer::UNVERIFIABLE_USER,
+            container_refused::UNVERIFIABLE_USER,
             format!("container {name} must not run as root (runAsNonRoot), and the kubelet cannot tell whether the image's user {user} is"),
             number_of(user).or_else(|| uid_in_use(pod)),
         ),
         None if message.contains("breaks non-root policy") => {
-            (layer::ROOT_USER, format!("container {name} sets runAsUser 0 and runAsNonRoot at once"), uid_in_use(pod))
+            (container_refused::ROOT_USER, format!("container {name} sets runAsUser 0 and runAsNonRoot at once"), uid_in_use(pod))
         }
-        None => (layer::ROOT_USER, format!("container {name} must not run as root (runAsNonRoot), and its image does"), uid_in_use(pod)),
+        None => (
+            container_refused::ROOT_USER,
+            format!("container {name} must not run as root (runAsNonRoot), and its image does"),
+            uid_in_use(pod),
+        ),
     };
-    let build = found(Cause::ContainerRefused, layer, (SubjectKind::Container, name), summary);
+    let build = found(layer, (SubjectKind::Container, name), summary);
     let build = build
         .because(format!("runAsNonRoot is set by {}", if spec.security.run_as_non_root.is_some() { "the container" } else { "the pod" }));
     let build = match user {
@@ -159,7 +163,7 @@ fn profile(spec: &Container, message: &str) -> Build {
         _ => ("SELinux", "the node's policy"),
     };
     let summary = format!("the {kind} profile of container {} cannot be used on this node", spec.name);
-    found(Cause::ContainerRefused, layer::PROFILE, (SubjectKind::Container, &spec.name), summary)
+    found(container_refused::PROFILE, (SubjectKind::Container, &spec.name), summary)
         .fix(format!("Put the profile into {place}, on every node that may run the pod; or use RuntimeDefault."))
 }
 
@@ -172,7 +176,7 @@ fn working_dir(spec: &Container, message: &str) -> Build {
         _ => "is not there",
     };
     let summary = format!("the working directory {path} of container {} {why}", spec.name);
-    found(Cause::ContainerRefused, layer::WORKING_DIRECTORY, (SubjectKind::Container, &spec.name), summary)
+    found(container_refused::WORKING_DIRECTORY, (SubjectKind::Container, &spec.name), summary)
         .fix("Correct `workingDir` (without it the image's WORKDIR counts), make the directory in the image, or give the user the right to enter it.")
 }
 
@@ -180,7 +184,7 @@ fn mount(pod: &Pod, spec: &Container, message: &str) -> Build {
     let target = quoted(message, "to rootfs at ").or_else(|| mount_of(spec, message));
     let at = target.map(|path| format!(" at {path}")).unwrap_or_default();
     let summary = format!("a volume cannot be mounted{at} in container {}", spec.name);
-    let build = found(Cause::ContainerRefused, layer::MOUNT, (SubjectKind::Container, &spec.name), summary);
+    let build = found(container_refused::MOUNT, (SubjectKind::Container, &spec.name), summary);
     let lower = message.to_lowercase();
     if has_any(&lower, &["not a directory", "is a directory", "directory onto a file"]) {
         return build

@@ -10,13 +10,11 @@ use super::{
     message::{between, quote, quoted, word},
 };
 use crate::{
-    cause::Cause,
+    catalogue::{Layer, pod_rejected},
+    manifest::patch,
     pod::Pod,
-    rules::{
-        spec::patch,
-        words::{self, layer},
-    },
     verdict::{Confidence, Severity, SubjectKind},
+    words,
 };
 use serde_json::json;
 
@@ -34,8 +32,8 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     account.findings.push(build.because_if(said).event_if(event).status(since, &fact).then(scene.now));
 }
 
-fn start(pod: &Pod, layer: &str, summary: String) -> Build {
-    found(Cause::PodRejected, layer, (SubjectKind::Pod, &pod.name), summary)
+fn start(pod: &Pod, layer: Layer, summary: String) -> Build {
+    found(layer, (SubjectKind::Pod, &pod.name), summary)
 }
 
 fn say(pod: &Pod, reason: &str, message: &str) -> Build {
@@ -43,28 +41,28 @@ fn say(pod: &Pod, reason: &str, message: &str) -> Build {
     match reason {
         "SysctlForbidden" => sysctl(pod, message),
         "Evicted" => evicted(pod, message),
-        "Preempting" | "Preempted" => replaced(pod, start(pod, layer::PREEMPTION, format!("node {node} ended the pod to make room for a critical one")))
+        "Preempting" | "Preempted" => replaced(pod, start(pod, pod_rejected::PREEMPTION, format!("node {node} ended the pod to make room for a critical one")))
             .fix("Nothing is wrong with the pod: add room, or give it a higher PriorityClass if it must not give way."),
-        "Terminated" | "NodeShutdown" | "Shutdown" => replaced(pod, start(pod, layer::NODE_SHUTDOWN, format!("node {node} is, or was, shutting down")))
+        "Terminated" | "NodeShutdown" | "Shutdown" => replaced(pod, start(pod, pod_rejected::NODE_SHUTDOWN, format!("node {node} is, or was, shutting down")))
             .fix("Nothing is wrong with the pod; one without an owner must be made again when the node is back."),
-        "NodeLost" => replaced(pod, start(pod, layer::NODE_SHUTDOWN, format!("node {node} no longer answers"))).fix("Look at the node."),
-        "DeadlineExceeded" => start(pod, layer::DEADLINE, "the pod ran longer than its activeDeadlineSeconds, and was ended".to_owned())
+        "NodeLost" => replaced(pod, start(pod, pod_rejected::NODE_SHUTDOWN, format!("node {node} no longer answers"))).fix("Look at the node."),
+        "DeadlineExceeded" => start(pod, pod_rejected::DEADLINE, "the pod ran longer than its activeDeadlineSeconds, and was ended".to_owned())
             .fix("Give it more time (activeDeadlineSeconds), or see what took so long."),
-        "AppArmor" => start(pod, layer::PROFILE, format!("node {node} cannot enforce the pod's AppArmor profile"))
+        "AppArmor" => start(pod, pod_rejected::PROFILE, format!("node {node} cannot enforce the pod's AppArmor profile"))
             .fix("Load the profile on every node that may run the pod (`apparmor_parser`), use RuntimeDefault, or keep the pod on nodes that have AppArmor."),
         "NodeAffinity" | "NodeName" | "PodOSSelectorNodeLabelDoesNotMatch" | "PodOSNotSupported" => {
-            replaced(pod, start(pod, layer::NODE_SELECTION, format!("node {node} does not match what the pod asks of a node")))
+            replaced(pod, start(pod, pod_rejected::NODE_SELECTION, format!("node {node} does not match what the pod asks of a node")))
                 .because("the node's labels have changed since the pod was bound to it, or it was bound by hand (nodeName)")
                 .fix("Correct nodeSelector, affinity or nodeName, or give the node its labels back.")
         }
-        "NodePorts" => start(pod, layer::HOST_PORTS, format!("a hostPort of the pod is in use on node {node}")).fix("Do without hostPort (a Service does), or run at most one such pod on a node."),
+        "NodePorts" => start(pod, pod_rejected::HOST_PORTS, format!("a hostPort of the pod is in use on node {node}")).fix("Do without hostPort (a Service does), or run at most one such pod on a node."),
         "UnexpectedAdmissionError" | "TopologyAffinityError" | "SMTAlignmentError" | "ErrorReasonEmptyPodSharedPool" | "PodFeatureUnsupported"
         | "SupplementalGroupsPolicyNotSupported" | "PodLevelResourcesNotSupported" | "PodLevelResourcesNotAdmittedReason" => devices_or_features(pod, reason),
-        "InitContainerRestartPolicyForbidden" => start(pod, layer::NODE_FEATURES, format!("node {node} knows no sidecars (init containers with restartPolicy: Always)"))
+        "InitContainerRestartPolicyForbidden" => start(pod, pod_rejected::NODE_FEATURES, format!("node {node} knows no sidecars (init containers with restartPolicy: Always)"))
             .fix("Update the node to Kubernetes 1.29 or newer, or make the sidecar an ordinary container."),
         _ => match reason.strip_prefix("OutOf") {
             Some(resource) => out_of(pod, resource, message),
-            None => start(pod, layer::REFUSED, format!("node {node} refused the pod: {reason}"))
+            None => start(pod, pod_rejected::REFUSED, format!("node {node} refused the pod: {reason}"))
                 .sure(Confidence::Likely)
                 .fix(format!("See what the kubelet says. `kubectl -n {} delete pod {}` makes its owner try again.", pod.namespace, pod.name)),
         },
@@ -84,7 +82,7 @@ fn replaced(pod: &Pod, build: Build) -> Build {
 fn sysctl(pod: &Pod, message: &str) -> Build {
     let name = quoted(message, "sysctl: ").or_else(|| quoted(message, "sysctl ")).unwrap_or("of its securityContext");
     let summary = format!("the kubelet of node {} allows no pod to set sysctl {name}", pod.node);
-    let build = start(pod, layer::SYSCTL, summary);
+    let build = start(pod, pod_rejected::SYSCTL, summary);
     let build = if message.contains("host") && message.contains("enabled") {
         build.because("it belongs to a namespace that the pod shares with the node (hostNetwork, hostIPC, hostUsers)")
     } else {
@@ -103,7 +101,7 @@ fn sysctl(pod: &Pod, message: &str) -> Build {
 fn out_of(pod: &Pod, resource: &str, message: &str) -> Build {
     let number = |name: &str| word(message, name).and_then(|text| text.parse::<u64>().ok());
     let summary = format!("node {} has not enough {resource} for the pod", pod.node);
-    let build = start(pod, layer::NODE_RESOURCES, summary);
+    let build = start(pod, pod_rejected::NODE_RESOURCES, summary);
     // No scheduler chooses a node that is too small: this one was named, and will be for the next pod.
     let never_fits = number("requested: ").zip(number("capacity: ")).is_some_and(|(requested, capacity)| requested > capacity);
     let build = match (number("requested: "), number("used: "), number("capacity: ")) {
@@ -138,17 +136,17 @@ fn amount(resource: &str, value: u64) -> String {
 fn devices_or_features(pod: &Pod, reason: &str) -> Build {
     let node = &pod.node;
     match reason {
-        "UnexpectedAdmissionError" => start(pod, layer::DEVICES, format!("node {node} cannot give the pod the devices that it asks for"))
+        "UnexpectedAdmissionError" => start(pod, pod_rejected::DEVICES, format!("node {node} cannot give the pod the devices that it asks for"))
             .fix(format!(
                 "Look at the device plug-in's pod on the node; after a restart of kubelet or node its devices may not have been there yet. `kubectl -n {} delete pod {}` makes the owner try again.",
                 pod.namespace, pod.name
             )),
         "TopologyAffinityError" | "SMTAlignmentError" | "ErrorReasonEmptyPodSharedPool" => {
-            start(pod, layer::NODE_RESOURCES, format!("node {node} cannot give the pod its CPUs and devices as its policy demands"))
+            start(pod, pod_rejected::NODE_RESOURCES, format!("node {node} cannot give the pod its CPUs and devices as its policy demands"))
                 .because("the kubelet's topology or CPU manager policy is strict (single-numa-node, restricted, full-pcpus-only)")
                 .fix("Request whole cores and no more than one NUMA node has, or relax the kubelet's policy.")
         }
-        _ => start(pod, layer::NODE_FEATURES, format!("node {node} lacks a feature that the pod asks for"))
+        _ => start(pod, pod_rejected::NODE_FEATURES, format!("node {node} lacks a feature that the pod asks for"))
             .fix("Use nodes whose kubelet and runtime have it, or do without it."),
     }
 }
@@ -181,7 +179,7 @@ fn evicted(pod: &Pod, message: &str) -> Build {
         || format!("node {} was low on {resource}", pod.node),
         |condition| format!("node {} had condition {condition}", pod.node),
     );
-    let build = replaced(pod, start(pod, layer::NODE_PRESSURE, format!("{what}, and ended or refused the pod")));
+    let build = replaced(pod, start(pod, pod_rejected::NODE_PRESSURE, format!("{what}, and ended or refused the pod")));
     let larger = between(message, "Container ", ", has larger").map(|usage| format!("of this pod, container {usage}"));
     build.because_if(larger).fix(format!(
         "Request what the pod really needs of {}: pods that use more than they request are evicted first. Give the node more of it, or find the pod that takes it.",
@@ -194,7 +192,7 @@ fn over_limit(pod: &Pod, message: &str, who: &str) -> Build {
         .or_else(|| between(message, "limit of containers ", "."))
         .map(|limit| format!(" of {limit}"))
         .unwrap_or_default();
-    start(pod, layer::STORAGE_LIMIT, format!("{who} wrote more than the storage limit{limit}, and the kubelet evicted the pod"))
+    start(pod, pod_rejected::STORAGE_LIMIT, format!("{who} wrote more than the storage limit{limit}, and the kubelet evicted the pod"))
         .because("the limit is checked every 10 seconds or so; writes do not fail at it, the pod is ended")
         .fix("Raise the limit, write less (logs, caches), or write to a volume that has no such limit. The next pod ends the same way otherwise.")
 }

@@ -11,8 +11,7 @@ use super::{
     scene::last,
 };
 use crate::{
-    cause::Cause,
-    rules::words::layer,
+    catalogue::sandbox_setup,
     verdict::{Confidence, Severity, SubjectKind},
 };
 use std::time::Duration;
@@ -43,33 +42,33 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
 fn say(scene: &Scene<'_>, reason: &str, message: &str) -> Build {
     let lower = message.to_lowercase();
     let node = &scene.pod.node;
-    let start = |layer, summary: String| found(Cause::SandboxSetup, layer, (SubjectKind::Pod, &scene.pod.name), summary);
+    let start = |layer, summary: String| found(layer, (SubjectKind::Pod, &scene.pod.name), summary);
     match reason {
-        "FailedPrepareDynamicResources" => start(layer::DEVICES, format!("the devices that the pod claims cannot be prepared on node {node}"))
+        "FailedPrepareDynamicResources" => start(sandbox_setup::DEVICES, format!("the devices that the pod claims cannot be prepared on node {node}"))
             .fix("Look at the pod's ResourceClaims, and at the log of the DRA driver's pod on this node."),
-        "FailedCreatePodContainer" => start(layer::CGROUP, format!("node {node} cannot make the pod's cgroup"))
+        "FailedCreatePodContainer" => start(sandbox_setup::CGROUP, format!("node {node} cannot make the pod's cgroup"))
             .fix("Look at the kubelet's log; the cgroup driver of kubelet and runtime must be the same, and the node's limit of cgroups or pids not be reached."),
         _ if has_any(&lower, &["no ip addresses available", "failed to allocate for range", "ip address pool", "failed to assign an ip", "insufficient ip"]) => {
-            start(layer::ADDRESSES, format!("node {node} has no address left for the pod"))
+            start(sandbox_setup::ADDRESSES, format!("node {node} has no address left for the pod"))
                 .fix("Give the node's pods more addresses (a larger pod CIDR or subnet), or run fewer pods on it. Addresses of pods that are long gone point to a leak of the CNI plug-in.")
         }
         "NetworkNotReady" => no_network(scene),
         _ if has_any(&lower, &["cni config uninitialized", "cni plugin not initialized", "cni config not initialized", "no networks found in"]) => no_network(scene),
         _ if has_any(&lower, &["no runtime for", "runtimeclass", "runtime handler"]) => runtime_class(scene, message),
         _ if has_any(&lower, &["sandbox image", "pause"]) && has_any(&lower, &["pull", "failed to get"]) => {
-            start(layer::SANDBOX_IMAGE, format!("node {node} cannot get the image of the pod's sandbox (pause)"))
+            start(sandbox_setup::SANDBOX_IMAGE, format!("node {node} cannot get the image of the pod's sandbox (pause)"))
                 .fix("Make that image available to the node: a registry that it reaches, or `ctr -n k8s.io images import`. The runtime's configuration names it.")
         }
         _ if lower.contains("/proc/sys/") || lower.contains("sysctl") => {
-            start(layer::SYSCTL, "a sysctl of the pod's securityContext cannot be set".to_owned())
+            start(sandbox_setup::SYSCTL, "a sysctl of the pod's securityContext cannot be set".to_owned())
                 .fix("Take it out of securityContext.sysctls, or use one that this kernel has in the pod's namespaces.")
         }
         _ if has_any(&lower, &["user namespace", "hostusers", "idmap"]) => {
-            start(layer::USER_NAMESPACE, format!("node {node} cannot give the pod a user namespace (hostUsers: false)"))
+            start(sandbox_setup::USER_NAMESPACE, format!("node {node} cannot give the pod a user namespace (hostUsers: false)"))
                 .fix("Use nodes whose kernel (6.3), runtime (containerd 2.0, CRI-O 1.25) and file systems support it, or leave hostUsers away.")
         }
         _ if has_any(&lower, &["failed to setup network", "failed to set up pod", "plugin type=", "cni", "network for"]) => plugin(scene, message),
-        _ => start(layer::SANDBOX, format!("node {node} cannot make the pod's sandbox"))
+        _ => start(sandbox_setup::SANDBOX, format!("node {node} cannot make the pod's sandbox"))
             .sure(Confidence::Likely)
             .fix("The logs of the runtime and of the kubelet on this node have more. Nothing in the pod's manifest is known to be at fault."),
     }
@@ -77,7 +76,7 @@ fn say(scene: &Scene<'_>, reason: &str, message: &str) -> Build {
 
 fn no_network(scene: &Scene<'_>) -> Build {
     let summary = format!("node {} has no pod network: its CNI plug-in is not there or not ready", scene.pod.node);
-    found(Cause::SandboxSetup, layer::NO_NETWORK, (SubjectKind::Pod, &scene.pod.name), summary).fix(format!(
+    found(sandbox_setup::NO_NETWORK, (SubjectKind::Pod, &scene.pod.name), summary).fix(format!(
         "Look at the network plug-in's pod on node {} (a DaemonSet, often in kube-system); it must put its configuration into /etc/cni/net.d.",
         scene.pod.node
     ))
@@ -89,7 +88,7 @@ fn plugin(scene: &Scene<'_>, message: &str) -> Build {
         Some(name) => format!("the CNI plug-in {name} on node {} cannot connect the pod to the network", scene.pod.node),
         None => format!("node {} cannot connect the pod to the network", scene.pod.node),
     };
-    let build = found(Cause::SandboxSetup, layer::NETWORK_PLUGIN, (SubjectKind::Pod, &scene.pod.name), summary);
+    let build = found(sandbox_setup::NETWORK_PLUGIN, (SubjectKind::Pod, &scene.pod.name), summary);
     if message.contains("no such file or directory") || message.contains("failed to find plugin") {
         return build.fix("The plug-in or a file of it is missing on the node (/opt/cni/bin, /etc/cni/net.d, /run): its DaemonSet puts it there; see whether that runs.");
     }
@@ -102,7 +101,7 @@ fn runtime_class(scene: &Scene<'_>, message: &str) -> Build {
         .or_else(|| quoted(message, "RuntimeClass "));
     let what = named.map(|name| format!(" {name}")).unwrap_or_default();
     let summary = format!("the pod's RuntimeClass asks for a runtime{what} that node {} does not have", scene.pod.node);
-    found(Cause::SandboxSetup, layer::RUNTIME_CLASS, (SubjectKind::Pod, &scene.pod.name), summary)
+    found(sandbox_setup::RUNTIME_CLASS, (SubjectKind::Pod, &scene.pod.name), summary)
         .fix("Configure that handler in the node's runtime, keep the pod on nodes that have it (the RuntimeClass's scheduling.nodeSelector), or correct runtimeClassName.")
 }
 
@@ -115,7 +114,7 @@ fn silent(scene: &Scene<'_>, account: &mut Account) {
         return;
     }
     let summary = format!("node {} has not made the pod's sandbox, and says nothing about it", scene.pod.node);
-    let build = found(Cause::SandboxSetup, layer::SANDBOX, (SubjectKind::Pod, &scene.pod.name), summary)
+    let build = found(sandbox_setup::SANDBOX, (SubjectKind::Pod, &scene.pod.name), summary)
         .fix("Look at the logs of kubelet and runtime on this node: they may be overloaded, hang in a volume, or not run.")
         .severity(Severity::Slowing)
         .sure(Confidence::Possible);

@@ -1,8 +1,10 @@
 //! What the rules of this folder ask a [`Scene`]: ages, events by reason, how far the kubelet has come with the pod.
 
 use super::{Account, Scene};
-use crate::pod::{Container, ContainerKind, ContainerState, ContainerStatus, PodEvent};
-use crate::verdict::Confidence;
+use crate::{
+    pod::{Container, ContainerKind, ContainerState, ContainerStatus, PodEvent},
+    verdict::Confidence,
+};
 use std::time::Duration;
 
 /// Events that the kubelet makes only when volumes and sandbox are there (`pkg/kubelet/events/event.go`).

@@ -11,10 +11,10 @@ use super::{
     schedule_message::{Hindrance, Reason, Unfit, parse},
 };
 use crate::{
-    cause::Cause,
+    catalogue::{Layer, unschedulable},
     pod::{Claim, Pod, PodEvent},
-    rules::words::{self, layer},
     verdict::{Confidence, EvidenceKind, Severity, SubjectKind},
+    words,
 };
 use std::time::Duration;
 
@@ -103,7 +103,7 @@ fn unseen(scene: &Scene<'_>) -> PodFinding {
         other => (other, false),
     };
     let summary = format!("no scheduler has looked at the pod: {name} does not run, or does not get to it");
-    let build = found(Cause::Unschedulable, layer::SCHEDULER, (SubjectKind::Pod, &pod.name), summary)
+    let build = found(unschedulable::SCHEDULER, (SubjectKind::Pod, &pod.name), summary)
         .because(format!("it was created {} and has no condition PodScheduled", moment(pod.created)))
         .sure(Confidence::Likely);
     let build = if is_default {
@@ -127,7 +127,7 @@ fn say(scene: &Scene<'_>, unfit: &Unfit<'_>, message: &str) -> Build {
             format!("none of {} takes the pod: {}", words::plural(u64::from(unfit.nodes), "node"), words::list(parts, SHOWN))
         }
     };
-    let build = found(Cause::Unschedulable, layer_of(first.hindrance), (SubjectKind::Pod, &pod.name), summary);
+    let build = found(layer_of(first.hindrance), (SubjectKind::Pod, &pod.name), summary);
     let mut seen = Vec::new();
     let mut build = build.fix(remedy(scene, first));
     for reason in &unfit.reasons {
@@ -143,31 +143,27 @@ fn unknown(pod: &Pod, message: &str) -> Build {
     let no_nodes = message.contains("no nodes available") || message.starts_with("0/0 nodes");
     let (layer, summary, remedy) = if no_nodes {
         (
-            layer::NO_NODES,
+            unschedulable::NO_NODES,
             "the cluster has no node that a pod could run on".to_owned(),
             "Add a node, or see why none has registered: `kubectl get nodes`.",
         )
     } else {
         let said = format!("the scheduler cannot place the pod: {}", super::message::core(message));
-        (layer::OTHER_PREDICATE, said, "See what the scheduler says; its log has more.")
+        (unschedulable::OTHER_PREDICATE, said, "See what the scheduler says; its log has more.")
     };
-    found(Cause::Unschedulable, layer, (SubjectKind::Pod, &pod.name), summary).fix(remedy).sure(if no_nodes {
-        Confidence::Certain
-    } else {
-        Confidence::Likely
-    })
+    found(layer, (SubjectKind::Pod, &pod.name), summary).fix(remedy).sure(if no_nodes { Confidence::Certain } else { Confidence::Likely })
 }
 
-const fn layer_of(hindrance: Hindrance) -> &'static str {
+const fn layer_of(hindrance: Hindrance) -> Layer {
     match hindrance {
-        Hindrance::Resources => layer::RESOURCES,
-        Hindrance::Claims => layer::CLAIMS,
-        Hindrance::Selection => layer::NODE_SELECTION,
-        Hindrance::HostPorts => layer::HOST_PORTS,
-        Hindrance::Spreading => layer::SPREADING,
-        Hindrance::Cordoned => layer::CORDONED,
-        Hindrance::Taints => layer::TAINTS,
-        Hindrance::Other => layer::OTHER_PREDICATE,
+        Hindrance::Resources => unschedulable::RESOURCES,
+        Hindrance::Claims => unschedulable::CLAIMS,
+        Hindrance::Selection => unschedulable::NODE_SELECTION,
+        Hindrance::HostPorts => unschedulable::HOST_PORTS,
+        Hindrance::Spreading => unschedulable::SPREADING,
+        Hindrance::Cordoned => unschedulable::CORDONED,
+        Hindrance::Taints => unschedulable::TAINTS,
+        Hindrance::Other => unschedulable::OTHER_PREDICATE,
     }
 }
 

@@ -8,9 +8,9 @@ use super::{
     volume_message::{Problem, Why, missing_key, missing_object},
 };
 use crate::{
-    cause::Cause,
+    catalogue::{Layer, volume_setup},
+    manifest::patch,
     pod::{Claim, Keys, Pod, PodEvent, Volume, VolumeSource},
-    rules::{spec::patch, words::layer},
     verdict::{Confidence, Severity, SubjectKind},
 };
 use serde_json::json;
@@ -26,7 +26,7 @@ pub(super) fn say(scene: &Scene<'_>, problem: &Problem<'_>) -> PodFinding {
         Why::Driver => driver(pod, problem),
         Why::Elsewhere => elsewhere(scene, problem),
         Why::Ownership => ownership(scene, problem),
-        Why::Resize => start(pod, problem, layer::RESIZE, "could not be resized")
+        Why::Resize => start(pod, problem, volume_setup::RESIZE, "could not be resized")
             .fix("Look at the claim's conditions and at the driver's pod on this node."),
         Why::Attach => attach(pod, problem),
         Why::Mount => mount(pod, problem),
@@ -36,8 +36,8 @@ pub(super) fn say(scene: &Scene<'_>, problem: &Problem<'_>) -> PodFinding {
     build.event(problem.event).now(scene)
 }
 
-fn start(pod: &Pod, problem: &Problem<'_>, layer: &str, what: &str) -> Build {
-    found(Cause::VolumeSetup, layer, (SubjectKind::Volume, problem.volume), format!("{} {what}", thing(pod, problem.volume)))
+fn start(pod: &Pod, problem: &Problem<'_>, layer: Layer, what: &str) -> Build {
+    found(layer, (SubjectKind::Volume, problem.volume), format!("{} {what}", thing(pod, problem.volume)))
 }
 
 fn thing(pod: &Pod, name: &str) -> String {
@@ -51,7 +51,7 @@ fn of_pod<'a>(pod: &'a Pod, name: &str) -> Option<&'a VolumeSource> {
 fn object(pod: &Pod, problem: &Problem<'_>) -> Build {
     let Some(object) = missing_object(problem.says) else { return mount(pod, problem) };
     let what = format!("cannot be mounted: {} does not exist in namespace {}", object.word(), pod.namespace);
-    let build = start(pod, problem, layer::MISSING_OBJECT, &what);
+    let build = start(pod, problem, volume_setup::MISSING_OBJECT, &what);
     let like =
         objects::much_like(pod, object).map(|other| format!("the pod also names {} {other}, which is spelt much the same", object.kind));
     if object.name == "kube-root-ca.crt" {
@@ -69,7 +69,7 @@ fn key(pod: &Pod, problem: &Problem<'_>) -> Build {
     let secret = message.contains("secret key");
     let object = keyed(pod, problem.volume, key, secret);
     let name = object.map_or_else(|| if secret { "the Secret".to_owned() } else { "the ConfigMap".to_owned() }, |object| object.word());
-    let build = start(pod, problem, layer::MISSING_KEY, &format!("cannot be mounted: {name} has no key {key}"));
+    let build = start(pod, problem, volume_setup::MISSING_KEY, &format!("cannot be mounted: {name} has no key {key}"));
     let add = object.map_or_else(|| "Add the key".to_owned(), |object| format!("Add the key: {}", objects::add_key(pod, object, key)));
     build.fix(format!("{add}, or correct `items` of the volume. The kubelet tries again by itself, at most 2 minutes later."))
 }
@@ -85,7 +85,7 @@ fn keyed<'a>(pod: &'a Pod, volume: &str, key: &str, secret: bool) -> Option<Obje
 fn claim(scene: &Scene<'_>, problem: &Problem<'_>) -> Build {
     let named = ["persistentvolumeclaim \"", "persistentvolumeclaims \""].iter().find_map(|before| between(problem.says, before, "\""));
     let what = format!("cannot be mounted: the claim{} does not exist", named.map(|name| format!(" {name}")).unwrap_or_default());
-    start(scene.pod, problem, layer::MISSING_CLAIM, &what)
+    start(scene.pod, problem, volume_setup::MISSING_CLAIM, &what)
         .fix("Create the PersistentVolumeClaim in the pod's namespace, or correct `claimName`.")
 }
 
@@ -99,7 +99,8 @@ fn host_path(pod: &Pod, problem: &Problem<'_>) -> Build {
     let wanted = word(message, " is not a ").unwrap_or(if kind.is_empty() { "path of that kind" } else { kind });
     let absent = if there.is_some() { "" } else { ", or nothing is there" };
     let what = format!("cannot be mounted: {path} on node {} is no {wanted}{}{absent}", pod.node, there.clone().unwrap_or_default());
-    let build = start(pod, problem, layer::HOST_PATH, &what).because(format!("the volume's `type: {kind}` makes the kubelet check it"));
+    let build =
+        start(pod, problem, volume_setup::HOST_PATH, &what).because(format!("the volume's `type: {kind}` makes the kubelet check it"));
     if kind == "Directory" && there.is_none() {
         let volume = json!({ "volumes": [{ "name": problem.volume, "hostPath": { "path": path, "type": "DirectoryOrCreate" } }] });
         return build
@@ -113,7 +114,7 @@ fn host_path(pod: &Pod, problem: &Problem<'_>) -> Build {
 fn driver(pod: &Pod, problem: &Problem<'_>) -> Build {
     let name = word(problem.says, "driver name ").unwrap_or("of the volume");
     let what = format!("cannot be mounted: the CSI driver {name} does not run on node {}", pod.node);
-    start(pod, problem, layer::DRIVER, &what).fix(format!(
+    start(pod, problem, volume_setup::DRIVER, &what).fix(format!(
         "Install the driver {name}, or see why its DaemonSet has no ready pod on node {}: `kubectl get csinode {} -o yaml` lists the drivers that have registered there.",
         pod.node, pod.node
     ))
@@ -124,7 +125,7 @@ fn elsewhere(scene: &Scene<'_>, problem: &Problem<'_>) -> Build {
     let users = between(&format!("{} ", problem.event.message), "used by pod(s) ", " ").map(|pods| pods.replace(',', ", "));
     let by = users.as_ref().map(|pods| format!(", by pod {pods}")).unwrap_or_default();
     let build =
-        start(pod, problem, layer::ATTACHED_ELSEWHERE, &format!("is attached to another node{by}, and can be attached to one only"));
+        start(pod, problem, volume_setup::ATTACHED_ELSEWHERE, &format!("is attached to another node{by}, and can be attached to one only"));
     let build = build.because_if(access_modes(scene, problem.volume));
     let owner = pod.owner.as_ref().filter(|owner| owner.kind == "Deployment" && owner.strategy == "RollingUpdate");
     let Some(owner) = owner else {
@@ -144,7 +145,7 @@ fn elsewhere(scene: &Scene<'_>, problem: &Problem<'_>) -> Build {
 
 fn access_modes(scene: &Scene<'_>, volume: &str) -> Option<String> {
     let claim = claim_of(scene, volume)?;
-    let modes = crate::rules::words::list(&claim.access_modes, 4);
+    let modes = crate::words::list(&claim.access_modes, 4);
     (!modes.is_empty()).then(|| format!("PVC {} has access mode {modes}", claim.name))
 }
 
@@ -160,7 +161,7 @@ fn ownership(scene: &Scene<'_>, problem: &Problem<'_>) -> Build {
     let build = start(
         pod,
         problem,
-        layer::OWNERSHIP_CHANGE,
+        volume_setup::OWNERSHIP_CHANGE,
         &format!("has many files, and the kubelet gives each of them to group{group} before the container starts"),
     );
     let build = build.because(format!("this goes on since {}{files}", moment(event.first))).severity(Severity::Slowing);
@@ -178,7 +179,7 @@ fn ownership(scene: &Scene<'_>, problem: &Problem<'_>) -> Build {
 
 fn attach(pod: &Pod, problem: &Problem<'_>) -> Build {
     let lower = problem.says.to_lowercase();
-    let build = start(pod, problem, layer::ATTACH, "cannot be attached to the node");
+    let build = start(pod, problem, volume_setup::ATTACH, "cannot be attached to the node");
     if lower.contains("timed out waiting for external-attacher") {
         return build.fix("The driver's controller (its csi-attacher) does not answer: look at its pods and their log.");
     }
@@ -242,13 +243,13 @@ const MOUNT_WORDS: [(&[&str], &str); 14] = [
 fn mount(pod: &Pod, problem: &Problem<'_>) -> Build {
     let lower = problem.says.to_lowercase();
     let hint = MOUNT_WORDS.iter().find(|(phrases, _)| has_any(&lower, phrases)).map(|(_, hint)| *hint);
-    let build = start(pod, problem, layer::MOUNT, "cannot be mounted").sure(Confidence::Likely);
+    let build = start(pod, problem, volume_setup::MOUNT, "cannot be mounted").sure(Confidence::Likely);
     build.fix(hint.unwrap_or("See what the event says; the log of the kubelet, and of the driver's pod on this node, has more."))
 }
 
 fn timed_out(scene: &Scene<'_>, problem: &Problem<'_>) -> Build {
     let pod = scene.pod;
-    let build = start(pod, problem, layer::MOUNT, "is not mounted, and the kubelet does not say why").sure(Confidence::Likely);
+    let build = start(pod, problem, volume_setup::MOUNT, "is not mounted, and the kubelet does not say why").sure(Confidence::Likely);
     let bound = claim_of(scene, problem.volume).map(|claim| format!("PVC {} is {}{}", claim.name, claim.phase, behind(claim)));
     build.because_if(bound).fix(
         "Look for events of the claim and of its VolumeAttachment, and at the log of the driver's pod on this node: a slow attach, a large fsGroup change or a hanging file server show there.",
@@ -267,7 +268,7 @@ fn behind(claim: &Claim) -> String {
 /// `AlreadyMountedVolume` (`pkg/volume/local/local.go`): advisory, the pod goes on and may then be denied.
 pub(super) fn shared(scene: &Scene<'_>, event: &PodEvent, name: &str) -> PodFinding {
     let summary = format!("volume {name} stays as it is, although the pod's fsGroup is another one: another pod has it mounted");
-    found(Cause::VolumeSetup, layer::SHARED_VOLUME, (SubjectKind::Volume, name), summary)
+    found(volume_setup::SHARED_VOLUME, (SubjectKind::Volume, name), summary)
         .because("the kubelet gives a local volume to the fsGroup only when the first pod of a node mounts it")
         .fix("Give all pods that share the volume the same fsGroup; or end the other pod first (strategy Recreate, or scale to 0 and up again).")
         .severity(Severity::Advisory)

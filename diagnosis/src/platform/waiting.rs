@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     pod::{Container, ContainerKind, ContainerStatus, PodEvent, Probe, RestartPolicy},
-    rules::words::{self, list},
+    words::{self, list},
 };
 
 /// The sentence; `None`: the pod is well.

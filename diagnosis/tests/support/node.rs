@@ -6,10 +6,9 @@ use super::{
 };
 use std::collections::BTreeMap;
 use unready_diagnosis::{
-    Engine, Input, Output,
+    Config, Engine, Input, Output,
     answer::PodAnnotations,
     cluster::{ClusterAnswer, ClusterQuestion, PodChange},
-    engine::Config,
     pod::{Condition, Container, ContainerState, ContainerStatus, Owner, Pod, PodEvent, Probe},
     question::{Answer, Question, QuestionId},
     record::Record,

@@ -16,11 +16,10 @@ use std::{
 };
 use unready_agent_common::watch::Level;
 use unready_diagnosis::{
-    Engine, Input, Output,
+    Config, Engine, Input, Output,
     cluster::ClusterAnswer,
-    engine::{Config, of_owner},
     input::RunChange,
-    platform,
+    of_owner, platform,
     question::{Answer, PodAnnotations, Question, QuestionId},
     record::Record,
     units::{BootNanos, CgroupId, ClockAnchor},

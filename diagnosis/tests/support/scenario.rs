@@ -32,7 +32,7 @@ use super::world::World;
 use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
 use unready_diagnosis::{
-    cause::Cause,
+    catalogue::Cause,
     platform::OwnerState,
     pod::{Claim, Pod, PodEvent},
     verdict::{Confidence, Severity, Verdict},

@@ -165,7 +165,7 @@ mod tests {
 
     use super::*;
     use std::collections::BTreeSet;
-    use unready_diagnosis::cause::Cause;
+    use unready_diagnosis::catalogue::Cause;
 
     #[test]
     fn manifests_say_what_is_expected() {

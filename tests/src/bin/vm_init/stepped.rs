@@ -17,7 +17,7 @@ use unready_agent::{
     cgroupfs::CgroupRoot,
     pipeline::{Event, Handle, Options, Pipeline, Said},
 };
-use unready_diagnosis::{cause::Cause, verdict::Verdict};
+use unready_diagnosis::{catalogue::Cause, verdict::Verdict};
 
 /// How far the clock is set.
 const STEP: i64 = 2 * 3600;

@@ -1,0 +1,371 @@
+//! What is known of a container's start although records get lost: who its main process is and how sure that is, and what
+//! the hierarchy and the API server say where the kernel's records do not.
+//!
+//! The process that entered the container's root is the one that becomes the program: runtimes execute it from there. An exec
+//! probe joins a container that runs, and enters nothing. Where the entry was not seen, the first that executes something is
+//! taken for the main process, and its end is believed only if no record was lost meanwhile: no verdict is better than a
+//! wrong one.
+
+use super::{
+    Config,
+    container::{Container, Phase, Trigger},
+};
+use crate::{
+    pod::ContainerState,
+    record::{ExitStatus, Task},
+    snapshot::{Processes, is_runtime_helper},
+    units::{BootNanos, Process},
+};
+use std::time::Duration;
+
+/// Within this time the pipeline tells of lost records, while level 1 is attached: it reads the kernel's counters four times
+/// a second.
+const LOSS_TOLD_WITHIN: Duration = Duration::from_millis(400);
+/// How long a container may be made without anything of its own being executed. One that is started later (`runc create`,
+/// a slow hook) is looked at again from its first exec.
+const CREATED_WITHIN: Duration = Duration::from_mins(2);
+/// How long a cgroup may be without a process.
+const EMPTY_WITHIN: Duration = Duration::from_secs(10);
+/// How much later than the kernel's own records the API server's account of a container comes at least.
+const TOLD_AFTER: Duration = Duration::from_secs(2);
+/// Records of several processors may be out of order by this.
+const DISORDER: Duration = Duration::from_millis(5);
+/// Level 1 is attached, and the counters are read, within this of a container's first record.
+const ATTACHED_WITHIN: Duration = Duration::from_millis(20);
+/// A time between two readings of the counters in which nothing started.
+const AT_REST: Duration = Duration::from_secs(1);
+
+/// See the module's head.
+#[derive(Debug, Default)]
+pub(crate) struct Presence {
+    /// Who entered the container's root, and what it was called then.
+    pub(super) entered: Option<Process>,
+    entered_as_helper: bool,
+    /// The main process is known by more than being the first to execute something.
+    pub(super) main_is_sure: bool,
+    /// Who gave up before the command ran was one of the runtime's.
+    refusal_is_sure: bool,
+    /// The last record.
+    touched: BootNanos,
+    /// When its start was over.
+    over: Option<BootNanos>,
+    /// Settled because nothing happened in it: the next exec is looked at again.
+    is_idle: bool,
+    /// It ended, and how is not known.
+    pub(super) end_is_unseen: bool,
+    /// What the API server said of this very start that the records did not, and when.
+    told: Option<(BootNanos, ContainerState)>,
+}
+
+impl Container {
+    pub(super) fn touch(&mut self, now: BootNanos) {
+        self.presence.touched = self.presence.touched.max(now);
+    }
+
+    /// Notes the end of its start; after every change.
+    pub(super) fn note_phase(&mut self, now: BootNanos) {
+        if self.is_starting() {
+            self.presence.over = None;
+        } else {
+            self.presence.over.get_or_insert(now);
+        }
+    }
+
+    pub(crate) fn root_changed(&mut self, task: &Task) {
+        self.confirmed = true;
+        if self.phase == Phase::Created {
+            self.presence.entered = Some(task.process);
+            self.presence.entered_as_helper = is_runtime_helper(&task.comm);
+        }
+    }
+
+    /// The first program of its own is executed. Where another than the one that entered does it, that one's exec was lost.
+    pub(super) fn began(&mut self, by: Process) {
+        self.phase = Phase::Started;
+        self.main = Some(self.presence.entered.unwrap_or(by));
+        self.presence.main_is_sure = self.presence.entered.is_some() || self.is_launcher(by);
+    }
+
+    /// Of a local run, the process that is put into the cgroup is the one that executes the command; all others are its children.
+    fn is_launcher(&self, process: Process) -> bool {
+        self.is_local_run() && self.runtime.first() == Some(&process.pid)
+    }
+
+    /// A process of the container did something that no helper of the runtime does: the exec before it was lost.
+    pub(super) fn notice_program(&mut self, task: &Task) {
+        let presence = &self.presence;
+        let shows = presence.entered.is_some() && presence.entered_as_helper && !is_runtime_helper(&task.comm);
+        if self.phase == Phase::Created && shows {
+            self.began_unseen();
+        }
+    }
+
+    /// Its program runs, and its exec was not seen.
+    pub(super) fn began_unseen(&mut self) {
+        self.phase = Phase::Started;
+        self.main = self.presence.entered;
+        self.presence.main_is_sure = self.main.is_some();
+        self.lacks_records();
+    }
+
+    fn lacks_records(&mut self) {
+        // In a kernel of its own there are none to be lost.
+        if !self.completeness.blind.own_kernel {
+            self.completeness.lost = self.completeness.lost.max(1);
+        }
+    }
+
+    /// Something is executed in a container that was left alone because nothing happened in it.
+    pub(super) fn wake(&mut self) {
+        if std::mem::take(&mut self.presence.is_idle) && self.phase == Phase::Settled {
+            self.phase = Phase::Created;
+        }
+    }
+
+    fn rest_idle(&mut self) {
+        self.settle();
+        self.presence.is_idle = true;
+    }
+
+    pub(super) fn gave_up_as(&mut self, task: &Task) {
+        self.presence.refusal_is_sure = is_runtime_helper(&task.comm) || self.is_launcher(task.process);
+    }
+
+    /// Who was taken for the main process has ended, and another one goes on: it was not the main process.
+    pub(super) fn notice_survivor(&mut self, task: &Task, now: BootNanos) {
+        let Some((ended, _)) = self.end else { return };
+        let survives = self.main != Some(task.process) && now.since(ended) > DISORDER;
+        if self.phase == Phase::Ended && !self.presence.main_is_sure && self.main.is_some() && survives {
+            self.goes_on(None);
+        }
+    }
+
+    /// It has not ended after all.
+    fn goes_on(&mut self, main: Option<Process>) {
+        self.phase = if self.was_ready { Phase::Settled } else { Phase::Started };
+        self.main = main;
+        self.presence.main_is_sure = main.is_some();
+        (self.end, self.presence.end_is_unseen) = (None, false);
+        self.pending = self.pending.take().filter(|pending| !matches!(pending.trigger, Trigger::Exit | Trigger::NeverStarted));
+        self.lacks_records();
+    }
+
+    /// What a judgement is about may be an accident of lost records.
+    fn is_doubtful(&self, trigger: Trigger) -> bool {
+        match trigger {
+            Trigger::Exit => !self.presence.main_is_sure,
+            Trigger::NeverStarted => !self.presence.refusal_is_sure,
+            Trigger::Retry => !self.is_unready(),
+            Trigger::OutOfMemory | Trigger::GiveUp => false,
+        }
+    }
+
+    /// Records were lost, so that what is judged may not be so.
+    pub(super) fn must_be_silent(&self, trigger: Trigger) -> bool {
+        self.completeness.lost > 0 && self.is_doubtful(trigger)
+    }
+
+    /// Until when to wait for word of lost records.
+    pub(super) fn loss_awaited_until(&self, trigger: Trigger, since: BootNanos) -> BootNanos {
+        if self.is_doubtful(trigger) { since.after(LOSS_TOLD_WITHIN) } else { since }
+    }
+
+    /// Whether records that were lost between `since` and `until` may be ones of its start. What was lost at rest, before the
+    /// first reading of the counters that its start brings, are not.
+    pub(super) fn may_lack(&self, since: Option<BootNanos>, until: BootNanos) -> bool {
+        let under_way = self.is_starting() || self.pending.is_some();
+        let Some(since) = since else { return under_way };
+        let at_rest = self.created.since(since) >= AT_REST && until.since(self.created) < ATTACHED_WITHIN;
+        let ended_before = self.presence.over.is_some_and(|over| over < since);
+        self.created < until && !at_rest && (under_way || !ended_before)
+    }
+
+    /// It is met after its start, of which no record came. One that began long ago is taken for ready, as those are that were
+    /// there before us.
+    pub(super) fn meet_late(&mut self, found: Option<&Processes>, config: &Config) {
+        let walked = self.created;
+        self.lacks_records();
+        let Some(found) = found.filter(|found| !found.cut) else { return };
+        let program = found.program().map(|running| running.process);
+        let began = program.map(|program| BootNanos(program.start));
+        if began.is_some_and(|began| walked.since(began) >= config.settle_after) {
+            return;
+        }
+        (self.was_ready, self.membership.existing) = (false, false);
+        match began {
+            Some(began) => {
+                self.phase = Phase::Started;
+                (self.created, self.quiet_since) = (began, began);
+                self.learn_main(program);
+            }
+            None if found.all.is_empty() => self.presence.is_idle = true,
+            None => self.phase = Phase::Created,
+        }
+    }
+
+    /// Compares it with what runs in it.
+    pub(super) fn compare(&mut self, found: &Processes, walked: BootNanos, now: BootNanos) {
+        if self.created > walked || self.is_local_run() || self.membership.existing {
+            return; // of those that were there before us, the main process never was known
+        }
+        let program = found.program().map(|running| running.process);
+        let is_running = program.is_some();
+        let program = program.filter(|_| !found.cut);
+        match self.phase {
+            Phase::Created if is_running => {
+                self.began_unseen();
+                self.learn_main(program);
+            }
+            Phase::Created => {
+                let is_empty = !found.cut && found.all.is_empty();
+                let last = self.created.max(self.presence.touched);
+                if is_empty && last < walked && walked.since(last) >= EMPTY_WITHIN && self.pending.is_none() {
+                    self.rest_idle();
+                }
+            }
+            Phase::Settled if self.presence.is_idle => {
+                if program.is_some() {
+                    self.presence.is_idle = false;
+                    self.lacks_records();
+                    self.learn_main(program);
+                }
+            }
+            Phase::Started | Phase::Settled => self.compare_main(found, program, walked, now),
+            Phase::Ended => {
+                let before = self.end.is_some_and(|(at, _)| at < walked);
+                if before && self.main.is_some() && !self.presence.main_is_sure && program.is_some() {
+                    self.goes_on(program);
+                }
+            }
+        }
+    }
+
+    fn compare_main(&mut self, found: &Processes, program: Option<Process>, walked: BootNanos, now: BootNanos) {
+        let began_before = self.main.is_none_or(|main| main.start < walked.0);
+        if found.cut || !began_before {
+            return;
+        }
+        let (has_main, is_gone) = (self.main.is_some_and(|main| found.has(main)), self.main.is_none_or(|main| found.lacks(main)));
+        // What was learned of a walk may have been a helper that was about to go.
+        let is_doubtful = !self.presence.main_is_sure || (is_gone && self.main_is_of_a_walk());
+        if is_doubtful && program.is_some() && (has_main || is_gone) {
+            let was_sure = self.presence.main_is_sure;
+            self.learn_main(program);
+            self.presence.main_is_sure = !was_sure; // else it may be what the main process has left behind
+        } else if is_gone && (self.main.is_some() || found.all.is_empty()) {
+            self.ended_unseen(now);
+        }
+    }
+
+    /// Takes the oldest program for the main process, unless the one that entered is it.
+    fn learn_main(&mut self, program: Option<Process>) {
+        let Some(program) = program else { return };
+        let is_known = self.main.is_some_and(|main| main.pid == program.pid);
+        if !is_known {
+            self.main = Some(program); // its start is that of its tick; an exit brings the exact one
+        }
+        self.presence.main_is_sure = true;
+    }
+
+    /// Its main process is gone, and its exit was not seen: that alone is no failure.
+    fn ended_unseen(&mut self, now: BootNanos) {
+        self.phase = Phase::Ended;
+        self.presence.end_is_unseen = true;
+        self.pending = None;
+        self.lacks_records();
+        self.note_phase(now);
+    }
+
+    /// Whether this process is the main one. One that a snapshot told of is known to a tick.
+    pub(super) fn is_main(&self, process: Process) -> bool {
+        let same = |main: Process| main.pid == process.pid && main.start.abs_diff(process.start) <= crate::snapshot::TICK;
+        self.main.is_some_and(|main| main == process || (self.main_is_of_a_walk() && same(main)))
+    }
+
+    /// Whether a snapshot told of the main process, to a tick, and nothing has told more exactly.
+    fn main_is_of_a_walk(&self) -> bool {
+        self.main.is_some_and(|main| main.start % crate::snapshot::TICK == 0)
+    }
+
+    /// The hierarchy has no such cgroup any more, and its removal was not seen.
+    pub(super) fn removed_unseen(&mut self, now: BootNanos) {
+        self.lacks_records();
+        self.removed(now);
+    }
+
+    /// What the API server says of this very start.
+    pub(super) fn hear_state(&mut self, state: &ContainerState, now: BootNanos) {
+        let is_news = match state {
+            ContainerState::Running { .. } => self.phase == Phase::Created,
+            ContainerState::Terminated { .. } => self.phase != Phase::Ended || self.presence.end_is_unseen || !self.presence.main_is_sure,
+            ContainerState::Waiting { .. } => false,
+        };
+        if is_news {
+            let at = self.presence.told.as_ref().filter(|(_, told)| told == state).map_or(now, |(at, _)| *at);
+            self.presence.told = Some((at, state.clone()));
+        }
+    }
+
+    /// Moves on by what the API server said, if the records have not brought it by now; and leaves alone what never began.
+    pub(super) fn catch_up(&mut self, config: &Config, now: BootNanos) {
+        if let Some((_, state)) = self.presence.told.take_if(|(at, _)| now.since(*at) >= TOLD_AFTER) {
+            match state {
+                ContainerState::Running { .. } if self.phase == Phase::Created => self.began_unseen(),
+                ContainerState::Terminated { code, signal, finished, .. } => {
+                    self.ended_by_account(status_of(code, signal), config.clock.boot_nanos(finished), now);
+                }
+                ContainerState::Running { .. } | ContainerState::Waiting { .. } => {}
+            }
+        }
+        if self.rests_from().is_some_and(|at| now >= at) {
+            self.rest_idle();
+        }
+    }
+
+    /// When it is left alone because nothing of its own was executed.
+    fn rests_from(&self) -> Option<BootNanos> {
+        let waits = self.phase == Phase::Created && self.confirmed && !self.is_local_run() && self.pending.is_none();
+        waits.then(|| self.created.max(self.presence.touched).after(CREATED_WITHIN))
+    }
+
+    /// When [`Container::catch_up`] has something to do.
+    pub(super) fn catches_up_at(&self) -> Option<BootNanos> {
+        let told = self.presence.told.as_ref().map(|(at, _)| at.after(TOLD_AFTER));
+        told.into_iter().chain(self.rests_from()).min()
+    }
+
+    /// It has ended as the API server says: the kernel's account of it was lost, or was doubtful.
+    fn ended_by_account(&mut self, status: ExitStatus, finished: BootNanos, now: BootNanos) {
+        let seen = self.end.filter(|_| self.phase == Phase::Ended);
+        if let Some((_, own)) = seen {
+            let agrees =
+                own == status || matches!(own, ExitStatus::Signal(signal) if status == ExitStatus::Code(signal.saturating_add(128)));
+            if agrees && self.main.is_some() && self.pending.is_none() && self.spoken.is_empty() && !self.presence.main_is_sure {
+                self.presence.main_is_sure = true;
+                self.consider(Trigger::Exit, now);
+            }
+            return;
+        }
+        self.lacks_records();
+        self.phase = Phase::Ended;
+        self.pending = None;
+        self.presence.end_is_unseen = true;
+        if let Some(main) = self.main.filter(|_| self.presence.main_is_sure) {
+            let last = self.failures.iter().map(|failure| failure.last).max().unwrap_or_default();
+            let at = finished.max(last).max(self.created).min(now);
+            self.end = Some((at, status));
+            self.presence.end_is_unseen = false;
+            self.note_exit(main, at, status);
+            self.note_good_end();
+            self.consider(Trigger::Exit, now);
+        }
+    }
+}
+
+/// The status that wait(2) would have given, of what the runtime made of it.
+fn status_of(code: i32, signal: i32) -> ExitStatus {
+    match u8::try_from(signal) {
+        Ok(signal) if signal > 0 => ExitStatus::Signal(signal),
+        _ => ExitStatus::Code(u8::try_from(code).unwrap_or(u8::MAX)),
+    }
+}
