@@ -53,4 +53,5 @@ pub mod verdict;
 pub mod words;
 
 pub use input::{Input, Output};
-pub use life::{Config, Engine, of_owner, of_pod};
+pub use life::{Config, Engine};
+pub use platform::{of_owner, of_pod};

@@ -8,6 +8,7 @@ use crate::{
     units::{CgroupId, Process},
 };
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Ties an answer to its question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -137,6 +138,23 @@ pub enum Question {
 }
 
 impl Question {
+    /// How long an answer holds for a judgement that comes later: what others do, and how much is used, changes by itself. `None`: what
+    /// was found is the evidence, or does not change.
+    pub const fn fresh_for(&self) -> Option<Duration> {
+        match self {
+            Self::FindListener { .. } | Self::Memory { .. } | Self::Usage { .. } | Self::Limits { .. } => Some(Duration::from_secs(2)),
+            Self::WalkPath { .. }
+            | Self::FindMount { .. }
+            | Self::ReadExecutable { .. }
+            | Self::AwaitPath { .. }
+            | Self::LocalAddresses { .. }
+            | Self::UnprivilegedPort { .. }
+            | Self::RuntimeSpec { .. }
+            | Self::Identify { .. }
+            | Self::Account { .. } => None,
+        }
+    }
+
     /// The container asked about.
     pub const fn cgroup(&self) -> CgroupId {
         match self {

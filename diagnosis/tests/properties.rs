@@ -26,18 +26,21 @@ use unready_diagnosis::{
 static SCENARIOS: LazyLock<Vec<Scenario>> = LazyLock::new(load_all);
 
 /// Limits so small that a flood reaches them.
-const SMALL: Config = Config {
-    clock: support::play::CLOCK,
-    ready_after: Duration::from_secs(1),
-    settle_after: Duration::from_secs(30),
-    confirm_within: Duration::from_secs(5),
-    answer_within: Duration::from_millis(150),
-    containers: 8,
-    failures: 6,
-    questions: 10,
-    pods: 4,
-    kernel: true,
-};
+fn small() -> Config {
+    Config {
+        clock: support::play::CLOCK,
+        ready_after: Duration::from_secs(1),
+        settle_after: Duration::from_secs(30),
+        confirm_within: Duration::from_secs(5),
+        answer_within: Duration::from_millis(150),
+        containers: 8,
+        failures: 6,
+        questions: 10,
+        pods: 4,
+        kernel: true,
+        ..Config::default()
+    }
+}
 
 /// What a container may hold beside what [`Config`] bounds: lines of stderr, helpers of the runtime, itself.
 const BESIDE: usize = 64;
@@ -104,7 +107,7 @@ proptest! {
 
     #[test]
     fn the_same_inputs_give_the_same_outputs(moves in moves(0..300)) {
-        let (first, second) = in_time("a replay", move || (live(SMALL, &moves).0, live(SMALL, &moves).0));
+        let (first, second) = in_time("a replay", move || (live(small(), &moves).0, live(small(), &moves).0));
         prop_assert_eq!(first, second);
     }
 
@@ -117,8 +120,8 @@ proptest! {
 
     #[test]
     fn memory_is_bounded(moves in moves(0..1500)) {
-        let (_, largest) = in_time("a flood", move || live(SMALL, &moves));
-        prop_assert!(largest <= most(&SMALL), "{largest} items, at most {} expected", most(&SMALL));
+        let (_, largest) = in_time("a flood", move || live(small(), &moves));
+        prop_assert!(largest <= most(&small()), "{largest} items, at most {} expected", most(&small()));
     }
 }
 
@@ -126,7 +129,7 @@ proptest! {
 #[test]
 fn a_flood_of_new_things_is_bounded() {
     let largest = in_time("a flood", || {
-        let mut engine = Engine::new(SMALL);
+        let mut engine = Engine::new(small());
         let mut largest = 0;
         for round in 0..20_000_u64 {
             let at = START.after(Duration::from_micros(round));
@@ -138,7 +141,7 @@ fn a_flood_of_new_things_is_bounded() {
         }
         largest
     });
-    assert!(largest <= most(&SMALL), "{largest} items, at most {} expected", most(&SMALL));
+    assert!(largest <= most(&small()), "{largest} items, at most {} expected", most(&small()));
 }
 
 /// A verdict without what the order of records may decide.

@@ -6,7 +6,7 @@ use crate::{
     permission::{Capability, Denial, Role},
     record::PathArg,
     story::failure::Failure,
-    verdict::{Evidence, Remedy, Severity, Subject, SubjectKind},
+    verdict::{Evidence, Remedy, Severity, Subject, SubjectKind, id_of},
     words,
 };
 
@@ -60,6 +60,12 @@ impl Finding {
     /// The code of the catalogue.
     pub const fn cause(&self) -> Cause {
         self.layer.cause
+    }
+
+    /// The id of this finding about a named container of a pod. Not of one start of it: a container that fails again of the same is one
+    /// finding, counted on.
+    pub fn id_in_pod(&self, pod_uid: &str, container: &str) -> String {
+        id_of(&[pod_uid, container, self.cause().code(), self.subject.kind.word(), &self.subject.name])
     }
 
     /// The layer as it is told: `capability NET_BIND_SERVICE`.

@@ -147,7 +147,7 @@ fn absent(failure: &Failure, case: &Case<'_>, path: &PathArg, walk: &Walk, stop:
     finding.remedy.text = remedy(failure, &name, walk, stop, layer, setting);
     finding.evidence = vec![absence(walk, &stop.path, format!("{} does not exist ({})", stop.path, stop.errno))];
     finding.matter = Some(Matter::Absent(name, Some(stop.clone())));
-    finding.proved = is_live(walk) && stop.errno == crate::record::Errno::ENOENT;
+    finding.proved = is_live(walk) && stop.errno == Errno::ENOENT;
     finding
 }
 

@@ -1,17 +1,18 @@
-//! The judge: weighs the suspects of a start.
+//! The judge: weighs the suspects of a start, asks what the best ones need, and says what the winner means.
 //!
-//! - [`weigh`]: how much speaks for a suspect.
+//! - [`docket`]: what was asked, what a judgement waits for, and what was said of one start.
+//! - [`weigh`], with the numbers of [`weights`]: how much speaks for a suspect.
 //! - [`questions`]: what was asked about the world, and what is known of it.
+//! - [`verdicts`]: from a finding to a verdict.
+//!
+//! Nothing here knows of the states of a container or of time that passes: *when* something is judged is decided in [`crate::life`].
 
+pub(crate) mod docket;
+mod explain;
 pub(crate) mod questions;
+pub(crate) mod start;
+pub(crate) mod verdicts;
 pub(crate) mod weigh;
+pub mod weights;
 
-use crate::{
-    case::{Case, Suspect, finding::Finding},
-    causes, manifest,
-};
-
-/// What a suspect means, with what the manifest has to do with it.
-pub fn explain(suspect: Suspect<'_>, case: &Case<'_>) -> Option<Finding> {
-    causes::explain(suspect, case).map(|finding| manifest::complete(finding, suspect, case))
-}
+pub use explain::explain;

@@ -241,7 +241,7 @@ impl Engine {
             state.redate(&said, dated);
         }
         for container in self.containers.values_mut() {
-            container.asked.answers_mut().for_each(|answer| move_answer(answer, step));
+            container.docket.asked.answers_mut().for_each(|answer| move_answer(answer, step));
         }
         self.clocks.set(anchor, now);
     }

@@ -1,6 +1,9 @@
 //! What a container knows of its pod: its name, what the manifest says of it, and what the kubelet says of its readiness.
 
-use super::container::{Container, Phase};
+use super::{
+    container::{Container, Fate},
+    state::State,
+};
 use crate::{
     answer::PodAnnotations,
     case::Manifest,
@@ -16,8 +19,6 @@ const SPEC_WITHIN: Duration = Duration::from_secs(3);
 /// How long a verdict waits for the container's name: the kubelet reports a new container's id within about a second
 /// (`pkg/kubelet/pleg/generic.go`, relist period), and may be late.
 const NAME_WITHIN: Duration = Duration::from_secs(10);
-/// How long a container with a readiness probe may be quiet and not ready before it is no longer looked at closely.
-const PROBED_QUIET: Duration = Duration::from_mins(5);
 
 /// A container's part of a pod that the API server has told of.
 #[derive(Clone, Debug)]
@@ -27,42 +28,51 @@ pub(crate) struct KnownManifest {
     pub(crate) claims: Arc<Vec<Claim>>,
 }
 
-/// What a container in a pod knows of its place.
+/// Whether its start was seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// It was.
+    #[default]
+    Seen,
+    /// It was there before us.
+    Before,
+    /// The same, and it was not ready: it is looked at, and its main process is not known.
+    Revived,
+}
+
+/// What a container knows of the pod that it belongs to.
 #[derive(Debug, Default)]
 pub(crate) struct Membership {
     /// Uid of the pod as its cgroup has it; empty: in no pod.
     pub(crate) pod_uid: String,
     /// Pods are told of: names and specs can be waited for.
     pub(crate) in_cluster: bool,
-    pub(crate) spec: Option<KnownManifest>,
-    /// It ran before us and was not ready: its main process is not known.
-    pub(crate) revived: bool,
-    /// It was there before us.
-    pub(crate) existing: bool,
+    pub(crate) manifest: Option<KnownManifest>,
+    pub(crate) origin: Origin,
     /// It got over what was said of it.
     pub(crate) got_well: bool,
 }
 
 impl Container {
     /// The manifest's part, for rules.
-    pub(crate) fn spec(&self) -> Option<Manifest<'_>> {
-        let known = self.membership.spec.as_ref()?;
+    pub(crate) fn manifest(&self) -> Option<Manifest<'_>> {
+        let known = self.membership.manifest.as_ref()?;
         Some(Manifest { pod: &known.pod, container: known.pod.container(&known.name)?, claims: &known.claims })
     }
 
     /// Asks at once who it is: what the runtime wrote down is gone with the container.
     pub(crate) fn ask_who(&mut self, limit: usize) {
         let (cgroup, container_id) = (self.id, self.workload.container_id.clone());
-        self.asked.want_alone(Question::Identify { cgroup, container_id }, limit);
+        self.docket.asked.want_alone(Question::Identify { cgroup, container_id }, limit);
     }
 
     /// The runtime's account of who it is.
     pub(crate) fn identified(&mut self, who: PodAnnotations) {
         if who.is_sandbox {
-            self.dropped = true;
+            self.fate = Fate::Sandbox;
             return;
         }
-        if self.membership.spec.is_none() {
+        if self.membership.manifest.is_none() {
             (self.workload.namespace, self.workload.pod) = (who.namespace, who.pod);
             (self.workload.container, self.workload.image) = (who.container, who.image);
         }
@@ -71,7 +81,7 @@ impl Container {
     /// The API server's account of who it is and how it is.
     pub(crate) fn know(&mut self, known: &KnownManifest, now: BootNanos) {
         let (pod, id) = (&known.pod, self.workload.container_id.clone());
-        self.membership.spec = Some(known.clone());
+        self.membership.manifest = Some(known.clone());
         let Some(container) = pod.container(&known.name) else { return };
         let workload = &mut self.workload;
         pod.namespace.clone_into(&mut workload.namespace);
@@ -91,30 +101,29 @@ impl Container {
         } else if let Some(last) = status.last.as_ref().filter(|_| status.last_id == id) {
             self.hear_state(last, now);
         }
-        if status.id != id || self.phase == Phase::Ended {
+        if status.id != id || self.state.is_ended() {
             return; // an older word on readiness says nothing about an end that we have seen
         }
         let done = container.kind == ContainerKind::Init && matches!(status.state, ContainerState::Terminated { code: 0, .. });
         let runs = matches!(status.state, ContainerState::Running { .. });
         if done || (status.is_ready && container.readiness.is_some()) {
             self.became_ready(now);
-        } else if self.membership.existing && runs && !status.is_ready && self.phase == Phase::Settled && !self.membership.revived {
+        } else if self.membership.origin == Origin::Before && runs && !status.is_ready && self.state.is_left_alone() {
             self.revive(now);
         }
     }
 
     /// A container that may end, and did so well, got over what its earlier starts failed of.
     pub(crate) fn note_good_end(&mut self) {
-        let ended_well = self.end.is_some_and(|(_, status)| status.is_success());
-        self.membership.got_well |= ended_well && self.spec().is_some_and(|spec| !spec.must_stay());
+        let ended_well = self.state.end().is_some_and(|(_, status)| status.is_success());
+        self.membership.got_well |= ended_well && self.manifest().is_some_and(|manifest| !manifest.must_stay());
     }
 
     /// It ran before us, and is not ready.
     fn revive(&mut self, now: BootNanos) {
-        self.membership.revived = true;
-        self.phase = Phase::Started;
-        self.was_ready = false;
-        self.quiet_since = now;
+        self.membership.origin = Origin::Revived;
+        self.state = State::attending(now);
+        self.story.ready = None;
     }
 
     /// Whether what is to be said should wait for the pod's name and manifest.
@@ -122,9 +131,15 @@ impl Container {
         now < self.pod_awaited_until(since)
     }
 
+    /// The pod was waited for in vain.
+    pub(super) const fn lacks_pod(&self) -> bool {
+        let membership = &self.membership;
+        membership.in_cluster && !membership.pod_uid.is_empty() && membership.manifest.is_none()
+    }
+
     pub(crate) fn pod_awaited_until(&self, since: BootNanos) -> BootNanos {
-        let place = &self.membership;
-        if !place.in_cluster || place.pod_uid.is_empty() || place.spec.is_some() {
+        let membership = &self.membership;
+        if !membership.in_cluster || membership.pod_uid.is_empty() || membership.manifest.is_some() {
             return since;
         }
         since.after(if self.workload.container.is_empty() { NAME_WITHIN } else { SPEC_WITHIN })
@@ -132,31 +147,26 @@ impl Container {
 
     /// The kubelet decides when it is ready, or may still be about to tell that it does.
     pub(crate) fn is_probed(&self, now: BootNanos) -> bool {
-        match self.spec() {
+        match self.manifest() {
             Some(spec) => spec.is_probed(),
             None => self.awaits_its_pod(self.created, now),
         }
     }
 
-    /// How long it must be quiet to be left alone.
-    pub(crate) fn quiet_for(&self, usual: Duration) -> Duration {
-        if self.spec().is_some_and(|spec| spec.is_probed()) { PROBED_QUIET.max(usual) } else { usual }
-    }
-
     /// The kubelet probes it and has had no answer yet.
     pub(crate) fn is_unready(&self) -> bool {
-        !self.was_ready && self.spec().is_some_and(|spec| spec.is_probed())
+        self.story.ready.is_none() && self.manifest().is_some_and(|manifest| manifest.is_probed())
     }
 
     /// Its end is wrong by itself, whatever the exit code: a server of a pod that is to run for ever.
     pub(crate) fn must_stay(&self) -> bool {
-        self.spec().is_some_and(|spec| spec.must_stay())
+        self.manifest().is_some_and(|manifest| manifest.must_stay())
     }
 
     /// The kubelet may have ended it: the pod is being deleted, or a liveness or startup probe has had the time to fail.
     /// (A server that ends in good order on SIGTERM exits with 0.)
     pub(crate) fn may_have_been_stopped(&self) -> bool {
-        let (Some(spec), Some((ended, status))) = (self.spec(), self.end) else { return false };
+        let (Some(spec), Some((ended, status))) = (self.manifest(), self.state.end()) else { return false };
         if spec.pod.deleted.is_some() {
             return true;
         }

@@ -1,21 +1,13 @@
-//! One state machine a container, driven from outside.
+//! The engine: one state machine a container, driven from outside ([`state`]).
 //!
-//! ```text
-//!              CgroupCreated            Exec                     listens and lives on, or long quiet
-//!   (unknown) ──────────────► Created ────────► Started ───────────────────────────────► Settled
-//!        a plain name is kept     │                │  │ a call fails again and again         │
-//!        as candidate until a     │ the runtime    │  └─► judged, stays Started              │ exit
-//!        runtime shows itself     │ gives up       │ exit                                    ▼
-//!                                 └───────────────►└──────────────────────────────────────► Ended ─► forgotten
-//! ```
-//!
-//! Failing calls are kept, bounded, while a container starts. When something ends or time is up, [`judge`] weighs them
-//! ([`crate::rules::weight`]), asks what the best ones need to be explained ([`ask`]) and says what the winner means.
-//! A later answer (a file that appeared after all) makes it say the same verdict again, with more in it.
+//! Failing calls are kept, bounded, while a container starts. When something ends or time is up, the start is judged ([`judging`],
+//! [`crate::judge`]); a later answer (a file that appeared after all) makes it say the same verdict again, with more in it. How each start
+//! goes is told as well ([`telling`]).
 //!
 //! Everything is bounded by [`Config`]; what is dropped is counted in the verdicts' completeness.
 
 mod clock;
+mod config;
 mod container;
 mod judging;
 mod membership;
@@ -23,67 +15,26 @@ mod pod_state;
 mod pods;
 mod presence;
 mod reconcile;
+mod state;
+mod telling;
 mod timing;
-mod verdicts;
 
-pub use verdicts::{of_owner, of_pod};
+pub use config::Config;
 
 use crate::{
     attribution::{self, Place},
     input::{Attention, Input, Output, RunChange},
-    judge::questions::Questions,
     question::{Answer, QuestionId},
     record::{ExitStatus, Record},
-    units::{BootNanos, CgroupId, ClockAnchor, Process},
+    units::{BootNanos, CgroupId, Process},
 };
-use container::{Container, SIGKILL};
+use container::{Container, Fate, SIGKILL};
+use state::{End, State};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 use unready_agent_common::watch::Level;
-
-/// The engine's limits and times.
-#[derive(Clone, Copy, Debug)]
-pub struct Config {
-    /// Turns dates into kernel times, until [`Input::Clock`] brings another.
-    pub clock: ClockAnchor,
-    /// A container that listens and lives on for this long is ready, as far as one can tell without a probe.
-    pub ready_after: Duration,
-    /// A container that runs for this long without a failure that repeats is left alone.
-    pub settle_after: Duration,
-    /// A cgroup of no known pattern is kept for this long, in case a runtime shows itself in it.
-    pub confirm_within: Duration,
-    /// How long a judgement waits for answers.
-    pub answer_within: Duration,
-    /// Containers kept.
-    pub containers: usize,
-    /// Distinct failures kept a container.
-    pub failures: usize,
-    /// Questions asked a container.
-    pub questions: usize,
-    /// Pods kept.
-    pub pods: usize,
-    /// There is evidence from the kernel; without it, the API server's account is all there is.
-    pub kernel: bool,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            clock: ClockAnchor::default(),
-            ready_after: Duration::from_secs(1),
-            settle_after: Duration::from_secs(30),
-            confirm_within: Duration::from_secs(5),
-            answer_within: Duration::from_millis(150),
-            containers: 2048,
-            failures: 512,
-            questions: 96,
-            pods: 1024,
-            kernel: true,
-        }
-    }
-}
 
 /// The engine. Feed it with [`Engine::handle`], then drain [`Engine::poll_output`]; call it again with
 /// [`Input::Timeout`] when [`Engine::poll_timeout`] has come.
@@ -176,12 +127,12 @@ impl Engine {
 
     /// Whether no judgement about this container is due. (An answer that takes its time may still come.)
     pub fn is_settled(&self, cgroup: CgroupId) -> bool {
-        self.containers.get(&cgroup).is_none_or(|container| container.pending.is_none())
+        self.containers.get(&cgroup).is_none_or(|container| container.docket.pending.is_none())
     }
 
     /// The main process of a container, as far as it is known.
     pub fn main_process(&self, cgroup: CgroupId) -> Option<Process> {
-        self.containers.get(&cgroup)?.main
+        self.containers.get(&cgroup)?.main.process()
     }
 
     /// Something happened in the kernel.
@@ -190,7 +141,7 @@ impl Engine {
             Record::CgroupCreated { id, path, existing } => self.cgroup_created(id, &path, existing, now),
             Record::CgroupRemoved { id } => self.cgroup_removed(id, now),
             Record::CgroupAttached { id, pid, comm } => self.record_of(id, now, |container, _| container.attached(pid, &comm)),
-            Record::RootChanged { task } => self.record_of(task.cgroup, now, |container, _| container.root_changed(&task)),
+            Record::RootChanged { task } => self.record_of(task.cgroup, now, |container, now| container.root_changed(&task, now)),
             Record::Exec { task, uid, gid, path, args } => {
                 self.record_of(task.cgroup, now, |container, now| container.executed(&task, (uid, gid), path, args, now));
             }
@@ -208,13 +159,13 @@ impl Engine {
                 let limit = self.config.failures;
                 self.record_of(call.task.cgroup, now, |container, now| container.call_failed(*call, limit, now));
             }
-            Record::Listening { task, port, open, .. } => {
-                self.record_of(task.cgroup, now, |container, now| container.listening(&task, (port, open), now));
+            Record::Listening { task, address, port, open } => {
+                self.record_of(task.cgroup, now, |container, now| container.listening(&task, &address, (port, open), now));
             }
             Record::Repeated { cgroup, hash, call, errno, count, last, pid } => {
-                self.with(cgroup, now, |container, _| container.repeated((hash, call, errno), count, last, pid));
+                self.word_of(cgroup, now, |container| container.story.repeated((hash, call, errno), count, last, pid));
             }
-            Record::Output { cgroup, line } => self.with(cgroup, now, |container, _| container.said(line)),
+            Record::Output { cgroup, line } => self.word_of(cgroup, now, |container| container.story.said(line)),
         }
     }
 
@@ -238,7 +189,7 @@ impl Engine {
                 self.with(cgroup, now, |container, _| container.identified(who));
                 self.introduce(cgroup, now);
             }
-            self.with(cgroup, now, |container, _| container.asked.answered(id, answer));
+            self.with(cgroup, now, |container, now| container.docket.asked.answered(id, answer, now));
         }
     }
 
@@ -270,14 +221,24 @@ impl Engine {
 
     /// Applies a record to the container of its cgroup.
     fn record_of(&mut self, cgroup: CgroupId, now: BootNanos, change: impl FnOnce(&mut Container, BootNanos)) {
-        self.with(cgroup, now, |container, now| {
+        self.act(cgroup, true, now, |container, now| {
             container.touch(now);
             change(container, now);
         });
     }
 
-    /// Applies a change to the container of a cgroup, then lets it act: judge, ask, settle, end.
+    /// The same for what is told of it from elsewhere, and comes in crowds too.
+    fn word_of(&mut self, cgroup: CgroupId, now: BootNanos, change: impl FnOnce(&mut Container)) {
+        self.act(cgroup, true, now, |container, _| change(container));
+    }
+
+    /// Applies a change to the container of a cgroup, then lets it act at once.
     fn with(&mut self, cgroup: CgroupId, now: BootNanos, change: impl FnOnce(&mut Container, BootNanos)) {
+        self.act(cgroup, false, now, change);
+    }
+
+    /// Applies a change to the container of a cgroup, then lets it act: judge, ask, settle, end.
+    fn act(&mut self, cgroup: CgroupId, by_record: bool, now: BootNanos, change: impl FnOnce(&mut Container, BootNanos)) {
         let id = self.owner(cgroup);
         let Some(container) = self.containers.get_mut(&id) else { return };
         if let Some(due) = container.scheduled.take() {
@@ -285,8 +246,9 @@ impl Engine {
         }
         let before = container.level();
         change(container, now);
-        judging::advance(container, &self.config, now);
+        judging::advance(container, &self.config, by_record, now);
         container.note_phase(now);
+        container.tell_start(now);
         if container.level() != before {
             let level = Some(container.level());
             let maker = container.around.as_ref().and_then(|around| self.by_path.get(around)).copied();
@@ -294,20 +256,20 @@ impl Engine {
             let all = std::iter::once((id, maker)).chain(parts);
             self.outputs.extend(all.map(|(cgroup, maker)| Output::Attention(Attention { cgroup, level, maker })));
         }
-        for question in container.asked.take_new() {
+        for question in container.docket.asked.take_new() {
             self.next_question += 1;
             let question_id = QuestionId(self.next_question);
-            container.asked.sent(question_id, &question);
+            container.docket.asked.sent(question_id, &question);
             self.questions.insert(question_id, id);
             self.outputs.push_back(Output::Ask(question_id, question));
         }
         let (outputs, uid) = (std::mem::take(&mut container.outputs), container.membership.pod_uid.clone());
-        let ended = (container.phase == container::Phase::Ended && !container.presence.end_is_unseen)
-            .then(|| container.workload.container_id.clone());
+        let is_seen = matches!(container.state, State::Ended(End::Main(..) | End::Refused { .. }));
+        let ended = is_seen.then(|| container.workload.container_id.clone());
         let well = std::mem::take(&mut container.membership.got_well).then(|| container.workload.container.clone());
-        let wants_claims = container.membership.spec.is_some() && (container.pending.is_some() || !container.spoken.is_empty());
+        let wants_claims = container.membership.manifest.is_some() && (container.docket.pending.is_some() || container.docket.has_spoken());
         if container.is_forgotten() {
-            if container.dropped && container.confirmed && self.passed.len() < self.config.containers {
+            if container.fate == Fate::Sandbox && self.passed.len() < self.config.containers {
                 self.passed.insert(id); // a sandbox
             }
             self.forget(id);
@@ -388,7 +350,7 @@ impl Engine {
             self.ignore(part);
         }
         self.questions.retain(|_, owner| *owner != id);
-        if container.removed {
+        if matches!(container.fate, Fate::Removed | Fate::Vanished) || self.gone.contains(&id) {
             self.ignore(id);
         } else {
             self.pass_over(id, &container.path);

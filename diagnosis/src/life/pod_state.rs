@@ -1,14 +1,12 @@
 //! What is known and was said of one pod.
 
 use super::{
-    Config,
     clock::{Clocks, Dates},
-    pods::NO_CGROUP,
-    verdicts,
+    config::Config,
 };
 use crate::{
     catalogue::Cause,
-    platform::{self, Account, PodFinding, Scene},
+    platform::{self, Account, NO_CGROUP, PodFinding, Scene},
     pod::{Claim, ContainerState, ContainerStatus, Pod, PodEvent},
     units::{BootNanos, ClockAnchor},
     verdict::Verdict,
@@ -199,7 +197,7 @@ impl PodState {
 
     /// What an account means in verdicts.
     pub(super) fn verdicts_on(&self, account: &Account, clock: ClockAnchor) -> Vec<Verdict> {
-        in_their_place(&account.findings, self).iter().map(|found| verdicts::of_pod(&self.pod, found, clock)).collect()
+        in_their_place(&account.findings, self).iter().map(|found| platform::of_pod(&self.pod, found, clock)).collect()
     }
 
     /// What its account means now.

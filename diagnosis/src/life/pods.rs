@@ -11,12 +11,14 @@
 
 use super::{
     Engine,
+    container::Container,
     membership::KnownManifest,
     pod_state::{PodState, SELDOM},
 };
 use crate::{
     cluster::{ClusterAnswer, ClusterQuestion, PodChange},
     input::Output,
+    platform::NO_CGROUP,
     pod::Pod,
     question::QuestionId,
     units::{BootNanos, CgroupId},
@@ -30,8 +32,6 @@ use std::{
 
 /// How long a deleted pod is remembered.
 const REMEMBERED: Duration = Duration::from_secs(30);
-/// What is said to belong to no cgroup: a verdict on a pod as a whole.
-pub(crate) const NO_CGROUP: CgroupId = CgroupId(0);
 
 /// All pods.
 #[derive(Debug, Default)]
@@ -269,7 +269,7 @@ impl Engine {
     fn settle_containers(&mut self, uid: &str, now: BootNanos) {
         let theirs = self.containers.iter().filter(|(_, container)| container.membership.pod_uid == uid && container.is_starting());
         for cgroup in theirs.map(|(cgroup, _)| *cgroup).collect::<Vec<_>>() {
-            self.with(cgroup, now, super::container::Container::became_ready);
+            self.with(cgroup, now, Container::became_ready);
         }
     }
 

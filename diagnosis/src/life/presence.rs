@@ -7,10 +7,13 @@
 //! wrong one.
 
 use super::{
-    Config,
-    container::{Container, Phase, Trigger},
+    config::Config,
+    container::Container,
+    membership::Origin,
+    state::{End, Made, Main, Rest, State},
 };
 use crate::{
+    judge::start::Trigger,
     pod::ContainerState,
     record::{ExitStatus, Task},
     snapshot::{Processes, is_runtime_helper},
@@ -38,21 +41,10 @@ const AT_REST: Duration = Duration::from_secs(1);
 /// See the module's head.
 #[derive(Debug, Default)]
 pub(crate) struct Presence {
-    /// Who entered the container's root, and what it was called then.
-    pub(super) entered: Option<Process>,
-    entered_as_helper: bool,
-    /// The main process is known by more than being the first to execute something.
-    pub(super) main_is_sure: bool,
-    /// Who gave up before the command ran was one of the runtime's.
-    refusal_is_sure: bool,
     /// The last record.
     touched: BootNanos,
     /// When its start was over.
     over: Option<BootNanos>,
-    /// Settled because nothing happened in it: the next exec is looked at again.
-    is_idle: bool,
-    /// It ended, and how is not known.
-    pub(super) end_is_unseen: bool,
     /// What the API server said of this very start that the records did not, and when.
     told: Option<(BootNanos, ContainerState)>,
 }
@@ -71,19 +63,14 @@ impl Container {
         }
     }
 
-    pub(crate) fn root_changed(&mut self, task: &Task) {
-        self.confirmed = true;
-        if self.phase == Phase::Created {
-            self.presence.entered = Some(task.process);
-            self.presence.entered_as_helper = is_runtime_helper(&task.comm);
-        }
-    }
-
     /// The first program of its own is executed. Where another than the one that entered does it, that one's exec was lost.
-    pub(super) fn began(&mut self, by: Process) {
-        self.phase = Phase::Started;
-        self.main = Some(self.presence.entered.unwrap_or(by));
-        self.presence.main_is_sure = self.presence.entered.is_some() || self.is_launcher(by);
+    pub(super) fn began(&mut self, by: Process, now: BootNanos) {
+        self.main = match self.state.entered() {
+            Some(entered) => Main::Known(entered.process),
+            None if self.is_launcher(by) => Main::Known(by),
+            None => Main::Presumed(by),
+        };
+        self.state = State::attending(now);
     }
 
     /// Of a local run, the process that is put into the cgroup is the one that executes the command; all others are its children.
@@ -91,20 +78,23 @@ impl Container {
         self.is_local_run() && self.runtime.first() == Some(&process.pid)
     }
 
+    /// Who gave up before the command ran was one of the runtime's.
+    pub(super) fn is_of_runtime(&self, task: &Task) -> bool {
+        is_runtime_helper(&task.comm) || self.is_launcher(task.process)
+    }
+
     /// A process of the container did something that no helper of the runtime does: the exec before it was lost.
     pub(super) fn notice_program(&mut self, task: &Task) {
-        let presence = &self.presence;
-        let shows = presence.entered.is_some() && presence.entered_as_helper && !is_runtime_helper(&task.comm);
-        if self.phase == Phase::Created && shows {
+        let shows = self.state.entered().is_some_and(|entered| entered.as_helper) && !is_runtime_helper(&task.comm);
+        if self.state.is_created() && shows {
             self.began_unseen();
         }
     }
 
     /// Its program runs, and its exec was not seen.
     pub(super) fn began_unseen(&mut self) {
-        self.phase = Phase::Started;
-        self.main = self.presence.entered;
-        self.presence.main_is_sure = self.main.is_some();
+        self.main = Main::known(self.state.entered().map(|entered| entered.process));
+        self.state = State::attending(self.created);
         self.lacks_records();
     }
 
@@ -117,44 +107,39 @@ impl Container {
 
     /// Something is executed in a container that was left alone because nothing happened in it.
     pub(super) fn wake(&mut self) {
-        if std::mem::take(&mut self.presence.is_idle) && self.phase == Phase::Settled {
-            self.phase = Phase::Created;
+        if let State::Resting(Rest::Idle(made)) = self.state {
+            self.state = State::Created(made);
         }
     }
 
     fn rest_idle(&mut self) {
-        self.settle();
-        self.presence.is_idle = true;
-    }
-
-    pub(super) fn gave_up_as(&mut self, task: &Task) {
-        self.presence.refusal_is_sure = is_runtime_helper(&task.comm) || self.is_launcher(task.process);
+        let made = Made { entered: self.state.entered() };
+        self.leave_alone(State::Resting(Rest::Idle(made)));
     }
 
     /// Who was taken for the main process has ended, and another one goes on: it was not the main process.
     pub(super) fn notice_survivor(&mut self, task: &Task, now: BootNanos) {
-        let Some((ended, _)) = self.end else { return };
-        let survives = self.main != Some(task.process) && now.since(ended) > DISORDER;
-        if self.phase == Phase::Ended && !self.presence.main_is_sure && self.main.is_some() && survives {
-            self.goes_on(None);
+        let State::Ended(End::Main(ended, _)) = self.state else { return };
+        let survives = self.main.process() != Some(task.process) && now.since(ended) > DISORDER;
+        if !self.main.is_sure() && survives {
+            self.goes_on(None, now);
         }
     }
 
     /// It has not ended after all.
-    fn goes_on(&mut self, main: Option<Process>) {
-        self.phase = if self.was_ready { Phase::Settled } else { Phase::Started };
-        self.main = main;
-        self.presence.main_is_sure = main.is_some();
-        (self.end, self.presence.end_is_unseen) = (None, false);
-        self.pending = self.pending.take().filter(|pending| !matches!(pending.trigger, Trigger::Exit | Trigger::NeverStarted));
+    fn goes_on(&mut self, main: Option<Process>, now: BootNanos) {
+        self.state = if self.story.ready.is_some() { State::Ready } else { State::attending(now) };
+        self.main = Main::known(main);
+        let is_of_end = |trigger: Trigger| matches!(trigger, Trigger::Exit | Trigger::NeverStarted);
+        self.docket.pending = self.docket.pending.take().filter(|pending| !is_of_end(pending.trigger));
         self.lacks_records();
     }
 
     /// What a judgement is about may be an accident of lost records.
     fn is_doubtful(&self, trigger: Trigger) -> bool {
         match trigger {
-            Trigger::Exit => !self.presence.main_is_sure,
-            Trigger::NeverStarted => !self.presence.refusal_is_sure,
+            Trigger::Exit => !self.main.is_sure(),
+            Trigger::NeverStarted => !matches!(self.state, State::Ended(End::Refused { is_sure: true, .. })),
             Trigger::Retry => !self.is_unready(),
             Trigger::OutOfMemory | Trigger::GiveUp => false,
         }
@@ -173,7 +158,7 @@ impl Container {
     /// Whether records that were lost between `since` and `until` may be ones of its start. What was lost at rest, before the
     /// first reading of the counters that its start brings, are not.
     pub(super) fn may_lack(&self, since: Option<BootNanos>, until: BootNanos) -> bool {
-        let under_way = self.is_starting() || self.pending.is_some();
+        let under_way = self.is_starting() || self.docket.pending.is_some();
         let Some(since) = since else { return under_way };
         let at_rest = self.created.since(since) >= AT_REST && until.since(self.created) < ATTACHED_WITHIN;
         let ended_before = self.presence.over.is_some_and(|over| over < since);
@@ -191,68 +176,71 @@ impl Container {
         if began.is_some_and(|began| walked.since(began) >= config.settle_after) {
             return;
         }
-        (self.was_ready, self.membership.existing) = (false, false);
+        self.story.ready = None;
+        self.membership.origin = Origin::Seen;
         match began {
             Some(began) => {
-                self.phase = Phase::Started;
-                (self.created, self.quiet_since) = (began, began);
+                self.created = began;
+                self.state = State::attending(began);
                 self.learn_main(program);
             }
-            None if found.all.is_empty() => self.presence.is_idle = true,
-            None => self.phase = Phase::Created,
+            None if found.all.is_empty() => self.state = State::Resting(Rest::Idle(Made::default())),
+            None => self.state = State::Created(Made::default()),
         }
     }
 
     /// Compares it with what runs in it.
     pub(super) fn compare(&mut self, found: &Processes, walked: BootNanos, now: BootNanos) {
-        if self.created > walked || self.is_local_run() || self.membership.existing {
+        if self.created > walked || self.is_local_run() || self.membership.origin != Origin::Seen {
             return; // of those that were there before us, the main process never was known
         }
         let program = found.program().map(|running| running.process);
         let is_running = program.is_some();
         let program = program.filter(|_| !found.cut);
-        match self.phase {
-            Phase::Created if is_running => {
+        match self.state {
+            State::Created(_) if is_running => {
                 self.began_unseen();
                 self.learn_main(program);
             }
-            Phase::Created => {
-                let is_empty = !found.cut && found.all.is_empty();
-                let last = self.created.max(self.presence.touched);
-                if is_empty && last < walked && walked.since(last) >= EMPTY_WITHIN && self.pending.is_none() {
-                    self.rest_idle();
-                }
-            }
-            Phase::Settled if self.presence.is_idle => {
+            State::Created(_) => self.compare_empty(found, walked),
+            State::Resting(Rest::Idle(_)) => {
                 if program.is_some() {
-                    self.presence.is_idle = false;
+                    self.state = State::Resting(Rest::Quiet(walked.since(self.created)));
                     self.lacks_records();
                     self.learn_main(program);
                 }
             }
-            Phase::Started | Phase::Settled => self.compare_main(found, program, walked, now),
-            Phase::Ended => {
-                let before = self.end.is_some_and(|(at, _)| at < walked);
-                if before && self.main.is_some() && !self.presence.main_is_sure && program.is_some() {
-                    self.goes_on(program);
-                }
-            }
+            State::Attending(_) | State::Ready | State::Resting(_) => self.compare_main(found, program, walked, now),
+            State::Ended(End::Main(at, _)) if at < walked && !self.main.is_sure() && program.is_some() => self.goes_on(program, now),
+            State::Ended(_) => {}
+        }
+    }
+
+    fn compare_empty(&mut self, found: &Processes, walked: BootNanos) {
+        let is_empty = !found.cut && found.all.is_empty();
+        let last = self.created.max(self.presence.touched);
+        if is_empty && last < walked && walked.since(last) >= EMPTY_WITHIN && self.docket.pending.is_none() {
+            self.rest_idle();
         }
     }
 
     fn compare_main(&mut self, found: &Processes, program: Option<Process>, walked: BootNanos, now: BootNanos) {
-        let began_before = self.main.is_none_or(|main| main.start < walked.0);
+        let main = self.main.process();
+        let began_before = main.is_none_or(|main| main.start < walked.0);
         if found.cut || !began_before {
             return;
         }
-        let (has_main, is_gone) = (self.main.is_some_and(|main| found.has(main)), self.main.is_none_or(|main| found.lacks(main)));
+        let (has_main, is_gone) = (main.is_some_and(|main| found.has(main)), main.is_none_or(|main| found.lacks(main)));
         // What was learned of a walk may have been a helper that was about to go.
-        let is_doubtful = !self.presence.main_is_sure || (is_gone && self.main_is_of_a_walk());
+        let was_sure = self.main.is_sure();
+        let is_doubtful = !was_sure || (is_gone && self.main_is_of_a_walk());
         if is_doubtful && program.is_some() && (has_main || is_gone) {
-            let was_sure = self.presence.main_is_sure;
             self.learn_main(program);
-            self.presence.main_is_sure = !was_sure; // else it may be what the main process has left behind
-        } else if is_gone && (self.main.is_some() || found.all.is_empty()) {
+            if was_sure {
+                // It may be what the main process has left behind.
+                self.main = self.main.process().map_or(Main::Unknown, Main::Presumed);
+            }
+        } else if is_gone && (main.is_some() || found.all.is_empty()) {
             self.ended_unseen(now);
         }
     }
@@ -260,18 +248,14 @@ impl Container {
     /// Takes the oldest program for the main process, unless the one that entered is it.
     fn learn_main(&mut self, program: Option<Process>) {
         let Some(program) = program else { return };
-        let is_known = self.main.is_some_and(|main| main.pid == program.pid);
-        if !is_known {
-            self.main = Some(program); // its start is that of its tick; an exit brings the exact one
-        }
-        self.presence.main_is_sure = true;
+        let known = self.main.process().filter(|main| main.pid == program.pid);
+        self.main = Main::Known(known.unwrap_or(program)); // its start is that of its tick; an exit brings the exact one
     }
 
     /// Its main process is gone, and its exit was not seen: that alone is no failure.
     fn ended_unseen(&mut self, now: BootNanos) {
-        self.phase = Phase::Ended;
-        self.presence.end_is_unseen = true;
-        self.pending = None;
+        self.state = State::Ended(End::Unseen);
+        self.docket.pending = None;
         self.lacks_records();
         self.note_phase(now);
     }
@@ -279,12 +263,12 @@ impl Container {
     /// Whether this process is the main one. One that a snapshot told of is known to a tick.
     pub(super) fn is_main(&self, process: Process) -> bool {
         let same = |main: Process| main.pid == process.pid && main.start.abs_diff(process.start) <= crate::snapshot::TICK;
-        self.main.is_some_and(|main| main == process || (self.main_is_of_a_walk() && same(main)))
+        self.main.process().is_some_and(|main| main == process || (self.main_is_of_a_walk() && same(main)))
     }
 
     /// Whether a snapshot told of the main process, to a tick, and nothing has told more exactly.
     fn main_is_of_a_walk(&self) -> bool {
-        self.main.is_some_and(|main| main.start % crate::snapshot::TICK == 0)
+        self.main.process().is_some_and(|main| main.start % crate::snapshot::TICK == 0)
     }
 
     /// The hierarchy has no such cgroup any more, and its removal was not seen.
@@ -296,8 +280,8 @@ impl Container {
     /// What the API server says of this very start.
     pub(super) fn hear_state(&mut self, state: &ContainerState, now: BootNanos) {
         let is_news = match state {
-            ContainerState::Running { .. } => self.phase == Phase::Created,
-            ContainerState::Terminated { .. } => self.phase != Phase::Ended || self.presence.end_is_unseen || !self.presence.main_is_sure,
+            ContainerState::Running { .. } => self.state.is_created(),
+            ContainerState::Terminated { .. } => !self.state.is_ended() || self.state == State::Ended(End::Unseen) || !self.main.is_sure(),
             ContainerState::Waiting { .. } => false,
         };
         if is_news {
@@ -310,7 +294,7 @@ impl Container {
     pub(super) fn catch_up(&mut self, config: &Config, now: BootNanos) {
         if let Some((_, state)) = self.presence.told.take_if(|(at, _)| now.since(*at) >= TOLD_AFTER) {
             match state {
-                ContainerState::Running { .. } if self.phase == Phase::Created => self.began_unseen(),
+                ContainerState::Running { .. } if self.state.is_created() => self.began_unseen(),
                 ContainerState::Terminated { code, signal, finished, .. } => {
                     self.ended_by_account(status_of(code, signal), config.clock.boot_nanos(finished), now);
                 }
@@ -324,7 +308,7 @@ impl Container {
 
     /// When it is left alone because nothing of its own was executed.
     fn rests_from(&self) -> Option<BootNanos> {
-        let waits = self.phase == Phase::Created && self.confirmed && !self.is_local_run() && self.pending.is_none();
+        let waits = self.state.is_created() && self.is_confirmed() && !self.is_local_run() && self.docket.pending.is_none();
         waits.then(|| self.created.max(self.presence.touched).after(CREATED_WITHIN))
     }
 
@@ -336,28 +320,29 @@ impl Container {
 
     /// It has ended as the API server says: the kernel's account of it was lost, or was doubtful.
     fn ended_by_account(&mut self, status: ExitStatus, finished: BootNanos, now: BootNanos) {
-        let seen = self.end.filter(|_| self.phase == Phase::Ended);
-        if let Some((_, own)) = seen {
-            let agrees =
-                own == status || matches!(own, ExitStatus::Signal(signal) if status == ExitStatus::Code(signal.saturating_add(128)));
-            if agrees && self.main.is_some() && self.pending.is_none() && self.spoken.is_empty() && !self.presence.main_is_sure {
-                self.presence.main_is_sure = true;
-                self.consider(Trigger::Exit, now);
-            }
+        if let Some((_, own)) = self.state.end() {
+            self.believe_end(own, status, now);
             return;
         }
         self.lacks_records();
-        self.phase = Phase::Ended;
-        self.pending = None;
-        self.presence.end_is_unseen = true;
-        if let Some(main) = self.main.filter(|_| self.presence.main_is_sure) {
-            let last = self.failures.iter().map(|failure| failure.last).max().unwrap_or_default();
-            let at = finished.max(last).max(self.created).min(now);
-            self.end = Some((at, status));
-            self.presence.end_is_unseen = false;
-            self.note_exit(main, at, status);
-            self.note_good_end();
-            self.consider(Trigger::Exit, now);
+        self.docket.pending = None;
+        let Some(main) = self.main.process().filter(|_| self.main.is_sure()) else {
+            self.state = State::Ended(End::Unseen);
+            return;
+        };
+        let last = self.story.failures.iter().map(|failure| failure.last).max().unwrap_or_default();
+        let at = finished.max(last).max(self.created).min(now);
+        self.story.note_exit(main, at, status);
+        self.ended(End::Main(at, status), Trigger::Exit, now);
+    }
+
+    /// An end that was seen, and of a process of which it was not sure that it is the main one, is what the API server says too.
+    fn believe_end(&mut self, own: ExitStatus, status: ExitStatus, now: BootNanos) {
+        let agrees = own == status || matches!(own, ExitStatus::Signal(signal) if status == ExitStatus::Code(signal.saturating_add(128)));
+        let Main::Presumed(main) = self.main else { return };
+        if agrees && self.docket.pending.is_none() && !self.docket.has_spoken() {
+            self.main = Main::Known(main);
+            self.docket.consider(Trigger::Exit, now);
         }
     }
 }

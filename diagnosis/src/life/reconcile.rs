@@ -2,7 +2,7 @@
 //!
 //! Nothing that happened since the walk began is undone by it, and where it was cut, absence proves nothing.
 
-use super::{Engine, Nested, container::Container};
+use super::{Engine, Nested, container::Container, membership::Origin};
 use crate::{
     attribution::{self, Place},
     input::Loss,
@@ -136,7 +136,7 @@ impl Engine {
         let (id, path) = (container.id, container.path.clone());
         self.attend(id, Some(container.level()), self.maker(&container));
         let in_pod = !container.membership.pod_uid.is_empty();
-        if in_pod && self.pods.in_cluster && !container.membership.existing {
+        if in_pod && self.pods.in_cluster && container.membership.origin == Origin::Seen {
             container.ask_who(self.config.questions);
         }
         if let Some(due) = container.due(&self.config, now) {

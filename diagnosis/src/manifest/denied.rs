@@ -22,7 +22,6 @@ use crate::{
     pod::{Container, ContainerKind, FsGroupReach, VolumeSource},
     question::FileKind,
     story::failure::Failure,
-    verdict::{Evidence, EvidenceKind},
 };
 use serde_json::{Value, json};
 

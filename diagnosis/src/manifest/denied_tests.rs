@@ -72,7 +72,7 @@ fn the_example_of_the_design_with_its_manifest() {
     );
     assert_eq!(patched(&found), json!({ "securityContext": { "fsGroup": 1000 } }));
     assert!(found.remedy.text.contains("spec.securityContext.fsGroup: 1000"), "{}", found.remedy.text);
-    assert!(found.evidence.iter().any(|fact| fact.kind == EvidenceKind::Spec && fact.text.contains("no fsGroup")));
+    assert!(found.evidence.iter().any(|fact| fact.kind == crate::verdict::EvidenceKind::Spec && fact.text.contains("no fsGroup")));
 }
 
 #[test]

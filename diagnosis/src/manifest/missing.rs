@@ -12,13 +12,11 @@ use super::{
 };
 use crate::{
     case::{Case, Manifest},
-    catalogue::file_missing,
     permission::open_flags::CREAT,
     pod::{KeyPath, Keys, ProjectedSource, VolumeSource},
     question::Stop,
     record::Call,
     story::failure::Failure,
-    verdict::{Evidence, EvidenceKind},
     words,
 };
 use serde_json::{Value, json};

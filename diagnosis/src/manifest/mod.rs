@@ -35,7 +35,6 @@ use crate::{
         finding::{Finding, Matter},
         look::walk_of,
     },
-    record::PathArg,
     story::failure::Failure,
     units::BootNanos,
 };

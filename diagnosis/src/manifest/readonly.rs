@@ -15,7 +15,6 @@ use crate::{
     question::{FileKind, Mount, Walk},
     record::{Call, Errno},
     story::failure::Failure,
-    verdict::{Evidence, EvidenceKind},
     words,
 };
 use serde_json::{Value, json};
@@ -85,7 +84,7 @@ fn others(failure: &Failure, case: &Case<'_>) -> Vec<String> {
     paths.filter(|directory| may_be_covered(directory, case)).map(str::to_owned).collect()
 }
 
-fn on_volume(advice: &mut Advice, failure: &Failure, spec: &Manifest<'_>, place: &Located<'_>, mount: Option<&Mount>) {
+fn on_volume(advice: &mut Advice, _failure: &Failure, spec: &Manifest<'_>, place: &Located<'_>, mount: Option<&Mount>) {
     let by_mount = if place.mount.read_only { ", which the container mounts with readOnly: true" } else { "" };
     advice.say(place.sentence(mount) + by_mount);
     let at = &place.mount.path;

@@ -3,11 +3,11 @@
 use super::{PodFinding, Scene, message, scene};
 use crate::{
     case::finding::Finding,
-    catalogue::{Cause, Layer},
+    catalogue::Layer,
     manifest::patch,
     pod::{Pod, PodEvent},
     units::BootNanos,
-    verdict::{Confidence, Evidence, EvidenceKind, Patch, Remedy, Severity, Subject, SubjectKind},
+    verdict::{Confidence, Evidence, EvidenceKind, Patch, Severity, SubjectKind},
 };
 
 /// How much of a message is shown as evidence, bytes.

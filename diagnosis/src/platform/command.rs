@@ -7,7 +7,7 @@ use super::{
     message::{between, quoted},
 };
 use crate::{
-    catalogue::{Cause, command_not_found, not_executable},
+    catalogue::{command_not_found, not_executable},
     pod::Container,
     verdict::{Confidence, SubjectKind},
 };

@@ -40,10 +40,13 @@ mod sandbox;
 mod scene;
 mod schedule;
 mod schedule_message;
+mod verdicts;
 mod volume;
 mod volume_message;
 mod volume_words;
 mod waiting;
+
+pub use verdicts::{NO_CGROUP, of_owner, of_pod};
 
 use crate::{
     case::finding::Finding,

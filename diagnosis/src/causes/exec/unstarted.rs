@@ -10,7 +10,7 @@ use crate::{
         finding::{Finding, Matter},
         look::{directories_searched, gap, walks},
     },
-    catalogue::{Layer, command_not_found, not_executable},
+    catalogue::{command_not_found, not_executable},
     causes::{permission_denied, wrong_file_type},
     manifest::located::locate,
     question::{Answer, Executable, FileKind, Question, RuntimeSpec, Stop},

@@ -11,7 +11,7 @@ mod remedies;
 use super::rule::{self, Calls, Rule};
 use crate::{
     case::{
-        Case, Setting,
+        Case,
         finding::{DeniedPath, Finding, Matter},
         look::{attempt, file_fact, gap, is_live, mount_fact, name_of, paths, walk_of, walks, whereabouts},
     },
