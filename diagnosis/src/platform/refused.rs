@@ -86,7 +86,7 @@ fn say(pod: &Pod, spec: &Container, message: &str) -> Build {
                 .fix("Look at the device plug-in's or DRA driver's pod on this node; after a reboot of the node delete the pod, so that it gets its devices anew.")
         }
         text if has_any(text, &["mount", "subpath", "rootfs", "mkdir", "stat /", "failed to stat"]) => mount(pod, spec, message),
-        text if has_any(text, &["case deadline exceeded", "deadlineexceeded"]) => start(
+        text if has_any(text, &["context deadline exceeded", "deadlineexceeded"]) => start(
             container_refused::RUNTIME,
             format!("the runtime does not answer in time when container {name} is made"),
         )

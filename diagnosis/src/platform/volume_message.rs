@@ -60,8 +60,8 @@ fn not_mounted<'a>(scene: &Scene<'a>, event: &'a PodEvent, unmounted: &[&'a str]
     let message = event.message.as_str();
     let error = message.split_once("]: ").map_or("", |(_, error)| error.trim());
     match error {
-        "case canceled" => Vec::new(), // the pod was changed or deleted meanwhile, and is looked at again
-        "" | "case deadline exceeded" | "timed out waiting for the condition" => {
+        "context canceled" => Vec::new(), // the pod was changed or deleted meanwhile, and is looked at again
+        "" | "context deadline exceeded" | "timed out waiting for the condition" => {
             unmounted.iter().map(|volume| Problem { volume, why: Why::TimedOut, says: message, event }).collect()
         }
         _ => {
