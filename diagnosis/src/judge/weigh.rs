@@ -73,7 +73,7 @@ impl<'a> Scales<'a> {
     fn weigh_call(&self, failure: &Failure, known: &[Known<'_>], end: BootNanos) -> Option<i32> {
         let (case, weights) = (&self.case, self.weights);
         if failure.by_runtime {
-            return (failure.call.call == Call::Exec && !was_superseded(failure, case)).then_some(weights.runtime_exec);
+            return (failure.call.call == Call::Exec && !was_superseded(failure, case)).then_some(weights.exec_refused);
         }
         let process = case.process_of(failure);
         let exit = process.and_then(|process| process.exited);
@@ -140,19 +140,13 @@ impl<'a> Scales<'a> {
             gap if gap <= millis(weights.at_once_millis) => weights.near_at_once,
             gap if gap <= 250 => weights.near_soon,
             gap if gap <= 2000 => 0,
-            gap if gap <= 10_000 => -weights.far,
-            _ => -weights.farther,
+            _ => -weights.far,
         }
     }
 
     /// How long after the process the container ended: a child that died before the program went on is not the reason.
     const fn lateness(&self, gap: Duration) -> i32 {
-        match gap.as_millis() {
-            0..=100 => 0,
-            101..=2000 => -self.weights.outlived,
-            2001..=10_000 => -self.weights.outlived_long,
-            _ => -self.weights.outlived_longer,
-        }
+        if gap.as_millis() <= 100 { 0 } else { -self.weights.outlived }
     }
 
     /// Other failures that came between this one and the end speak against it.
@@ -162,8 +156,7 @@ impl<'a> Scales<'a> {
         match by(exit).saturating_sub(by(failure.last)) {
             0 => self.weights.last_failure,
             1 => 0,
-            2 => -self.weights.followed_twice,
-            _ => -self.weights.followed_often,
+            _ => -self.weights.followed,
         }
     }
 

@@ -48,11 +48,9 @@ weights! {
     proved = 5;
     /// The kernel itself said that memory ran out.
     out_of_memory = 120;
-    /// The runtime's own execve on the container's behalf failed.
-    runtime_exec = 90;
     /// execve of what is not there: shells search.
     exec_missing = 45;
-    /// execve refused for another reason.
+    /// execve refused for another reason, or by whoever starts the container.
     exec_refused = 70;
     /// bind.
     bind = 60;
@@ -86,26 +84,18 @@ weights! {
     near_at_once = 20;
     /// It ended soon after: within a quarter of a second.
     near_soon = 12;
-    /// Taken off when it ended seconds later.
-    far = 20;
-    /// Taken off when it ended more than ten seconds later.
-    farther = 40;
+    /// Taken off when it ended more than two seconds later.
+    far = 40;
     /// An exit this soon after a failure is taken as its answer to it, milliseconds.
     at_once_millis = 25;
-    /// Taken off when the container ended a moment after the process: it went on for a while.
-    outlived = 25;
-    /// The same when it ended seconds after.
-    outlived_long = 35;
-    /// The same when it ended more than ten seconds after.
-    outlived_longer = 50;
+    /// Taken off when the container outlived the process by more than a tenth of a second: it went on without it.
+    outlived = 35;
     /// Taken off when something was executed after the process had ended: whoever started it got over its failure.
     went_on = 60;
     /// Nothing else failed between it and the end.
     last_failure = 10;
-    /// Taken off when two other failures came between.
-    followed_twice = 5;
-    /// The same for three and more.
-    followed_often = 15;
+    /// Taken off when two or more other failures came between.
+    followed = 10;
     /// The program names path and error on stderr.
     named_with_error = 70;
     /// It names the path, or the file's name with the error.

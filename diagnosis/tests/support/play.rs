@@ -19,6 +19,7 @@ use unready_diagnosis::{
     Config, Engine, Input, Output,
     cluster::ClusterAnswer,
     input::RunChange,
+    judge::weights::Weights,
     of_owner, platform,
     question::{Answer, PodAnnotations, Question, QuestionId},
     record::Record,
@@ -180,6 +181,15 @@ pub fn play_masked(scenario: &Scenario, answering: Answering, mask: &Mask) -> Ve
     let casts = [cast];
     let player = Player { mask: Some(mask), ..Player::new(&casts, answering) };
     player.play(cast.inputs()).remove(&cast.cgroup()).unwrap_or_default().verdicts
+}
+
+/// Plays a scenario with other numbers of the judge.
+pub fn play_weighed(scenario: &Scenario, weights: Weights) -> Played {
+    let cast = alone(scenario);
+    let casts = [cast];
+    let config = Config { clock: CLOCK, kernel: scenario.kernel, weights, ..Config::default() };
+    let player = Player { engine: Engine::new(config), ..Player::new(&casts, Answering::Prompt) };
+    player.play(cast.inputs()).remove(&cast.cgroup()).unwrap_or_default()
 }
 
 /// Plays several at once; `inputs` are theirs, in the order in which they reach the engine.
