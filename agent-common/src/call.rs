@@ -63,6 +63,8 @@ wire_enum! {
         Socket = 26,
         /// accept, accept4 with EMFILE/ENFILE
         Accept = 27,
+        /// clone, clone3, fork, vfork with EAGAIN; `arg` holds the clone flags
+        Clone = 28,
     }
 }
 

@@ -36,6 +36,8 @@ pub enum Answer {
     Usage(Usage),
     /// To [`Question::Limits`].
     Limits(Limits),
+    /// To [`Question::ProcessLimits`].
+    ProcessLimits(ProcessLimits),
     /// To [`Question::RuntimeSpec`].
     RuntimeSpec(RuntimeSpec),
     /// To [`Question::Identify`].
@@ -302,6 +304,28 @@ pub struct Limits {
     pub open_files_hard: Option<u64>,
     pub open_files: Option<u64>,
     pub system_files: Option<u64>,
+}
+
+/// Limits of processes and threads, and how many there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProcessLimits {
+    /// `RLIMIT_NPROC`, soft; `u64::MAX`: unlimited.
+    pub user_limit: Option<u64>,
+    /// Threads of that user on the node.
+    pub user_now: Option<u64>,
+    /// The smallest `pids.max` of the container's cgroup and those above it; `None`: there is none.
+    pub pids_limit: Option<u64>,
+    /// `pids.current` of that cgroup, or of the container's where there is no limit.
+    pub pids_now: Option<u64>,
+    /// How often that limit refused a fork (`pids.events`).
+    pub pids_refused: Option<u64>,
+    /// It is not the container's own limit, but one above it: the pod's.
+    pub pids_above: bool,
+    /// `kernel.threads-max`.
+    pub node_limit: Option<u64>,
+    /// Threads of the node.
+    pub node_now: Option<u64>,
 }
 
 /// What the runtime was told to run (OCI `config.json`).

@@ -234,6 +234,7 @@ pub const fn call(wire: WireCall) -> Call {
         WireCall::Readdir => Call::Readdir,
         WireCall::Socket => Call::Socket,
         WireCall::Accept => Call::Accept,
+        WireCall::Clone => Call::Clone,
     }
 }
 
@@ -252,6 +253,7 @@ const fn takes_path(call: WireCall) -> bool {
             | WireCall::Readdir
             | WireCall::Socket
             | WireCall::Accept
+            | WireCall::Clone
     )
 }
 

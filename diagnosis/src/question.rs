@@ -113,6 +113,13 @@ pub enum Question {
         /// Whose.
         scope: Scope,
     },
+    /// Limits of processes and threads, and how many there are: of the cgroup, of a user, of the node.
+    ProcessLimits {
+        /// Whose.
+        scope: Scope,
+        /// The user, of the initial user namespace.
+        uid: u32,
+    },
     /// What the runtime was told to run in a container that never executed its command.
     RuntimeSpec {
         /// The container.
@@ -142,7 +149,9 @@ impl Question {
     /// was found is the evidence, or does not change.
     pub const fn fresh_for(&self) -> Option<Duration> {
         match self {
-            Self::FindListener { .. } | Self::Memory { .. } | Self::Usage { .. } | Self::Limits { .. } => Some(Duration::from_secs(2)),
+            Self::FindListener { .. } | Self::Memory { .. } | Self::Usage { .. } | Self::Limits { .. } | Self::ProcessLimits { .. } => {
+                Some(Duration::from_secs(2))
+            }
             Self::WalkPath { .. }
             | Self::FindMount { .. }
             | Self::ReadExecutable { .. }
@@ -167,6 +176,7 @@ impl Question {
             | Self::UnprivilegedPort { scope }
             | Self::Usage { scope, .. }
             | Self::Limits { scope }
+            | Self::ProcessLimits { scope, .. }
             | Self::Account { scope, .. } => scope.cgroup,
             Self::Memory { cgroup } | Self::RuntimeSpec { cgroup, .. } | Self::Identify { cgroup, .. } => *cgroup,
         }

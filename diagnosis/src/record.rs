@@ -308,6 +308,7 @@ pub enum Call {
     Readdir,
     Socket,
     Accept,
+    Clone,
 }
 
 /// A positive errno. Serialises as its name (`EACCES`).
@@ -345,6 +346,7 @@ errnos! {
     EIO = 5: "Input/output error",
     ENXIO = 6: "No such device or address",
     ENOEXEC = 8: "Exec format error",
+    EAGAIN = 11: "Resource temporarily unavailable",
     EACCES = 13: "Permission denied",
     ENOTDIR = 20: "Not a directory",
     EISDIR = 21: "Is a directory",

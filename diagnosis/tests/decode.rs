@@ -287,7 +287,7 @@ fn a_descriptor_is_a_device_an_inode_and_a_name() {
 
 #[test]
 fn numbers_only_have_no_target() {
-    for call in [WireCall::Setuid, WireCall::Setgid, WireCall::Setgroups, WireCall::Socket, WireCall::Accept] {
+    for call in [WireCall::Setuid, WireCall::Setgid, WireCall::Setgroups, WireCall::Socket, WireCall::Accept, WireCall::Clone] {
         assert_eq!(target(failed(call, b"")), Target::Nothing, "{call:?}");
     }
 }

@@ -4,7 +4,7 @@
 //! The numbers are libc's for the architecture that this is compiled for. arm64 has only the `…at` forms.
 
 use libc::{
-    EACCES, EADDRINUSE, EADDRNOTAVAIL, EDQUOT, EINVAL, EISDIR, ELIBBAD, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOEXEC, ENOSPC,
+    EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EDQUOT, EINVAL, EISDIR, ELIBBAD, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOEXEC, ENOSPC,
     ENOTDIR, ENXIO, EPERM, EROFS, ETXTBSY, c_int, c_long,
 };
 #[cfg(target_arch = "x86_64")]
@@ -28,6 +28,8 @@ const BINDS: &[c_int] = &[EADDRINUSE, EADDRNOTAVAIL, EACCES, EPERM, EROFS, ENOEN
 const CONNECTS: &[c_int] = &[EACCES, EPERM, ENOENT, ENOTDIR, ELOOP];
 const DESCRIPTORS: &[c_int] = &[EMFILE, ENFILE];
 const SOCKETS: &[c_int] = &[EMFILE, ENFILE, EPERM, EACCES];
+/// A limit of processes is reached (clone(2)); a lack of memory says ENOMEM.
+const FORKS: &[c_int] = &[EAGAIN];
 
 /// Calls that change a process's root. `u32` is what the programs compare with; every number fits.
 pub(super) const ROOT_CALLS: [u32; 2] = [libc::SYS_pivot_root.cast_unsigned() as u32, libc::SYS_chroot.cast_unsigned() as u32];
@@ -169,6 +171,8 @@ const COMMON: &[(c_long, Rule)] = &[
     (libc::SYS_socket, Rule::plain(Call::Socket, SOCKETS)),
     (libc::SYS_accept, Rule::plain(Call::Accept, DESCRIPTORS)),
     (libc::SYS_accept4, Rule::plain(Call::Accept, DESCRIPTORS)),
+    (libc::SYS_clone, Rule::plain(Call::Clone, FORKS)),
+    (libc::SYS_clone3, Rule::plain(Call::Clone, FORKS).low(POINTED)),
 ];
 
 /// The older forms, without a directory descriptor.
@@ -191,6 +195,8 @@ const MACHINE: &[(c_long, Rule)] = &[
     (libc::SYS_readlink, Rule::path(Call::Readlink, 0, LOOKS)),
     (libc::SYS_stat, Rule::path(Call::Stat, 0, LOOKS)),
     (libc::SYS_lstat, Rule::path(Call::Stat, 0, LOOKS)),
+    (libc::SYS_fork, Rule::new(Call::Clone, Shape::Plain, FORKS)),
+    (libc::SYS_vfork, Rule::new(Call::Clone, Shape::Plain, FORKS)),
 ];
 /// Of the older forms arm64 has this one (`__ARCH_WANT_RENAMEAT`), which the libc crate does not name.
 #[cfg(target_arch = "aarch64")]

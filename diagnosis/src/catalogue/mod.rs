@@ -172,6 +172,12 @@ catalogue! {
         ACCOUNT = "account": "`/etc/passwd` or `/etc/group`, or the user's entry in it",
         DEVICE = "device": "a device node or `/dev/shm`",
     }
+    LimitReached, limit_reached, Exits: "A limit of processes and threads is reached." {
+        PIDS_LIMIT = "pids limit": "the cgroup's limit of processes and threads (`pids.max`), of the container or of the pod",
+        USER_LIMIT = "process limit": "the limit of processes of one user (`RLIMIT_NPROC`), which counts them on the whole node",
+        NODE_LIMIT = "system limit": "the node's limit of threads (`kernel.threads-max`, `kernel.pid_max`)",
+        UNTOLD = "unknown limit": "which of these it was could not be told",
+    }
     OutOfMemory, out_of_memory, Exits: "The kernel ended a process at its memory limit." {
         MAIN_PROCESS = "main process": "the kernel killed the container's main process",
         CHILD_PROCESS = "child process": "the kernel killed another process of the container",

@@ -12,6 +12,7 @@
 //! | EISDIR, ENOTDIR, ELOOP, ENXIO | [`wrong_file_type`] |
 //! | ENOSPC, EDQUOT | [`storage_full`] |
 //! | EMFILE, ENFILE | [`too_many_files`] |
+//! | EAGAIN of clone and fork | [`limit_reached`] |
 //! | EADDRINUSE, EADDRNOTAVAIL | [`address_in_use`], [`address_unavailable`] |
 //! | any of execve, and of looking for a library | [`exec`], [`library_missing`] |
 //!
@@ -24,6 +25,7 @@ mod exec;
 mod exited_early;
 mod file_missing;
 mod library_missing;
+mod limit_reached;
 mod out_of_memory;
 mod permission_denied;
 mod read_only_filesystem;
@@ -54,6 +56,7 @@ pub static TABLE: &[Rule] = &[
     wrong_file_type::RULE,
     storage_full::RULE,
     too_many_files::RULE,
+    limit_reached::RULE,
     out_of_memory::RULE,
     exited_early::RULE,
     crashed::RULE,

@@ -117,7 +117,7 @@ impl<'a> Scales<'a> {
             (Call::Exec, _) => weights.exec_refused,
             (Call::Bind, _) => weights.bind,
             (_, Errno::ENOSPC | Errno::EDQUOT) => weights.no_room,
-            (_, Errno::EROFS | Errno::EMFILE | Errno::ENFILE) => weights.limit,
+            (_, Errno::EROFS | Errno::EMFILE | Errno::ENFILE | Errno::EAGAIN) => weights.limit,
             (_, Errno::EACCES | Errno::EPERM) if look => weights.denied_look,
             (_, Errno::EACCES | Errno::EPERM) => weights.denied,
             (_, Errno::ENOENT) if look => weights.missing_look,

@@ -56,7 +56,7 @@ weights! {
     bind = 60;
     /// No room on a file system.
     no_room = 50;
-    /// Read-only, or too many files.
+    /// Read-only, or a limit of files or processes.
     limit = 45;
     /// A missing right. That rarely is by design.
     denied = 40;

@@ -80,6 +80,8 @@ impl Capability {
     pub const SETUID: Self = Self(7);
     pub const NET_BIND_SERVICE: Self = Self(10);
     pub const NET_RAW: Self = Self(13);
+    pub const SYS_ADMIN: Self = Self(21);
+    pub const SYS_RESOURCE: Self = Self(24);
     pub const MKNOD: Self = Self(27);
 }
 

@@ -48,7 +48,8 @@ fn last(attempt: &Attempt<'_>, place: &Place<'_>, found: &mut Found<'_>) {
         | Call::Sync
         | Call::Read
         | Call::Socket
-        | Call::Accept => {}
+        | Call::Accept
+        | Call::Clone => {}
     }
 }
 

@@ -17,6 +17,9 @@ pub fn failure(failure: &Failure) -> String {
     text
 }
 
+/// `CLONE_THREAD` of clone(2), include/uapi/linux/sched.h.
+const CLONE_THREAD: u64 = 0x0001_0000;
+
 /// A call with its arguments: `open("/data/orders.db", O_RDWR|O_CREAT)`.
 pub fn call(failed: &CallFailed) -> String {
     let name = call_name(failed.call);
@@ -54,6 +57,7 @@ pub const fn call_name(call: Call) -> &'static str {
         Call::Readdir => "getdents",
         Call::Socket => "socket",
         Call::Accept => "accept",
+        Call::Clone => "clone",
     }
 }
 
@@ -89,6 +93,7 @@ fn argument(failed: &CallFailed) -> Option<String> {
         Call::Setuid | Call::Setgid => Some(id(arg as u32)),
         Call::Setgroups => Some(format!("{arg} groups")),
         Call::Socket => Some(domain(arg)),
+        Call::Clone => (arg & CLONE_THREAD != 0).then(|| "CLONE_THREAD".to_owned()),
         Call::Exec
         | Call::Unlink
         | Call::Rmdir

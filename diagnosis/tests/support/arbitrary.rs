@@ -5,7 +5,8 @@ use unready_diagnosis::{
     Input,
     input::{Loss, RunChange},
     question::{
-        Answer, Component, ExecFormat, Executable, FileKind, Limits, Listener, Memory, Mount, RuntimeSpec, Stop, Usage, View, Walk,
+        Answer, Component, ExecFormat, Executable, FileKind, Limits, Listener, Memory, Mount, ProcessLimits, RuntimeSpec, Stop, Usage,
+        View, Walk,
     },
     record::{Call, CallFailed, Creds, Errno, ExitStatus, FileId, PathArg, Record, Target, Task},
     snapshot::{Existing, Processes, Running, Snapshot},
@@ -154,6 +155,7 @@ const CALLS: &[Call] = &[
     Call::Readdir,
     Call::Socket,
     Call::Accept,
+    Call::Clone,
 ];
 
 fn creds() -> impl Strategy<Value = Creds> {
@@ -328,6 +330,9 @@ fn answer() -> impl Strategy<Value = Answer> {
         }),
         1 => (number(), number(), number(), number()).prop_map(|(open_files_soft, open_files_hard, open_files, system_files)| {
             Answer::Limits(Limits { open_files_soft, open_files_hard, open_files, system_files })
+        }),
+        1 => (number(), number(), number(), number()).prop_map(|(user_limit, user_now, pids_limit, pids_now)| {
+            Answer::ProcessLimits(ProcessLimits { user_limit, user_now, pids_limit, pids_now, pids_above: user_now.is_none(), ..ProcessLimits::default() })
         }),
         1 => (prop::collection::vec(path(), 0..3), path(), prop::option::of(path()), prop::option::of(executable()))
             .prop_map(|(args, cwd, path, command)| Answer::RuntimeSpec(RuntimeSpec { args, cwd, path, command })),

@@ -211,6 +211,8 @@ fn call_of(words: &[String]) -> (Call, u64, Target) {
         "connect" => (Call::Connect, 0, socket(word(1))),
         "socket" => (Call::Socket, number(word(1)), Target::Nothing),
         "accept" => (Call::Accept, 0, Target::Nothing),
+        "clone" => (Call::Clone, 0x3d_0f00, Target::Nothing), // as pthread_create does
+        "fork" => (Call::Clone, 0x11, Target::Nothing),
         other => panic!("unknown call {other:?}"),
     }
 }

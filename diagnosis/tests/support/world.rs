@@ -14,8 +14,8 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use unready_diagnosis::{
     question::{
-        AclEntry, AclTag, Answer, Component, ExecFormat, Executable, FileKind, IdRange, Limits, Listener, Memory, Mount, Question,
-        RuntimeSpec, Scope, Stop, Usage, View, Walk,
+        AclEntry, AclTag, Answer, Component, ExecFormat, Executable, FileKind, IdRange, Limits, Listener, Memory, Mount, ProcessLimits,
+        Question, RuntimeSpec, Scope, Stop, Usage, View, Walk,
     },
     record::{Errno, FileId},
     units::{BootNanos, Process},
@@ -41,6 +41,7 @@ pub struct World {
     unprivileged_port: Option<u16>,
     memory: Memory,
     limits: Limits,
+    processes: ProcessLimits,
     spec: Option<Spec>,
     /// Uids in `/etc/passwd`; without it there is no such file.
     accounts: Option<Vec<u32>>,
@@ -120,6 +121,7 @@ impl World {
             Question::Memory { .. } => Answer::Memory(self.memory),
             Question::Usage { path, .. } => Answer::Usage(self.usage(path)),
             Question::Limits { .. } => Answer::Limits(self.limits),
+            Question::ProcessLimits { .. } => Answer::ProcessLimits(self.processes),
             Question::Identify { .. } => panic!("the player answers this"),
             Question::RuntimeSpec { .. } => self.runtime_spec(look),
             Question::Account { uid, .. } => {
