@@ -17,13 +17,13 @@ use tokio::{
 use unready_collector::{
     Ports,
     certificate::{Publication, self_signed},
-    cluster::{self, lease::Lease},
+    cluster,
     ingest::{admission::Admission, identity::Agents},
     metrics::Metrics,
     serve_on,
     store::{Health, Store as _, sqlite::Sqlite},
 };
-use unready_kubernetes::{client, kube::Client};
+use unready_kubernetes::{client, kube::Client, lease::Lease};
 use unready_transport::{
     http::{self, Endpoints},
     incoming::Incoming,

@@ -24,7 +24,7 @@ use tokio::{
 };
 use unready_collector::{
     certificate::{Publication, self_signed},
-    cluster::{self, lease::Lease},
+    cluster,
     ingest::identity::Judge,
     metrics::Metrics,
     store::{Selection, Store as _, sqlite::Sqlite},
@@ -44,6 +44,7 @@ use unready_kubernetes::{
         Api, Client, Resource,
         api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     },
+    lease::Lease,
 };
 use unready_proto::v1::{Filter, Verdict};
 
@@ -303,7 +304,7 @@ async fn one_collector_at_a_time_holds_the_lease_and_gives_it_back() {
                 std::future::pending::<()>().await;
             };
             lease
-                .lead(&Metrics::default(), work, async {
+                .lead(|_| {}, work, async {
                     let _ = stopped.await;
                 })
                 .await;

@@ -7,7 +7,10 @@
 //! - [`convert`]: API objects to what the rules know, stripped.
 //! - [`owner`]: who makes a pod again, at the top of the chain.
 //! - [`watch`]: the pods of one node, as changes.
+//! - [`objects`]: any object as it stands.
 //! - [`ask`]: events of a pod, a claim and what stands behind it.
+//! - [`shortfall`]: owners that make fewer pods than they want, and why.
+//! - [`lease`]: one of several does what one must do.
 //! - [`events`]: verdicts as Events.
 //! - [`trouble`]: what went wrong with a request, in words that say what to do.
 //!
@@ -18,7 +21,10 @@ pub mod ask;
 pub mod client;
 pub mod convert;
 pub mod events;
+pub mod lease;
+pub mod objects;
 pub mod owner;
+pub mod shortfall;
 pub mod trouble;
 pub mod watch;
 

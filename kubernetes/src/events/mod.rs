@@ -13,12 +13,12 @@
 mod object;
 mod queue;
 
-pub use object::{ACTION, CONTROLLER, NOTE_MAX};
+pub use object::{ACTION, CONTROLLER, NOTE_MAX, Regarding};
 pub use queue::{Counts, QUEUE_MAX};
 
 use crate::trouble::{self, Kind};
 use k8s_openapi::api::{
-    core::v1::{Event as CoreEvent, ObjectReference},
+    core::v1::Event as CoreEvent,
     events::v1::Event,
 };
 use kube::{
@@ -72,7 +72,7 @@ impl Publisher {
     }
 
     /// An Event on another object, in its namespace: an owner that has no pod.
-    pub fn offer_regarding(&self, verdict: &Verdict, regarding: ObjectReference) {
+    pub fn offer_regarding(&self, verdict: &Verdict, regarding: Regarding) {
         if let Some(item) = object::item(verdict, regarding, &self.shared.instance) {
             self.shared.queue().offer(item, Instant::now());
             self.shared.news.notify_one();

@@ -23,6 +23,10 @@ const INSTANCE_MAX: usize = 128;
 /// What summary and remedy may take of the note at most; the rest is for the reasons.
 const PART_MAX: usize = 400;
 
+/// The object that an Event is about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Regarding(pub(crate) ObjectReference);
+
 /// An Event to be, and which verdict it says.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Item {
@@ -56,14 +60,14 @@ impl Words {
 
 /// The pod that a verdict is about. Its uid is the one of its cgroup: for a static pod the hash of its manifest, under which
 /// the kubelet files its own events too, and where `kubectl describe` looks for them.
-pub(super) fn pod_of(verdict: &Verdict) -> Option<ObjectReference> {
+pub(super) fn pod_of(verdict: &Verdict) -> Option<Regarding> {
     let workload = verdict.workload.as_ref().filter(|workload| !workload.namespace.is_empty() && !workload.pod.is_empty())?;
     let list = match workload.container_kind.as_str() {
         "init" | "sidecar" => "initContainers",
         "ephemeral" => "ephemeralContainers",
         _ => "containers",
     };
-    Some(ObjectReference {
+    Some(Regarding(ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("Pod".to_owned()),
         namespace: Some(workload.namespace.clone()),
@@ -71,11 +75,11 @@ pub(super) fn pod_of(verdict: &Verdict) -> Option<ObjectReference> {
         uid: Some(workload.pod_uid.clone()).filter(|uid| !uid.is_empty()),
         field_path: (!workload.container.is_empty()).then(|| format!("spec.{list}{{{}}}", workload.container)),
         resource_version: None,
-    })
+    }))
 }
 
 /// The Event of a verdict about an object; `None`: the object is not named, or the verdict has no id.
-pub(super) fn item(verdict: &Verdict, regarding: ObjectReference, instance: &str) -> Option<Item> {
+pub(super) fn item(verdict: &Verdict, Regarding(regarding): Regarding, instance: &str) -> Option<Item> {
     let (namespace, object) = (regarding.namespace.clone()?, regarding.name.clone()?);
     if verdict.id.is_empty() || namespace.is_empty() || object.is_empty() {
         return None;
@@ -249,7 +253,7 @@ mod tests {
     fn the_kind_of_container_is_its_field() {
         let of = |kind: &str, container: &str| {
             let workload = Workload { container_kind: kind.into(), container: container.into(), ..verdict().workload.unwrap() };
-            pod_of(&Verdict { workload: Some(workload), ..verdict() }).unwrap().field_path
+            pod_of(&Verdict { workload: Some(workload), ..verdict() }).unwrap().0.field_path
         };
         assert_eq!(of("sidecar", "x").as_deref(), Some("spec.initContainers{x}"));
         assert_eq!(of("ephemeral", "x").as_deref(), Some("spec.ephemeralContainers{x}"));
