@@ -20,7 +20,7 @@ pub(crate) async fn accounts(cluster: &Cluster, selection: &Selection) -> Vec<Ve
     if !selection.everything && selection.owners.is_empty() {
         return Vec::new();
     }
-    let keys = match cluster.ask(feed::heard(&cluster.client, cluster.namespace.as_deref())).await {
+    let keys = match cluster.ask(feed::heard(&cluster.client, cluster.namespace())).await {
         Ok(keys) => keys,
         Err(trouble) => {
             tracing::debug!("whether owners may make pods is not known: {trouble}");

@@ -9,7 +9,7 @@ use super::merge;
 use crate::cluster::Cluster;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use unready_kubernetes::objects;
+use unready_kubernetes::objects::{self, Sort};
 use unready_proto::v1::{Patch, Verdict};
 
 /// Objects that are asked for; patches of more are shown as they are.
@@ -37,8 +37,8 @@ pub(super) async fn strip(cluster: &Cluster, mut verdicts: Vec<Verdict>) -> Vec<
 /// Without an answer the patch is shown: applied twice it does no harm.
 async fn fetch(cluster: &Cluster, patch: &Patch) -> Option<Value> {
     let Patch { api_version, kind, namespace, name, .. } = patch;
-    match cluster.ask(objects::fields(&cluster.client, api_version, kind, namespace, name)).await {
-        Ok(object) => object,
+    match cluster.ask(objects::find(&cluster.client, Sort { api_version, kind }, namespace, name)).await {
+        Ok(object) => object.map(|object| object.fields),
         Err(trouble) => {
             tracing::debug!("whether {}/{} has the patch already is not known: {trouble}", patch.kind, patch.name);
             None

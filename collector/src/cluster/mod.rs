@@ -37,8 +37,8 @@ use std::{
 use tokio::time::{Instant, sleep, sleep_until};
 use unready_diagnosis::units::{BootNanos, ClockAnchor};
 use unready_kubernetes::{
+    Client,
     events::Publisher,
-    kube::Client,
     lease::{Change, Lease},
 };
 

@@ -21,8 +21,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 use unready_kubernetes::{
+    Client,
     events::Regarding,
-    kube::Client,
     owner,
     shortfall::{
         self, FRESH, Key, Look,

@@ -4,14 +4,17 @@
 //! resolved. Sentence and type of an Event may be changed through the older API of the same objects only (`v1`:
 //! `ValidateEventUpdate` of `pkg/apis/core/validation`), so that is what patches go through; rights are needed for both groups.
 //!
-//! - `object`: what an Event says.
+//! - `object`: what an Event says; [`annotation`]: the verdict in it.
+//! - [`read`]: Events back to verdicts.
 //! - `queue`: which one is sent next, and when; pure.
 //!
 //! Nothing here blocks: offers go into a bounded queue, in which a later state of a verdict replaces an earlier one. What
 //! does not fit is dropped and counted.
 
+pub mod annotation;
 mod object;
 mod queue;
+pub mod read;
 
 pub use object::{ACTION, CONTROLLER, NOTE_MAX, Regarding};
 pub use queue::{Counts, QUEUE_MAX};

@@ -1,5 +1,7 @@
-//! What an Event says: the verdict's sentence, why, and what to do, in the kilobyte that an Event has.
+//! What an Event says: the verdict's sentence, why, and what to do, in the kilobyte that an Event has for people; and the
+//! verdict itself for programs ([`super::annotation`]).
 
+use super::annotation::{Annotation, without_quotes};
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1 as events},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
@@ -43,6 +45,7 @@ pub(super) struct Item {
     reason: String,
     regarding: ObjectReference,
     instance: String,
+    annotation: Annotation,
 }
 
 /// What of an Event is worth a patch at once when it changes.
@@ -50,6 +53,8 @@ pub(super) struct Item {
 pub(super) struct Words {
     note: String,
     is_warning: bool,
+    /// Of what the note has no room for, and that matters: facts and times alone are told with the count.
+    rest: u64,
 }
 
 impl Words {
@@ -84,13 +89,15 @@ pub(super) fn item(verdict: &Verdict, Regarding(regarding): Regarding, instance:
     if verdict.id.is_empty() || namespace.is_empty() || object.is_empty() {
         return None;
     }
+    let verdict = &without_quotes(verdict);
     let first = date(verdict.first_seen.as_ref()).unwrap_or_else(Timestamp::now);
     Some(Item {
         id: verdict.id.clone(),
         name: name(&object, &verdict.id),
         object: regarding.uid.clone().unwrap_or(object),
         namespace,
-        words: Words { note: note(verdict), is_warning: verdict.resolved_at.is_none() },
+        words: Words { note: note(verdict), is_warning: verdict.resolved_at.is_none(), rest: rest(verdict) },
+        annotation: Annotation::of(verdict),
         count: verdict.count,
         last: date(verdict.last_seen.as_ref()).unwrap_or(first).max(first),
         first,
@@ -104,7 +111,12 @@ impl Item {
     /// To be created.
     pub(super) fn event(&self) -> events::Event {
         events::Event {
-            metadata: ObjectMeta { name: Some(self.name.clone()), namespace: Some(self.namespace.clone()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                namespace: Some(self.namespace.clone()),
+                annotations: Some(self.annotation.map()),
+                ..ObjectMeta::default()
+            },
             action: Some(ACTION.to_owned()),
             event_time: Some(MicroTime(self.first)),
             note: Some(self.words.note.clone()),
@@ -121,7 +133,11 @@ impl Item {
 
     /// A merge patch of the same object as `v1` has it.
     pub(super) fn change(&self) -> Value {
-        let mut change = json!({ "message": self.words.note, "type": self.words.kind() });
+        let mut change = json!({
+            "message": self.words.note,
+            "type": self.words.kind(),
+            "metadata": { "annotations": self.annotation.change() },
+        });
         if self.is_series() {
             change["series"] = json!({ "count": self.series_count(), "lastObservedTime": MicroTime(self.last) });
         }
@@ -142,6 +158,15 @@ fn name(object: &str, id: &str) -> String {
     let room = NAME_MAX.saturating_sub(id.len() + 1);
     // A part of a subdomain may not end in a dash.
     format!("{}.{id}", cut(object, room).trim_end_matches(['-', '.'])).to_ascii_lowercase()
+}
+
+fn rest(verdict: &Verdict) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    let Verdict { layer, severity, confidence, subject, explanation, remedy, .. } = verdict;
+    let patch = remedy.as_ref().and_then(|remedy| remedy.patch.as_ref()).map(|patch| (&patch.kind, &patch.name, &patch.body));
+    (layer, severity, confidence, subject, explanation, patch, remedy.as_ref().map(|remedy| &remedy.also)).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Summary and remedy come first: they are never cut in favour of the reasons.
@@ -232,6 +257,14 @@ mod tests {
         let regarding = event.regarding.unwrap();
         assert_eq!(regarding.field_path.as_deref(), Some("spec.containers{app}"));
         assert_eq!(regarding.uid.as_deref(), Some("u-1"));
+    }
+
+    #[test]
+    fn what_the_note_has_no_room_for_is_news_too_and_facts_alone_are_not() {
+        let sure = Verdict { confidence: "Certain".into(), ..verdict() };
+        assert_ne!(item_of(&sure).words, item_of(&verdict()).words);
+        let evidence = vec![unready_proto::v1::Evidence { text: "open, 15 times".into(), ..Default::default() }];
+        assert_eq!(item_of(&Verdict { evidence, count: 15, ..verdict() }).words, item_of(&verdict()).words);
     }
 
     #[test]

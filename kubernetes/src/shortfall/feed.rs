@@ -67,7 +67,7 @@ async fn follow(client: Client, reason: &'static str, news: mpsc::Sender<News>) 
                 if news.send(News::EventsFailed).await.is_err() {
                     return;
                 }
-                let now = why(&error);
+                let now = trouble::of_watch(&error);
                 if trouble != now {
                     tracing::warn!("events {reason} cannot be followed, owners that may make no pods are found late: {now}");
                     trouble = now;
@@ -77,18 +77,9 @@ async fn follow(client: Client, reason: &'static str, news: mpsc::Sender<News>) 
     }
 }
 
-fn why(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
-            trouble::clause(error)
-        }
-        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => error.to_string(),
-    }
-}
-
 /// Those of which events tell now, in this namespace or in all: for who asks once and does not stay.
 pub async fn heard(client: &Client, namespace: Option<&str>) -> kube::Result<Vec<Key>> {
-    let api: Api<Event> = namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace));
+    let api: Api<Event> = crate::scoped(client, namespace);
     let mut keys = BTreeSet::new();
     for reason in REASONS {
         let list = api.list(&ListParams::default().fields(&format!("reason={reason}")).limit(HEARD)).await?;

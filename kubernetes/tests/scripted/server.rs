@@ -14,7 +14,7 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-use unready_kubernetes::kube::{Client, Config};
+use kube::{Client, Config};
 
 /// A request: method and target, and its body.
 #[derive(Clone, Debug)]
