@@ -24,8 +24,8 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use merge::Document;
 use std::process::ExitCode;
-use unready_agent::deliver::url::CollectorUrl;
 use unready_proto::v1::{Filter, Verdict};
+use unready_transport::url::CollectorUrl;
 
 /// `unready patch`.
 #[derive(Clone, Debug, Args)]

@@ -63,7 +63,12 @@ impl Lease {
 
     /// Does `work` while the lease is held, again and again, until `shutdown` completes; then gives it back. `told` hears of
     /// each change.
-    pub async fn lead<W: Future<Output = ()>>(&self, told: impl Fn(Change), mut work: impl FnMut() -> W, shutdown: impl Future<Output = ()>) {
+    pub async fn lead<W: Future<Output = ()>>(
+        &self,
+        told: impl Fn(Change),
+        mut work: impl FnMut() -> W,
+        shutdown: impl Future<Output = ()>,
+    ) {
         tokio::pin!(shutdown);
         loop {
             let asked = tokio::select! {

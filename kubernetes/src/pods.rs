@@ -49,7 +49,7 @@ impl Listed {
     }
 
     /// The uid that the API server gave.
-    pub fn uid(&self) -> &str {
+    pub fn api_uid(&self) -> &str {
         &self.pod.api_uid
     }
 

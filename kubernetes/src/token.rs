@@ -60,7 +60,10 @@ mod tests {
         let of = |value| Review::from(serde_json::from_value::<TokenReviewStatus>(value).unwrap());
         let user = json!({ "username": "system:serviceaccount:unready:agent", "extra": { NODE: ["node-1"] } });
         let good = of(json!({ "authenticated": true, "audiences": ["us"], "user": user }));
-        assert_eq!((good.authenticated, good.user.as_str(), good.node.as_deref()), (true, "system:serviceaccount:unready:agent", Some("node-1")));
+        assert_eq!(
+            (good.authenticated, good.user.as_str(), good.node.as_deref()),
+            (true, "system:serviceaccount:unready:agent", Some("node-1"))
+        );
         let bad = of(json!({ "error": "expired" }));
         assert_eq!((bad.authenticated, bad.error.as_str(), bad.node), (false, "expired", None));
     }

@@ -2,12 +2,12 @@
 //! Elsewhere nothing is tried, and that is said. Each test makes a namespace and takes it away.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-use serde_json::{Value, json};
 use k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod as ApiPod};
 use kube::{
     Api, Client, Config,
     api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams},
 };
+use serde_json::{Value, json};
 use std::{env, process, thread, time::Duration};
 use tokio::{
     sync::mpsc::Receiver,

@@ -8,8 +8,8 @@ use crate::collector::{Client, client};
 use hyper_util::rt::TokioIo;
 use std::{collections::BTreeSet, time::Duration};
 use tonic::transport::{Endpoint, Uri};
-use unready_agent::deliver::peer;
 use unready_kubernetes::installed::{self, Component, Member};
+use unready_transport::peer;
 
 /// As the chart labels it.
 const LABELS: &str = Component::Collector.labels();

@@ -16,7 +16,7 @@ pub(crate) async fn list(cluster: &Cluster, selection: &Selection) -> Result<Vec
         let mut after = None;
         loop {
             let (page, next) = cluster.ask(pods::page(&cluster.client, cluster.namespace(), query, after)).await?;
-            listed.extend(page.into_iter().filter(|one| known.insert(one.uid().to_owned())));
+            listed.extend(page.into_iter().filter(|one| known.insert(one.api_uid().to_owned())));
             after = next;
             if after.is_none() {
                 break;

@@ -22,13 +22,13 @@ use futures_util::{StreamExt as _, stream::select_all};
 use known::News;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use unready_agent::deliver::peer;
 use unready_diagnosis::pod::Pod;
 use unready_kubernetes::{
     events,
     pods::{self, Query},
 };
 use unready_proto::v1::{Filter, Verdict};
+use unready_transport::peer;
 
 mod board;
 mod known;

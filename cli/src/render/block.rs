@@ -25,6 +25,7 @@ pub(crate) enum Facts {
     #[default]
     None,
     /// What the program itself wrote: it is nowhere else to be read any more.
+    #[cfg_attr(not(any(feature = "local", test)), expect(dead_code, reason = "only a start of this machine's is told so"))]
     Output,
     /// All.
     All,

@@ -164,20 +164,18 @@ fn repeats(sentence: &str, quote: &str) -> bool {
     let quote = quote.trim();
     let sentence = sentence.trim_end_matches(['.', '…', ' ']);
     let begin = &quote[..quote.floor_char_boundary(TELLING)];
-    !quote.is_empty() && (sentence.ends_with(quote.trim_end_matches(['.', '…', ' '])) || (quote.len() >= TELLING && sentence.contains(begin)))
+    !quote.is_empty()
+        && (sentence.ends_with(quote.trim_end_matches(['.', '…', ' '])) || (quote.len() >= TELLING && sentence.contains(begin)))
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use unready_proto::{
-        time::timestamp,
-        v1::{Patch, Remedy, Workload},
-    };
+    use unready_proto::v1::{Patch, Remedy, Workload};
 
     fn fact(kind: &str, text: &str) -> Evidence {
-        Evidence { kind: kind.into(), at: Some(timestamp(1_795_000_000_123_456_789)), text: text.into(), ..Evidence::default() }
+        Evidence { kind: kind.into(), text: text.into(), ..Evidence::default() }
     }
 
     fn verdict() -> Verdict {

@@ -20,10 +20,7 @@ pub use object::{ACTION, CONTROLLER, NOTE_MAX, Regarding};
 pub use queue::{Counts, QUEUE_MAX};
 
 use crate::trouble::{self, Kind};
-use k8s_openapi::api::{
-    core::v1::Event as CoreEvent,
-    events::v1::Event,
-};
+use k8s_openapi::api::{core::v1::Event as CoreEvent, events::v1::Event};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},

@@ -79,10 +79,7 @@ fn is_about(verdict: &Verdict, about: &ObjectReference) -> bool {
     let Some(workload) = &verdict.workload else { return false };
     let patch = verdict.remedy.as_ref().and_then(|remedy| remedy.patch.as_ref());
     let is_it = if said.pod.is_empty() { workload.owner == said.owner } else { workload.pod_uid == said.pod_uid };
-    workload.namespace == said.namespace
-        && workload.pod == said.pod
-        && is_it
-        && patch.is_none_or(|patch| patch.namespace == said.namespace)
+    workload.namespace == said.namespace && workload.pod == said.pod && is_it && patch.is_none_or(|patch| patch.namespace == said.namespace)
 }
 
 fn of_text(event: &Event, about: &ObjectReference) -> Verdict {
@@ -121,7 +118,8 @@ mod tests {
     use unready_proto::v1::{Evidence, Patch, Remedy};
 
     fn said() -> Verdict {
-        let patch = Patch { namespace: "shop".into(), kind: "Deployment".into(), name: "orders".into(), body: "{}".into(), ..Patch::default() };
+        let patch =
+            Patch { namespace: "shop".into(), kind: "Deployment".into(), name: "orders".into(), body: "{}".into(), ..Patch::default() };
         let workload = Workload {
             namespace: "shop".into(),
             pod: "orders-7d9f".into(),

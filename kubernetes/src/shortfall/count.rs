@@ -53,7 +53,12 @@ impl Shortfall {
         }
     }
 
-    fn of<K: Resource<DynamicType = ()>>(object: &K, kind: Kind, (wanted, present): (i32, i32), template: Option<&PodTemplateSpec>) -> Self {
+    fn of<K: Resource<DynamicType = ()>>(
+        object: &K,
+        kind: Kind,
+        (wanted, present): (i32, i32),
+        template: Option<&PodTemplateSpec>,
+    ) -> Self {
         let metadata = object.meta();
         let itself = OwnerReference {
             api_version: kind.api_version().to_owned(),
@@ -64,7 +69,8 @@ impl Shortfall {
             block_owner_deletion: None,
         };
         let above = convert::controller(metadata).filter(|_| kind.is_link()).unwrap_or(&itself);
-        let top = Owner { api_version: above.api_version.clone(), kind: above.kind.clone(), name: above.name.clone(), strategy: String::new() };
+        let top =
+            Owner { api_version: above.api_version.clone(), kind: above.kind.clone(), name: above.name.clone(), strategy: String::new() };
         Self {
             uid: itself.uid.clone(),
             wanted: u32::try_from(wanted).unwrap_or(0),

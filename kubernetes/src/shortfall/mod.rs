@@ -56,15 +56,8 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 7] = [
-        Self::ReplicaSet,
-        Self::ReplicationController,
-        Self::StatefulSet,
-        Self::DaemonSet,
-        Self::Job,
-        Self::Deployment,
-        Self::CronJob,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::ReplicaSet, Self::ReplicationController, Self::StatefulSet, Self::DaemonSet, Self::Job, Self::Deployment, Self::CronJob];
 
     /// As the API has it.
     pub const fn name(self) -> &'static str {
@@ -266,7 +259,8 @@ mod tests {
         let owner = json!([{ "apiVersion": "apps/v1", "kind": "Deployment", "name": "orders", "uid": "top", "controller": true }]);
         let metadata = json!({ "name": "orders-1", "uid": "set", "namespace": "shop", "ownerReferences": owner });
         let (of_set, top) = (set(json!({ "metadata": metadata, "spec": { "replicas": 1, "selector": {} } })), "top");
-        let deployment = json!({ "metadata": { "name": "orders", "uid": top, "namespace": "shop" }, "spec": { "selector": {}, "template": {} } });
+        let deployment =
+            json!({ "metadata": { "name": "orders", "uid": top, "namespace": "shop" }, "spec": { "selector": {}, "template": {} } });
         let of_deployment = count::deployment(&serde_json::from_value::<Deployment>(deployment).unwrap());
         let mut with_strategy = of_set.clone();
         with_strategy.set_strategy(Some(Owner { strategy: "Recreate".into(), ..of_set.top.clone() }));
