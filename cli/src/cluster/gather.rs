@@ -111,10 +111,14 @@ async fn told(cluster: &Cluster) -> Result<Vec<Verdict>, Trouble> {
     loop {
         let (page, next) = cluster.ask(events::read::page(&cluster.client, cluster.namespace(), after)).await?;
         verdicts.extend(page);
-        match next {
-            Some(_) => after = next,
-            None => return Ok(verdicts),
+        if next.is_none() {
+            return Ok(verdicts);
         }
+        if verdicts.len() >= MOST as usize {
+            output::note(&format!("only {} of the agents' Events are considered: choose fewer with -n", verdicts.len()));
+            return Ok(verdicts);
+        }
+        after = next;
     }
 }
 
