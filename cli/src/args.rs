@@ -5,24 +5,21 @@
 use crate::{
     complete::CompleteArgs,
     completions::CompletionArgs,
-    doctor::DoctorArgs,
     explain::ExplainArgs,
     get::args::GetArgs,
+    local::{LONG_VERSION, Local},
     patch::PatchArgs,
     plugin,
-    replay::ReplayArgs,
-    run::args::{LaunchArgs, RunArgs},
     timeline::TimelineArgs,
 };
 use clap::{CommandFactory as _, Parser, Subcommand};
-use unready_agent::bpf::LONG_VERSION;
 
 /// Why is this pod not ready?
 #[derive(Debug, Parser)]
 #[command(
     name = "unready",
     version,
-    long_version = LONG_VERSION, // `run` is an agent of its own
+    long_version = LONG_VERSION,
     about = "Says why a program or pod is not ready, from what the kernel saw.",
     after_help = "Exit status: 0 healthy, or answered; 3 a cause was found that keeps it from becoming ready; 4 not ready and no cause found, or no patch can help; 1 Unready itself failed; 2 usage.",
     max_term_width = 100
@@ -36,8 +33,9 @@ pub(crate) struct Cli {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Start a program here and explain its start
-    Run(Box<RunArgs>),
+    /// What looks at this machine
+    #[command(flatten)]
+    Local(Local),
     /// Show which pods are not ready, and why
     Get(Box<GetArgs>),
     /// Print the fix as a patch for kubectl
@@ -46,18 +44,11 @@ pub(crate) enum Command {
     Timeline(Box<TimelineArgs>),
     /// Tell about a cause, or list all
     Explain(ExplainArgs),
-    /// Say again what a recorded start says, on any machine
-    Replay(ReplayArgs),
-    /// Show what this machine allows, and what is lost without it
-    Doctor(DoctorArgs),
     /// Print a completion script for a shell
     Completions(CompletionArgs),
     /// What the last word may become, for kubectl
     #[command(name = "__complete", hide = true)]
     Complete(CompleteArgs),
-    /// The launcher of `unready run`
-    #[command(name = "__launch", hide = true)]
-    Launch(LaunchArgs),
 }
 
 /// What can be typed, under the name by which we were called.

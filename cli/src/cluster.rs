@@ -6,7 +6,6 @@
 //! - [`collector`]: finding the collector and reaching it through the API server.
 //! - [`account`]: what the API server alone tells of a pod, for pods of which nobody else has said anything.
 //! - [`owners`]: owners that may make no pod, likewise.
-//! - [`told`]: what the agent told in Events, for clusters without a collector.
 //!
 //! Nothing is written to the cluster, and nothing is remembered between two calls.
 
@@ -17,16 +16,14 @@ pub(crate) mod gather;
 pub(crate) mod owners;
 pub(crate) mod pods;
 pub(crate) mod target;
-pub(crate) mod told;
 
 use crate::time::timeout;
 use anyhow::anyhow;
 use clap::{Args, ValueHint};
 use std::{future::Future, path::PathBuf, time::Duration};
 use unready_kubernetes::{
+    Client, Error,
     client::{self, Access},
-    k8s_openapi::{ClusterResourceScope, NamespaceResourceScope},
-    kube::{self, Api, Client, Resource},
     trouble,
 };
 
@@ -92,35 +89,13 @@ impl Cluster {
         })
     }
 
-    /// Objects of the namespaces that are looked at.
-    pub(crate) fn scoped<K>(&self) -> Api<K>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-    {
-        self.within(self.namespace.as_deref())
-    }
-
-    /// Objects of one namespace, or of all.
-    pub(crate) fn within<K>(&self, namespace: Option<&str>) -> Api<K>
-    where
-        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
-    {
-        match namespace {
-            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
-            None => Api::all(self.client.clone()),
-        }
-    }
-
-    /// Objects that have no namespace.
-    pub(crate) fn whole<K>(&self) -> Api<K>
-    where
-        K: Resource<Scope = ClusterResourceScope, DynamicType = ()>,
-    {
-        Api::all(self.client.clone())
+    /// The namespace as the API is asked for it.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
     }
 
     /// An answer in time, or why there is none.
-    pub(crate) async fn ask<T>(&self, question: impl Future<Output = Result<T, kube::Error>>) -> Result<T, Trouble> {
+    pub(crate) async fn ask<T>(&self, question: impl Future<Output = Result<T, Error>>) -> Result<T, Trouble> {
         match tokio::time::timeout(self.patience, question).await {
             Ok(answer) => answer.map_err(|error| Trouble::Refused(Box::new(error))),
             Err(_) => Err(Trouble::Slow(self.patience)),
@@ -133,7 +108,7 @@ impl Cluster {
 pub(crate) enum Trouble {
     /// The API server refuses, or is away.
     #[error("{}", trouble::clause(.0))]
-    Refused(Box<kube::Error>),
+    Refused(Box<Error>),
     /// It takes too long.
     #[error("the API server has not answered within {}; give it longer with --request-timeout", humantime::format_duration(*.0))]
     Slow(Duration),
@@ -148,11 +123,8 @@ impl Trouble {
     /// As kubectl says it where it has a form for it.
     pub(crate) fn to_error(&self) -> anyhow::Error {
         match self {
-            Self::Refused(error)
-                if let kube::Error::Api(status) = error.as_ref()
-                    && !status.reason.is_empty() =>
-            {
-                anyhow!("error from the server ({}): {}", status.reason, status.message)
+            Self::Refused(error) if let Some((reason, message)) = trouble::refusal(error) => {
+                anyhow!("error from the server ({reason}): {message}")
             }
             Self::Refused(_) | Self::Slow(_) => anyhow!("{self}"),
         }

@@ -8,8 +8,8 @@ use crate::output;
 use anyhow::anyhow;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
-use unready_agent::deliver::{peer, url::CollectorUrl};
 use unready_proto::v1::{Filter, ListRequest, ListResponse, verdicts_client::VerdictsClient};
+use unready_transport::{peer, url::CollectorUrl};
 
 /// Who asks.
 pub(crate) type Client = VerdictsClient<Channel>;

@@ -7,23 +7,15 @@
 
 use crate::{
     cause,
-    cluster::{Cluster, ClusterArgs},
+    cluster::{Cluster, ClusterArgs, target::Kind},
     output, plugin,
 };
 use clap::Args;
-use serde::de::DeserializeOwned;
-use std::{ffi::OsString, fmt::Debug, process::ExitCode, time::Duration};
+use std::{ffi::OsString, process::ExitCode, time::Duration};
 use unready_diagnosis::outside::escaped;
 use unready_kubernetes::{
-    k8s_openapi::{
-        NamespaceResourceScope,
-        api::{
-            apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
-            batch::v1::{CronJob, Job},
-            core::v1::{Namespace, Pod},
-        },
-    },
-    kube::{Api, Resource, api::ListParams, config::Kubeconfig},
+    client,
+    objects::{self, Sort},
 };
 
 /// `ShellCompDirectiveNoFileComp`.
@@ -174,46 +166,25 @@ fn cluster_args(before: &[String]) -> ClusterArgs {
 }
 
 fn contexts(before: &[String]) -> Vec<String> {
-    let config = match cluster_args(before).kubeconfig {
-        Some(path) => Kubeconfig::read_from(path),
-        None => Kubeconfig::read(),
-    };
-    config.map(|config| config.contexts.into_iter().map(|context| context.name).collect()).unwrap_or_default()
+    client::contexts(cluster_args(before).kubeconfig.as_deref())
 }
 
 async fn namespaces(before: &[String]) -> Vec<String> {
     let Ok(cluster) = Cluster::connect(&cluster_args(before)).await else { return Vec::new() };
-    listed(&cluster, &cluster.whole::<Namespace>()).await
+    listed(&cluster, Sort { api_version: "v1", kind: "Namespace" }, None).await
 }
 
 /// Pods, or what stands before the slash.
 async fn names(before: &[String], typed: &str) -> Vec<String> {
     let Ok(cluster) = Cluster::connect(&cluster_args(before)).await else { return Vec::new() };
-    let Some((kind, _)) = typed.split_once('/') else { return scoped::<Pod>(&cluster).await };
-    let names = match kind {
-        "pod" | "pods" | "po" => scoped::<Pod>(&cluster).await,
-        "deployment" | "deployments" | "deploy" => scoped::<Deployment>(&cluster).await,
-        "statefulset" | "statefulsets" | "sts" => scoped::<StatefulSet>(&cluster).await,
-        "daemonset" | "daemonsets" | "ds" => scoped::<DaemonSet>(&cluster).await,
-        "replicaset" | "replicasets" | "rs" => scoped::<ReplicaSet>(&cluster).await,
-        "job" | "jobs" => scoped::<Job>(&cluster).await,
-        "cronjob" | "cronjobs" | "cj" => scoped::<CronJob>(&cluster).await,
-        _ => Vec::new(),
-    };
-    names.into_iter().map(|name| format!("{kind}/{name}")).collect()
+    let Some((word, _)) = typed.split_once('/') else { return listed(&cluster, Kind::Pod.sort(), cluster.namespace()).await };
+    let Some(kind) = Kind::of(word) else { return Vec::new() };
+    let names = listed(&cluster, kind.sort(), cluster.namespace()).await;
+    names.into_iter().map(|name| format!("{word}/{name}")).collect()
 }
 
-async fn scoped<K>(cluster: &Cluster) -> Vec<String>
-where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
-{
-    listed(cluster, &cluster.scoped::<K>()).await
-}
-
-async fn listed<K: Clone + Debug + DeserializeOwned>(cluster: &Cluster, api: &Api<K>) -> Vec<String> {
-    let params = ListParams::default().limit(MOST);
-    let list = cluster.ask(api.list_metadata(&params)).await;
-    list.map(|list| list.items.into_iter().filter_map(|object| object.metadata.name).collect()).unwrap_or_default()
+async fn listed(cluster: &Cluster, sort: Sort<'_>, namespace: Option<&str>) -> Vec<String> {
+    cluster.ask(objects::names(&cluster.client, sort, namespace, MOST)).await.unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -1,9 +1,6 @@
 //! `unready doctor`: the preflight as a table, the loading of the eBPF programs included. Status 1 if anything refuses.
 
-use crate::{
-    output::{self, Format},
-    status::Status,
-};
+use crate::{outcome::Format, output, status::Status};
 use anyhow::Context;
 use clap::Args;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets::NOTHING};

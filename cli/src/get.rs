@@ -38,8 +38,8 @@ pub(crate) async fn get(args: GetArgs) -> anyhow::Result<ExitCode> {
     };
     match blocked {
         // The reader of a pipe (`| head`) has seen enough.
-        Err(error) if error.downcast_ref().map(std::io::Error::kind) == Some(std::io::ErrorKind::BrokenPipe) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.downcast_ref().map(std::io::Error::kind) == Some(std::io::ErrorKind::BrokenPipe) => Ok(Status::Healthy.into()),
         Ok(true) if args.exit_code => Ok(Status::Blocked.into()),
-        blocked => blocked.map(|_| ExitCode::SUCCESS),
+        blocked => blocked.map(|_| Status::Healthy.into()),
     }
 }

@@ -1,7 +1,10 @@
 //! Verdicts to pods: which pod each is about, which still matter, in which order they are told. Pure.
 
-use std::collections::HashMap;
-use unready_diagnosis::pod::Pod;
+use std::{cmp::Reverse, collections::HashMap};
+use unready_diagnosis::{
+    pod::Pod,
+    verdict::{Confidence, Severity},
+};
 use unready_proto::{time::nanos, v1::Verdict};
 
 /// A pod and what is said of it.
@@ -94,7 +97,7 @@ pub(crate) fn is_about(verdict: &Verdict, pod: &Pod) -> bool {
 /// One verdict a finding, the heaviest first: of a crash loop that was told once a start only the last word counts.
 pub(crate) fn current(mut verdicts: Vec<&Verdict>, all: bool) -> Vec<Verdict> {
     verdicts.retain(|verdict| all || verdict.resolved_at.is_none());
-    verdicts.sort_by_key(|verdict| std::cmp::Reverse(verdict.last_seen.as_ref().map(nanos)));
+    verdicts.sort_by_key(|verdict| Reverse(verdict.last_seen.as_ref().map(nanos)));
     let mut kept: Vec<&Verdict> = Vec::new();
     for verdict in verdicts {
         if !kept.iter().any(|known| is_same(known, verdict)) {
@@ -117,24 +120,15 @@ fn is_same(one: &Verdict, other: &Verdict) -> bool {
     (&one.cause, &one.subject, container(one)) == (&other.cause, &other.subject, container(other))
 }
 
-/// What blocks first, then what is surer, then what came earlier.
-fn order(verdict: &Verdict) -> (bool, u8, u8, u64) {
-    let severity = match verdict.severity.as_str() {
-        "Blocking" => 0,
-        "Slowing" => 1,
-        _ => 2,
-    };
-    let confidence = match verdict.confidence.as_str() {
-        "Certain" => 0,
-        "Likely" => 1,
-        _ => 2,
-    };
-    (verdict.resolved_at.is_some(), severity, confidence, verdict.first_seen.as_ref().map_or(0, nanos))
+/// What blocks first, then what is surer, then what came earlier; what has a word that we do not know comes last.
+fn order(verdict: &Verdict) -> (bool, Reverse<Option<Severity>>, Reverse<Option<Confidence>>, u64) {
+    let (severity, confidence) = (Severity::of(&verdict.severity), Confidence::of(&verdict.confidence));
+    (verdict.resolved_at.is_some(), Reverse(severity), Reverse(confidence), verdict.first_seen.as_ref().map_or(0, nanos))
 }
 
 /// A verdict that says that something cannot become ready.
 pub(crate) fn blocks(verdict: &Verdict) -> bool {
-    verdict.severity == "Blocking" && verdict.resolved_at.is_none()
+    Severity::of(&verdict.severity) == Some(Severity::Blocking) && verdict.resolved_at.is_none()
 }
 
 /// A verdict about an owner that has fewer pods than it wants; `None`: it is about a pod.
@@ -234,8 +228,9 @@ mod tests {
     fn the_heaviest_comes_first() {
         let slowing = Verdict { severity: "Slowing".into(), ..verdict("a", "Slow", 9) };
         let likely = Verdict { confidence: "Likely".into(), ..verdict("a", "Maybe", 9) };
-        let answers = join(vec![pod("a", "False")], &[slowing, likely, verdict("a", "Sure", 1)], Which::default(), NOW);
-        assert_eq!(said(&answers), [("a", vec!["Sure", "Maybe", "Slow"])]);
+        let unknown = Verdict { severity: "OfALaterRelease".into(), ..verdict("a", "Later", 9) };
+        let answers = join(vec![pod("a", "False")], &[unknown, slowing, likely, verdict("a", "Sure", 1)], Which::default(), NOW);
+        assert_eq!(said(&answers), [("a", vec!["Sure", "Maybe", "Slow", "Later"])]);
     }
 
     #[test]

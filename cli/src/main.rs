@@ -3,10 +3,11 @@
 //! Imports run one way, downwards:
 //!
 //! - [`args`]: the command line as a whole.
-//! - The commands, each with what can be typed after it: [`run`] starts a program here and explains its start, [`replay`] says
-//!   the same from a recording; [`get`]: which pods are not ready, and why; [`patch`]: the fix, for kubectl; [`timeline`]: a
-//!   start as a waterfall; [`explain`]: the catalogue; [`doctor`]: what this machine allows; [`complete`] and [`completions`]:
-//!   what a shell may offer.
+//! - The commands, each with what can be typed after it. [`local`], which need Linux and the agent (a feature, on by default):
+//!   `run` starts a program here and explains its start, `replay` says the same from a recording, `doctor` tells what this machine
+//!   allows; `outcome` is how a start ends. Everywhere: [`get`]: which pods are not ready, and why; [`patch`]: the fix, for
+//!   kubectl; [`timeline`]: a start as a waterfall; [`explain`]: the catalogue; [`complete`] and [`completions`]: what a shell may
+//!   offer.
 //! - Whom they ask: [`route`] chooses between the [`cluster`] and one [`collector`]; [`join`] finds the pods of verdicts.
 //! - What they print: [`output`], [`render`].
 //! - The words of all of them: [`cause`], [`time`], [`plugin`] (how we were called), [`status`] (how all of them end).
@@ -14,22 +15,34 @@
 //! Exit statuses are those of `--help`; an error of our own is one sentence on stderr and status 1.
 #![forbid(unsafe_code)]
 
+#[cfg(all(test, feature = "local"))]
+mod absent;
 mod args;
 mod cause;
 mod cluster;
 mod collector;
 mod complete;
 mod completions;
+#[cfg(feature = "local")]
 mod doctor;
 mod explain;
 mod get;
 mod join;
+#[cfg(feature = "local")]
+mod local;
+#[cfg(not(feature = "local"))]
+#[path = "absent.rs"]
+mod local;
+#[cfg(feature = "local")]
+mod outcome;
 mod output;
 mod patch;
 mod plugin;
 mod render;
+#[cfg(feature = "local")]
 mod replay;
 mod route;
+#[cfg(feature = "local")]
 mod run;
 mod status;
 mod time;
@@ -67,20 +80,12 @@ fn main() -> ExitCode {
 
 fn execute(subcommand: Command, definition: &clap::Command) -> anyhow::Result<ExitCode> {
     match subcommand {
-        Command::Run(args) => {
-            if args.command.first().is_some_and(|name| name.is_empty()) {
-                return Err(Usage("CMD is empty: name the program to run".to_owned()).into());
-            }
-            run::run(&args).map(Into::into)
-        }
+        Command::Local(command) => local::execute(&command),
         Command::Get(args) => asynchronously(get::get(*args)),
         Command::Patch(args) => asynchronously(patch::patch(*args)),
         Command::Timeline(args) => asynchronously(timeline::timeline(*args)),
         Command::Explain(args) => explain::explain(&args),
         Command::Complete(args) => asynchronously(complete::complete(&args, definition)),
-        Command::Replay(args) => replay::replay(&args).map(Into::into),
-        Command::Doctor(args) => doctor::doctor(&args).map(Into::into),
-        Command::Launch(args) => run::launcher::launch(&args),
         Command::Completions(args) => completions::completions(&args, definition.clone()),
     }
 }

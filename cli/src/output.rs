@@ -3,22 +3,10 @@
 //! Nothing else writes (`cargo xtask check` knows who may), and nothing gets through here that is not to be seen: neither
 //! from a container nor from a collector.
 
-use crate::{render, status::Findings};
 use anyhow::Context;
-use clap::ValueEnum;
 use std::io::{self, IsTerminal as _, Write};
-use unready_diagnosis::{outside, units::ClockAnchor};
-use unready_wire::{self as wire, outlet};
-
-/// For people or for programs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people
-    #[default]
-    Text,
-    /// One JSON object a line, and nothing else on stdout
-    Json,
-}
+use unready_diagnosis::outside;
+use unready_wire::outlet;
 
 /// A line for the user that is no verdict.
 pub(crate) fn note(text: &str) {
@@ -28,20 +16,6 @@ pub(crate) fn note(text: &str) {
 /// A line for the user as kubectl would say it, without our name.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{}", outside::escaped(text));
-}
-
-/// Prints all findings.
-pub(crate) fn findings(findings: &Findings, anchor: ClockAnchor, node: &str, format: Format, facts: render::Facts) -> anyhow::Result<()> {
-    let style = render::Style::stdout();
-    let mut text = String::new();
-    for verdict in findings.sorted() {
-        let verdict = wire::verdict(verdict, anchor, node);
-        text.push_str(&match format {
-            Format::Json => render::json(&verdict) + "\n",
-            Format::Text => render::block(&verdict, facts, style),
-        });
-    }
-    stdout(&text)
 }
 
 /// Writes to stdout. A reader that has seen enough (`| head`) is no failure.

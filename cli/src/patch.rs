@@ -14,6 +14,7 @@ mod print;
 mod trusted;
 
 use crate::{
+    cause::WAITING,
     cluster::{Cluster, ClusterArgs, gather::gather, target},
     collector, join, output,
     route::Route,
@@ -23,8 +24,8 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use merge::Document;
 use std::process::ExitCode;
-use unready_agent::deliver::url::CollectorUrl;
 use unready_proto::v1::{Filter, Verdict};
+use unready_transport::url::CollectorUrl;
 
 /// `unready patch`.
 #[derive(Clone, Debug, Args)]
@@ -106,9 +107,9 @@ fn print(verdicts: &[Verdict], has_collector: bool, form: Form, flags: &str) -> 
         output::note(&format!("{more} more verdicts have no patch; `kubectl unready -o text` says what to do about them"));
     }
     if documents.is_empty() {
-        if !has_collector && !verdicts.is_empty() {
+        if !has_collector && verdicts.iter().any(is_without_remedy) {
             return Err(anyhow!(
-                "the collector keeps the agents' patches, and it could not be asked: whether there is one for this is not known"
+                "what the agents left in Events holds no patch for this, and the collector, which may have one, could not be asked"
             ));
         }
         if verdicts.is_empty() {
@@ -116,12 +117,22 @@ fn print(verdicts: &[Verdict], has_collector: bool, form: Form, flags: &str) -> 
         }
         return Ok(Status::Unexplained.into());
     }
+    if !has_collector {
+        output::note(
+            "the collector could not be asked: this is from Events, which others who may write Events in the namespace can write too; read it before you apply it",
+        );
+    }
     let text = match form {
         Form::Yaml => yaml(&documents)?,
         Form::Json => documents.iter().map(print::json).collect(),
         Form::Command => documents.iter().map(print::command).collect::<Vec<_>>().join("\n"),
     };
     output::stdout(&text).map(|()| ExitCode::SUCCESS)
+}
+
+/// An Event that told its text only: what helps is not known.
+fn is_without_remedy(verdict: &Verdict) -> bool {
+    verdict.remedy.is_none() && verdict.cause != WAITING
 }
 
 fn is_without_patch(verdict: &Verdict) -> bool {

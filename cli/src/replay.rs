@@ -7,10 +7,11 @@
 //! Refused with status 1: what cannot be read, is no recording, or of a newer format.
 
 use crate::{
-    output::{self, Format},
+    outcome::{self, Findings, Format, Outcome},
+    output,
     render::Facts,
     run::interrupt,
-    status::{Findings, Outcome, Status},
+    status::Status,
 };
 use clap::{Args, ValueHint};
 use std::{path::PathBuf, time::Duration};
@@ -54,7 +55,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> anyhow::Result<Status> {
     let status = replay.conclude(reader.is_closed());
     // What the program wrote stood above the verdict when it ran; here it is part of it.
     let facts = if args.evidence { Facts::All } else { Facts::Output };
-    output::findings(&replay.findings, replay.clock, &header.node, args.output, facts)?;
+    outcome::print(&replay.findings, replay.clock, &header.node, args.output, facts)?;
     Ok(status)
 }
 

@@ -4,7 +4,7 @@ use crate::{
     cluster::{self, ClusterArgs},
     plugin::is_plugin,
 };
-use unready_agent::deliver::url::CollectorUrl;
+use unready_transport::url::CollectorUrl;
 
 /// Where the collector of this machine is asked.
 const LOCAL: &str = "http://127.0.0.1:50051";

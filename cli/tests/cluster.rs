@@ -97,10 +97,26 @@ fn pod(name: &str, ready: bool) -> Value {
     })
 }
 
-/// An Event that an agent left on a pod.
-fn told(pod: &str) -> Value {
+/// The verdict of an agent, as its Event carries it.
+fn said(pod: &str) -> Value {
+    let patch = json!({
+        "apiVersion": "v1", "kind": "Pod", "namespace": "shop", "name": pod, "type": "StrategicMerge",
+        "body": "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"x\"},\"spec\":{\"securityContext\":{\"fsGroup\":1000}}}",
+    });
     json!({
-        "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": { "name": format!("{pod}.00c0ffee00c0ffee"), "namespace": "shop" },
+        "id": "00c0ffee00c0ffee", "cause": "PermissionDenied", "severity": "Blocking", "confidence": "Certain", "subject": "/data/x",
+        "workload": { "namespace": "shop", "pod": pod, "podUid": format!("uid-{pod}"), "container": "app", "node": "n1", "runtime": "containerd" },
+        "summary": "open(\"/data/x\") = EACCES", "explanation": ["uid 1000 needs w"],
+        "remedy": { "text": "Set fsGroup: 1000.", "patch": patch }, "firstSeen": "2026-11-24T10:00:06Z", "count": 14,
+    })
+}
+
+/// An Event that an agent left on a pod; without a verdict it has its text alone.
+fn told(pod: &str, verdict: Option<&Value>) -> Value {
+    let annotations = verdict.map(|verdict| json!({ "unready.dev/verdict": verdict.to_string() }));
+    json!({
+        "apiVersion": "events.k8s.io/v1", "kind": "Event",
+        "metadata": { "name": format!("{pod}.00c0ffee00c0ffee"), "namespace": "shop", "annotations": annotations },
         "eventTime": "2026-11-24T10:00:06.000000Z", "reason": "PermissionDenied", "type": "Warning",
         "note": "open(\"/data/x\") = EACCES. uid 1000 needs w. Fix: Set fsGroup: 1000.",
         "reportingController": "unready.dev/agent", "reportingInstance": "n1", "action": "Starting",
@@ -171,15 +187,33 @@ fn without_an_agent_the_api_servers_account_is_given_and_said_to_be_that() {
 
 #[test]
 fn the_agents_events_stand_in_for_a_collector() {
-    let cluster = shop(vec![pod("orders", false)], vec![told("orders")]);
+    let cluster = shop(vec![pod("orders", false)], vec![told("orders", Some(&said("orders")))]);
     let (out, err) = expect(&cluster.unready(&["get", "pod/orders"]), 0);
     assert!(out.starts_with("pod shop/orders on n1 is not ready for "), "{out}");
     assert!(out.contains("\nPermissionDenied  shop/orders/app  open(\"/data/x\") = EACCES\n"), "{out}");
-    assert!(out.contains("  why   uid 1000 needs w.\n  fix   Set fsGroup: 1000.\n"), "{out}");
+    assert!(out.contains("  why   uid 1000 needs w\n  fix   Set fsGroup: 1000.\n"), "{out}");
+    assert!(out.contains("  sure  certain: seen"), "{out}");
     assert!(err.contains("told in Events"), "{err}");
-    // Whether there is a patch is not known: that is no "none can help".
+    expect(&cluster.unready(&["get", "--exit-code"]), 3);
+    let (out, err) = expect(&cluster.unready(&["patch", "orders", "-o", "json"]), 0);
+    assert!(out.contains("\"fsGroup\":1000"), "{out}");
+    assert!(err.contains("read it before you apply it"), "{err}");
+}
+
+#[test]
+fn an_event_without_a_verdict_says_its_text_and_nothing_is_read_into_it() {
+    let cluster = shop(vec![pod("orders", false)], vec![told("orders", None)]);
+    let (out, _) = expect(&cluster.unready(&["get", "pod/orders"]), 0);
+    assert!(out.contains("open(\"/data/x\") = EACCES. uid 1000 needs w. Fix: Set fsGroup: 1000."), "{out}");
+    assert!(out.contains("holds its text only") && !out.contains("  fix  ") && !out.contains("  sure  "), "{out}");
+    // It says nothing of how bad it is, nor whether there is a patch: that is no "none can help".
+    expect(&cluster.unready(&["get", "--exit-code"]), 0);
     let (_, err) = expect(&cluster.unready(&["patch", "orders"]), 1);
-    assert!(err.contains("the collector keeps the agents' patches"), "{err}");
+    assert!(err.contains("holds no patch for this"), "{err}");
+    // One that speaks of another pod is believed no more than that.
+    let cluster = shop(vec![pod("orders", false)], vec![told("orders", Some(&said("billing")))]);
+    let (out, _) = expect(&cluster.unready(&["get", "pod/orders"]), 0);
+    assert!(out.contains("holds its text only"), "{out}");
 }
 
 /// The shop for somebody with rights in some namespaces only: whoever asks elsewhere, or for events, is refused.

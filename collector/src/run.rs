@@ -16,14 +16,14 @@ use tokio::{
 };
 use unready_collector::{
     Ports,
-    certificate::{Publication, self_signed},
-    cluster::{self, lease::Lease},
+    certificate::self_signed,
+    cluster,
     ingest::{admission::Admission, identity::Agents},
     metrics::Metrics,
     serve_on,
     store::{Health, Store as _, sqlite::Sqlite},
 };
-use unready_kubernetes::{client, kube::Client};
+use unready_kubernetes::{Client, authority::Publication, client, lease::Lease};
 use unready_transport::{
     http::{self, Endpoints},
     incoming::Incoming,

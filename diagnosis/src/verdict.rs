@@ -186,6 +186,11 @@ macro_rules! words {
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$variant => stringify!($variant)),+ }
             }
+
+            /// What the word means; `None`: a later release has more of them.
+            pub fn of(word: &str) -> Option<Self> {
+                [$(Self::$variant),+].into_iter().find(|one| one.word() == word)
+            }
         }
 
         impl std::fmt::Display for $name {

@@ -77,6 +77,12 @@ pub async fn configuration(access: &Access) -> Result<Config, ConnectError> {
     }
 }
 
+/// The contexts of this file, or of those that kubectl would read.
+pub fn contexts(kubeconfig: Option<&Path>) -> Vec<String> {
+    let config = kubeconfig.map_or_else(Kubeconfig::read, Kubeconfig::read_from);
+    config.map(|config| config.contexts.into_iter().map(|context| context.name).collect()).unwrap_or_default()
+}
+
 /// Whether this process runs in a pod that may speak to its API server.
 pub fn in_cluster() -> bool {
     env::var_os("KUBERNETES_SERVICE_HOST").is_some() && Path::new(SERVICE_ACCOUNT).join("token").exists()
@@ -91,7 +97,7 @@ enum Source {
 
 fn source(access: &Access) -> Source {
     let list = env::var_os("KUBECONFIG").map(|list| env::split_paths(&list).collect()).unwrap_or_default();
-    let home = env::var_os("HOME").map(|home| PathBuf::from(home).join(".kube/config"));
+    let home = env::home_dir().map(|home| home.join(".kube/config"));
     choose(access, list, in_cluster(), home.filter(|path| path.exists()))
 }
 

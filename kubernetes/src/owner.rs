@@ -2,7 +2,7 @@
 //!
 //! `ReplicaSet` → Deployment, Job → `CronJob`, and whatever else is there by its name. Each link is one request, and is
 //! remembered for some minutes. An API server that is slow or forbids it is not waited for: then the pod's own labels say
-//! as much as they can ([`crate::convert::pod`]), and the question is put again later.
+//! as much as they can (`convert::pod`), and the question is put again later.
 
 use crate::{
     convert,
@@ -53,7 +53,7 @@ struct Memory {
 
 /// The lower end of a chain of owners: what a pod tells of it.
 #[derive(Clone, Debug)]
-pub struct Chain {
+pub(crate) struct Chain {
     namespace: String,
     controller: OwnerReference,
     /// The top, as far as the pod's own labels tell.
@@ -62,7 +62,7 @@ pub struct Chain {
 
 impl Chain {
     /// Of a pod; `None`: nobody makes it again.
-    pub fn of(pod: &ObjectMeta) -> Option<Self> {
+    pub(crate) fn of(pod: &ObjectMeta) -> Option<Self> {
         let controller = convert::controller(pod)?.clone();
         Some(Self { namespace: pod.namespace.clone().unwrap_or_default(), controller, guess: convert::owner(pod)? })
     }
@@ -83,13 +83,13 @@ impl Owners {
     }
 
     /// The owner of a pod; `None`: nobody makes it again.
-    pub async fn of(&self, pod: &ObjectMeta) -> Option<Owner> {
+    pub(crate) async fn of(&self, pod: &ObjectMeta) -> Option<Owner> {
         let chain = Chain::of(pod)?;
         Some(self.resolve(&chain).await)
     }
 
     /// The top of a chain.
-    pub async fn resolve(&self, chain: &Chain) -> Owner {
+    pub(crate) async fn resolve(&self, chain: &Chain) -> Owner {
         let uid = &chain.controller.uid;
         if let Some(owner) = self.remembered(uid) {
             return owner;

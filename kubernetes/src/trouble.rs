@@ -1,6 +1,6 @@
 //! What went wrong with a request, as a clause for a log line or an answer, and what to do with it.
 
-use kube::{Error, core::Status};
+use kube::{Error, core::Status, runtime::watcher};
 
 /// What follows from an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,23 @@ pub fn clause(error: &Error) -> String {
         (_, Error::Api(status)) => status.message.clone(),
         (_, error) => innermost(error),
     }
+}
+
+/// What broke a watch, as a clause.
+pub(crate) fn of_watch(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
+            clause(error)
+        }
+        watcher::Error::WatchError(status) => clause(&Error::Api(status.clone())),
+        watcher::Error::NoResourceVersion => error.to_string(),
+    }
+}
+
+/// Reason and message of a request that the server answered with a refusal.
+pub fn refusal(error: &Error) -> Option<(&str, &str)> {
+    let Error::Api(status) = error else { return None };
+    (!status.reason.is_empty()).then_some((&status.reason, &status.message))
 }
 
 /// The outer layers say "client error" and the like; what happened is the innermost one.

@@ -15,7 +15,7 @@
 use crate::{
     convert,
     owner::{Chain, Owners},
-    trouble,
+    pauses, trouble,
 };
 use futures_util::{
     StreamExt as _,
@@ -170,7 +170,7 @@ impl Watch {
 
     /// Between two attempts; ends early when it is time to say that the server is away.
     async fn pause(&self, health: &mut Health, error: &watcher::Error) -> Result<(), Ended> {
-        let pause = if is_expired(error) { PAUSE.0 } else { health.failed(reason(error)) };
+        let pause = if is_expired(error) { PAUSE.0 } else { health.failed(trouble::of_watch(error)) };
         tokio::select! {
             () = self.changes.closed() => Err(Ended),
             () = health.overdue() => Ok(()),
@@ -210,7 +210,7 @@ impl Health {
         self.since.get_or_insert_with(Instant::now);
         let pause = PAUSE.0.saturating_mul(1 << self.attempts.min(8)).min(PAUSE.1);
         self.attempts = self.attempts.saturating_add(1);
-        pause.mul_f64(1.0 - f64::from(chance()) / f64::from(u32::MAX) / 3.0)
+        pauses::shortened(pause)
     }
 
     /// A part of a list, or a change.
@@ -260,20 +260,4 @@ fn is_expired(error: &watcher::Error) -> bool {
         | watcher::Error::WatchFailed(_)
         | watcher::Error::NoResourceVersion => false,
     }
-}
-
-fn reason(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
-            trouble::clause(error)
-        }
-        watcher::Error::WatchError(status) => trouble::clause(&kube::Error::Api(status.clone())),
-        watcher::Error::NoResourceVersion => error.to_string(),
-    }
-}
-
-/// A number by chance: every hasher of the standard library has its own keys.
-fn chance() -> u32 {
-    use std::hash::{BuildHasher as _, RandomState};
-    u32::try_from(RandomState::new().hash_one(0) >> 32).unwrap_or(0)
 }

@@ -2,6 +2,11 @@
 //! Elsewhere nothing is tried, and that is said. Each test makes a namespace and takes it away.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+use k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod as ApiPod};
+use kube::{
+    Api, Client, Config,
+    api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams},
+};
 use serde_json::{Value, json};
 use std::{env, process, thread, time::Duration};
 use tokio::{
@@ -15,12 +20,8 @@ use unready_diagnosis::{
 use unready_kubernetes::{
     ask,
     client::{self, Access},
-    events::Publisher,
-    k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod as ApiPod},
-    kube::{
-        Api, Client, Config,
-        api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams},
-    },
+    events::{self, Publisher},
+    pods,
     watch::node_pods,
 };
 use unready_proto::v1::{Verdict, Workload};
@@ -285,14 +286,16 @@ async fn a_verdict_is_one_event_of_its_pod() {
     let all = ours().await;
     assert_eq!(all.len(), 1, "one series a verdict");
     assert_eq!((all[0].type_.as_deref(), all[0].message.as_deref()), (Some("Normal"), Some("Resolved: the image cannot be pulled.")));
+    let (told, _) = events::read::page(&lab.client, Some(&lab.namespace), None).await.unwrap();
+    let last = Verdict { resolved_at: Some(ended), ..verdict("the image cannot be pulled", 6) };
+    assert!(told.contains(&last), "the verdict is in its annotation: {told:?}");
 }
 
 #[tokio::test]
 async fn a_pod_reads_as_the_server_writes_it() {
     let Some(lab) = Lab::open("convert").await else { return };
     lab.pod("plain").await;
-    let object = Api::<ApiPod>::namespaced(lab.client.clone(), &lab.namespace).get("plain").await.unwrap();
-    let pod = unready_kubernetes::convert::pod(&object);
+    let pod = pods::get(&lab.client, &lab.namespace, "plain").await.unwrap().unwrap();
     assert_eq!((pod.grace_seconds, pod.service_account.as_str(), pod.scheduler.as_str()), (0, "default", "default-scheduler"));
     assert!(pod.volumes.iter().any(|volume| volume.name.starts_with("kube-api-access")), "the token that the server adds");
     assert!(pod.created > 0 && !pod.is_ready());

@@ -1,5 +1,6 @@
-//! What agent and collector share of the network.
+//! What agent, collector and command line share of the network.
 //!
+//! - [`url`]: the collector's address as a user writes it; [`peer`]: what is wrong with one that does not answer as a collector.
 //! - [`tls`]: certificates from directories that change under us, and errors as sentences.
 //! - [`incoming`]: the server's side of a port, with or without TLS.
 //! - [`outgoing`]: the client's side.
@@ -14,4 +15,6 @@ pub mod http;
 pub mod incoming;
 pub mod news;
 pub mod outgoing;
+pub mod peer;
 pub mod tls;
+pub mod url;

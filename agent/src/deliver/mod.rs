@@ -6,16 +6,16 @@
 //! - [`stdout`]: one JSON object a line.
 //! - [`collector`]: the gRPC stream, with resending of what was not acknowledged.
 //! - [`tls`]: how that stream is secured.
-//! - [`url`]: the collector's address as a user writes it.
-//! - [`peer`]: what is wrong with an address that does not answer as a collector.
+//!
+//! The collector's address, and what is wrong with one that does not answer: `unready_transport`.
 
 pub mod collector;
 mod config;
 mod dates;
 mod ended;
 mod outbox;
-pub mod peer;
 mod report;
 pub mod stdout;
 pub mod tls;
-pub mod url;
+
+pub use unready_transport::{peer, url};

@@ -20,22 +20,13 @@ use std::{
     path::{Path, PathBuf},
     str::FromStr,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
-use tokio::time::timeout;
 use tonic::metadata::{Ascii, MetadataValue};
-use unready_kubernetes::{
-    k8s_openapi::api::core::v1::ConfigMap,
-    kube::{Api, Client},
-    trouble,
-};
+use unready_kubernetes::{Client, authority};
 use unready_transport::{
     outgoing::ClientConfig,
     tls::{Directory, Trust, client_config},
 };
-
-/// For the API server's answer.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The flags.
 #[derive(Args, Clone, Debug, Default)]
@@ -232,15 +223,9 @@ impl Authorities {
 }
 
 async fn config_map(client: &Client, namespace: &str, name: &str) -> Result<String, String> {
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let wrong = |what: String| format!("ConfigMap {namespace}/{name}, which says whom to trust as the collector, cannot be read: {what}");
-    let answer = timeout(PATIENCE, api.get_opt(name)).await.map_err(|_| wrong("the API server does not answer".to_owned()))?;
-    let map = answer.map_err(|error| wrong(trouble::clause(&error)))?;
-    let values = map.and_then(|map| map.data).unwrap_or_default();
-    if values.is_empty() {
-        return Err(wrong("it is not there or empty; the collector fills it when it starts (--publish-ca)".to_owned()));
-    }
-    Ok(values.into_values().collect::<Vec<_>>().join("\n"))
+    let published = authority::published(client, namespace, name).await.map_err(wrong)?;
+    published.ok_or_else(|| wrong("it is not there or empty; the collector fills it when it starts (--publish-ca)".to_owned()))
 }
 
 fn bearer(path: &Path) -> Result<MetadataValue<Ascii>, String> {

@@ -38,10 +38,9 @@ use unready_diagnosis::{
     question::QuestionId,
 };
 use unready_kubernetes::{
-    ask,
+    Client, ask,
     client::{self, Access},
     events::{Counts, Publisher},
-    kube::Client,
     watch,
 };
 use unready_proto::v1::Verdict;

@@ -8,13 +8,11 @@ use crate::collector::{Client, client};
 use hyper_util::rt::TokioIo;
 use std::{collections::BTreeSet, time::Duration};
 use tonic::transport::{Endpoint, Uri};
-use unready_agent::deliver::peer;
-use unready_kubernetes::{k8s_openapi::api::core::v1 as api, kube::api::ListParams};
+use unready_kubernetes::installed::{self, Component, Member};
+use unready_transport::peer;
 
 /// As the chart labels it.
-const LABELS: &str = "app.kubernetes.io/name=unready,app.kubernetes.io/component=collector";
-/// The agents' likewise.
-const AGENT_LABELS: &str = "app.kubernetes.io/name=unready,app.kubernetes.io/component=agent";
+const LABELS: &str = Component::Collector.labels();
 /// The port on which a collector is asked, unless its pod names one `query`.
 const PORT: u16 = 50052;
 /// Where the chart installs by default: looked at when all namespaces may not be.
@@ -83,48 +81,47 @@ async fn forward(
     found: &Found,
 ) -> Result<impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + use<>, NoCollector> {
     let unreachable = |reason: String| NoCollector::Unreachable { namespace: found.namespace.clone(), pod: found.pod.clone(), reason };
-    let pods = cluster.within::<api::Pod>(Some(&found.namespace));
-    let forwarder = cluster.ask(pods.portforward(&found.pod, &[found.port])).await;
-    let mut forwarder = forwarder.map_err(|trouble| unreachable(trouble.to_string()))?;
-    forwarder.take_stream(found.port).ok_or_else(|| unreachable("the port is not forwarded".to_owned()))
+    let forwarded = cluster.ask(installed::forward(&cluster.client, &found.namespace, &found.pod, found.port)).await;
+    let stream = forwarded.map_err(|trouble| unreachable(trouble.to_string()))?;
+    stream.ok_or_else(|| unreachable("the port is not forwarded".to_owned()))
 }
 
 async fn find(cluster: &Cluster) -> Result<Found, NoCollector> {
     let named = cluster.collector_namespace.as_deref();
-    let seen = labelled(cluster, LABELS, named).await.map_err(NoCollector::Unknown)?;
+    let seen = members(cluster, Component::Collector, named).await.map_err(NoCollector::Unknown)?;
     choose(&seen.pods, named.or((!seen.everywhere).then_some(USUAL)))
 }
 
 /// The first one that is ready: all replicas know the same. Only in the usual namespace, or the one that the user named: what a
 /// collector says is shown to people and proposed as patches.
-fn choose(pods: &[api::Pod], named: Option<&str>) -> Result<Found, NoCollector> {
-    let name = |pod: &api::Pod| pod.metadata.name.clone().unwrap_or_default();
+fn choose(members: &[Member], named: Option<&str>) -> Result<Found, NoCollector> {
     let trusted = named.unwrap_or(USUAL);
-    let (pods, elsewhere): (Vec<&api::Pod>, Vec<&api::Pod>) =
-        pods.iter().partition(|pod| pod.metadata.namespace.as_deref() == Some(trusted));
-    if pods.is_empty() && !elsewhere.is_empty() {
-        let namespaces: BTreeSet<String> = elsewhere.iter().filter_map(|pod| pod.metadata.namespace.clone()).collect();
+    let (here, elsewhere): (Vec<&Member>, Vec<&Member>) = members.iter().partition(|member| member.namespace == trusted);
+    if here.is_empty() && !elsewhere.is_empty() {
+        let namespaces: BTreeSet<String> = elsewhere.iter().map(|member| member.namespace.clone()).collect();
         return Err(NoCollector::Elsewhere(namespaces.into_iter().collect()));
     }
-    match pods.iter().find(|pod| is_ready(pod)) {
-        Some(pod) => Ok(Found { namespace: pod.metadata.namespace.clone().unwrap_or_default(), pod: name(pod), port: port(pod) }),
-        None => Err(pods.first().map_or_else(|| NoCollector::Absent(named.map(str::to_owned)), |pod| NoCollector::NotReady(name(pod)))),
+    match here.iter().find(|member| member.is_ready) {
+        Some(Member { namespace, pod, ports, .. }) => {
+            Ok(Found { namespace: namespace.clone(), pod: pod.clone(), port: ports.get("query").copied().unwrap_or(PORT) })
+        }
+        None => Err(here
+            .first()
+            .map_or_else(|| NoCollector::Absent(named.map(str::to_owned)), |member| NoCollector::NotReady(member.pod.clone()))),
     }
 }
 
 /// Pods of Unready itself, as far as one may look.
 struct Seen {
-    pods: Vec<api::Pod>,
+    pods: Vec<Member>,
     /// All namespaces were looked at.
     everywhere: bool,
 }
 
 /// Pods of Unready itself. Who may not look at all namespaces gets those of the usual one, and of his own: an error only if he
 /// may not look at the usual one, and there is none in his own.
-async fn labelled(cluster: &Cluster, labels: &str, named: Option<&str>) -> Result<Seen, Trouble> {
-    let params = ListParams::default().labels(labels);
-    let list =
-        async |namespace: Option<&str>| cluster.ask(cluster.within::<api::Pod>(namespace).list(&params)).await.map(|list| list.items);
+async fn members(cluster: &Cluster, component: Component, named: Option<&str>) -> Result<Seen, Trouble> {
+    let list = async |namespace: Option<&str>| cluster.ask(installed::members(&cluster.client, component, namespace)).await;
     match list(named).await {
         Err(trouble) if trouble.is_forbidden() && named.is_none() => {
             let usual = list(Some(USUAL)).await;
@@ -143,55 +140,42 @@ async fn labelled(cluster: &Cluster, labels: &str, named: Option<&str>) -> Resul
 
 /// Whether an agent runs anywhere; `None`: we may not look everywhere, and where we may there is none.
 pub(crate) async fn has_agent(cluster: &Cluster) -> Option<bool> {
-    let seen = labelled(cluster, AGENT_LABELS, None).await.ok()?;
-    let is_there = seen.pods.iter().any(is_ready);
+    let seen = members(cluster, Component::Agent, None).await.ok()?;
+    let is_there = seen.pods.iter().any(|member| member.is_ready);
     (is_there || seen.everywhere).then_some(is_there)
-}
-
-fn is_ready(pod: &api::Pod) -> bool {
-    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    pod.metadata.deletion_timestamp.is_none()
-        && conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
-fn port(pod: &api::Pod) -> u16 {
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let ports = containers.flat_map(|container| container.ports.iter().flatten());
-    let named = ports.into_iter().find(|port| port.name.as_deref() == Some("query"));
-    named.and_then(|port| u16::try_from(port.container_port).ok()).unwrap_or(PORT)
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use serde_json::{Value, json};
 
-    fn pod(name: &str, ready: &str, ports: &Value) -> api::Pod {
-        serde_json::from_value(json!({
-            "metadata": { "name": name, "namespace": "unready" },
-            "spec": { "containers": [{ "name": "collector", "ports": ports }] },
-            "status": { "conditions": [{ "type": "Ready", "status": ready }] },
-        }))
-        .unwrap()
+    fn member(pod: &str, is_ready: bool) -> Member {
+        Member { namespace: "unready".into(), pod: pod.into(), is_ready, ..Member::default() }
     }
 
     #[test]
     fn a_ready_one_is_chosen() {
-        let mut leaving = pod("leaving", "True", &json!([]));
-        leaving.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-11-24T10:00:00Z")).unwrap());
-        let named = json!([{ "name": "ingest", "containerPort": 50051 }, { "name": "query", "containerPort": 7 }]);
-        let pods = [leaving, pod("starting", "False", &json!([])), pod("second", "True", &named), pod("third", "True", &json!([]))];
-        let found = choose(&pods, None).unwrap();
+        let named = Member { ports: [("ingest".to_owned(), 50051), ("query".to_owned(), 7)].into(), ..member("second", true) };
+        let all = [member("starting", false), named, member("third", true)];
+        let found = choose(&all, None).unwrap();
         assert_eq!((found.namespace.as_str(), found.pod.as_str(), found.port), ("unready", "second", 7));
-        assert_eq!(choose(&pods[3..], None).unwrap().port, PORT);
+        assert_eq!(choose(&all[2..], None).unwrap().port, PORT);
+    }
+
+    #[test]
+    fn one_that_poses_elsewhere_is_not_asked() {
+        let elsewhere = Member { namespace: "shop".into(), ..member("c-1", true) };
+        let refused = choose(std::slice::from_ref(&elsewhere), None).unwrap_err().to_string();
+        assert!(refused.contains("are in shop"), "{refused}");
+        assert_eq!(choose(&[elsewhere], Some("shop")).unwrap().pod, "c-1");
     }
 
     #[test]
     fn it_is_said_why_there_is_none() {
         let none = choose(&[], Some("tools")).unwrap_err().to_string();
         assert!(none.starts_with("no collector was found") && none.ends_with(" in namespace tools"), "{none}");
-        let starting = choose(&[pod("c-1", "False", &json!([]))], None).unwrap_err().to_string();
+        let starting = choose(&[member("c-1", false)], None).unwrap_err().to_string();
         assert_eq!(starting, "the collector c-1 is not ready");
     }
 }

@@ -5,9 +5,8 @@
 //! wrong, what it waits for.
 
 use super::{
-    Cluster, account, collector, owners, pods,
+    Cluster, Trouble, account, collector, owners, pods,
     target::{self, Selection, Target},
-    told,
 };
 use crate::{
     collector::{MOST, note_stall},
@@ -18,6 +17,7 @@ use crate::{
 use anyhow::anyhow;
 use std::fmt::Display;
 use unready_diagnosis::pod::Pod;
+use unready_kubernetes::events;
 use unready_proto::v1::{Filter, ListRequest, Verdict};
 
 /// What was found out.
@@ -31,7 +31,7 @@ pub(crate) struct Gathered {
     pub(crate) looked_at: usize,
     /// One pod was named, and nothing else.
     pub(crate) is_one: bool,
-    /// The collector was asked; otherwise the patches of the agents' verdicts are not known.
+    /// The collector was asked; otherwise the verdicts are what Events tell, and whoever may write Events could have written them.
     pub(crate) has_collector: bool,
 }
 
@@ -101,9 +101,25 @@ async fn from_collector(cluster: &Cluster, all: bool) -> Result<Vec<Verdict>, St
 
 /// What the agents said in Events, and what is missing without a collector.
 pub(crate) async fn from_events(cluster: &Cluster, reason: &str) -> Vec<Verdict> {
-    let (events, agent) = tokio::join!(told::list(cluster), collector::has_agent(cluster));
+    let (events, agent) = tokio::join!(told(cluster), collector::has_agent(cluster));
     output::note(&without_collector(reason, agent, &events));
     events.unwrap_or_default()
+}
+
+async fn told(cluster: &Cluster) -> Result<Vec<Verdict>, Trouble> {
+    let (mut verdicts, mut after) = (Vec::new(), None);
+    loop {
+        let (page, next) = cluster.ask(events::read::page(&cluster.client, cluster.namespace(), after)).await?;
+        verdicts.extend(page);
+        if next.is_none() {
+            return Ok(verdicts);
+        }
+        if verdicts.len() >= MOST as usize {
+            output::note(&format!("only {} of the agents' Events are considered: choose fewer with -n", verdicts.len()));
+            return Ok(verdicts);
+        }
+        after = next;
+    }
 }
 
 /// One line that is true of what follows it.
@@ -112,7 +128,7 @@ fn without_collector<E: Display>(reason: &str, agent: Option<bool>, events: &Res
     match (events, agent) {
         (Err(trouble), _) => format!("{reason}, and the Events that the agents left cannot be read ({trouble}): {ACCOUNT}"),
         (Ok(events), _) if !events.is_empty() => {
-            format!("{reason}: this is what the agents told in Events, without their patches and facts")
+            format!("{reason}: this is what the agents told in Events, which the API server forgets after an hour")
         }
         (Ok(_), Some(false)) => format!("{reason}, and no agent: {ACCOUNT} (install Unready with its Helm chart)"),
         (Ok(_), _) => format!("{reason}, and no agent has left an Event here: {ACCOUNT}"),
@@ -123,7 +139,7 @@ fn without_collector<E: Display>(reason: &str, agent: Option<bool>, events: &Res
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::cluster::target::Query;
+    use unready_kubernetes::pods::Query;
 
     #[test]
     fn what_is_missing_is_said() {

@@ -6,9 +6,10 @@
 use super::{Cluster, Trouble};
 use crate::status::Usage;
 use anyhow::anyhow;
-use unready_kubernetes::kube::{
-    Api,
-    api::{ApiResource, DynamicObject, GroupVersionKind, ListParams},
+use serde_json::Value;
+use unready_kubernetes::{
+    objects::{self, Object, Sort},
+    pods::Query,
 };
 use unready_proto::v1::Verdict;
 
@@ -38,7 +39,8 @@ impl Kind {
         (Self::ReplicationController, &["replicationcontroller", "replicationcontrollers", "rc"]),
     ];
 
-    fn of(word: &str) -> Option<Self> {
+    /// The kind that this word names.
+    pub(crate) fn of(word: &str) -> Option<Self> {
         let word = word.to_lowercase();
         Self::WORDS.iter().find(|(_, words)| words.contains(&word.as_str())).map(|(kind, _)| *kind)
     }
@@ -57,13 +59,14 @@ impl Kind {
         }
     }
 
-    fn resource(self) -> ApiResource {
-        let group = match self {
-            Self::Pod | Self::ReplicationController => "",
-            Self::Job | Self::CronJob => "batch",
-            Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet => "apps",
+    /// As it is asked for.
+    pub(crate) const fn sort(self) -> Sort<'static> {
+        let api_version = match self {
+            Self::Pod | Self::ReplicationController => "v1",
+            Self::Job | Self::CronJob => "batch/v1",
+            Self::Deployment | Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet => "apps/v1",
         };
-        ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", self.name()))
+        Sort { api_version, kind: self.name() }
     }
 }
 
@@ -127,13 +130,6 @@ pub(crate) fn is_meant(verdict: &Verdict, targets: &[Target]) -> bool {
     targets.is_empty() || targets.iter().any(is_it)
 }
 
-/// One question for pods.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Query {
-    pub(crate) labels: Option<String>,
-    pub(crate) fields: Option<String>,
-}
-
 /// What to look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
@@ -179,26 +175,19 @@ pub(crate) async fn select(cluster: &Cluster, targets: &[Target], labels: Option
 }
 
 async fn selectors(cluster: &Cluster, namespace: &str, target: &Target) -> Result<Vec<String>, Trouble> {
-    let owner = objects(cluster, namespace, target.kind);
-    let owner = cluster.ask(owner.get(&target.name)).await?;
+    let owner = cluster.ask(objects::get(&cluster.client, target.kind.sort(), namespace, &target.name)).await?;
     if target.kind != Kind::CronJob {
-        return Ok(selector(&owner).into_iter().collect());
+        return Ok(selector(&owner.fields).into_iter().collect());
     }
     // A CronJob's pods are known through its Jobs.
-    let jobs = cluster.ask(objects(cluster, namespace, Kind::Job).list(&ListParams::default())).await?;
-    let is_ours = |job: &&DynamicObject| {
-        job.metadata.owner_references.iter().flatten().any(|reference| Some(&reference.uid) == owner.metadata.uid.as_ref())
-    };
-    Ok(jobs.items.iter().filter(is_ours).filter_map(selector).collect())
-}
-
-fn objects(cluster: &Cluster, namespace: &str, kind: Kind) -> Api<DynamicObject> {
-    Api::namespaced_with(cluster.client.clone(), namespace, &kind.resource())
+    let jobs = cluster.ask(objects::list(&cluster.client, Kind::Job.sort(), namespace)).await?;
+    let is_ours = |job: &&Object| job.owners.contains(&owner.uid);
+    Ok(jobs.iter().filter(is_ours).filter_map(|job| selector(&job.fields)).collect())
 }
 
 /// `spec.selector` as a query has it; a `ReplicationController`'s is a plain map.
-fn selector(owner: &DynamicObject) -> Option<String> {
-    let selector = owner.data.get("spec")?.get("selector")?;
+fn selector(owner: &Value) -> Option<String> {
+    let selector = owner.get("spec")?.get("selector")?;
     let structured = selector.get("matchLabels").is_some() || selector.get("matchExpressions").is_some();
     let labels = if structured { selector.get("matchLabels") } else { Some(selector) };
     let equal = labels.and_then(|labels| labels.as_object()).into_iter().flatten();
@@ -208,7 +197,7 @@ fn selector(owner: &DynamicObject) -> Option<String> {
     (!all.is_empty()).then(|| all.join(","))
 }
 
-fn expression(expression: &serde_json::Value) -> Option<String> {
+fn expression(expression: &Value) -> Option<String> {
     let key = expression.get("key")?.as_str()?;
     let values = expression.get("values").and_then(|values| values.as_array()).into_iter().flatten();
     let values = values.filter_map(|value| value.as_str()).collect::<Vec<_>>().join(",");
@@ -265,11 +254,7 @@ mod tests {
 
     #[test]
     fn selectors_become_queries() {
-        let of = |value| {
-            let mut object = DynamicObject::new("x", &Kind::Deployment.resource());
-            object.data = json!({ "spec": { "selector": value } });
-            selector(&object)
-        };
+        let of = |value: Value| selector(&json!({ "spec": { "selector": value } }));
         let both = json!({
             "matchLabels": { "app": "orders", "tier": "web" },
             "matchExpressions": [

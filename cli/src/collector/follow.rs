@@ -14,7 +14,6 @@ use anyhow::anyhow;
 use backon::BackoffBuilder as _;
 use std::{future::Future, pin::Pin, time::Duration};
 use tonic::{Status, Streaming};
-use unready_kubernetes::kube::runtime::utils::Backoff;
 use unready_proto::v1::{Filter, Verdict, WatchRequest, WatchResponse, watch_response::Message};
 
 /// A sentence that takes a look at the peer.
@@ -41,29 +40,6 @@ pub(crate) struct Feed {
     pauses: backon::ExponentialBackoff,
     /// The interruption was told.
     told: bool,
-}
-
-/// The same for what kube watches: its own pauses grow to half a minute.
-pub(crate) struct Pauses(backon::ExponentialBackoff);
-
-impl Pauses {
-    pub(crate) fn new() -> Self {
-        Self(pauses())
-    }
-}
-
-impl Iterator for Pauses {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        self.0.next()
-    }
-}
-
-impl Backoff for Pauses {
-    fn reset(&mut self) {
-        self.0 = pauses();
-    }
 }
 
 /// From a restart that nobody notices to an outage.

@@ -2,8 +2,8 @@
 
 use crate::{cause, cluster::ClusterArgs};
 use clap::{Args, ValueEnum};
-use unready_agent::deliver::url::CollectorUrl;
 use unready_proto::v1::{Filter, Verdict};
+use unready_transport::url::CollectorUrl;
 
 /// What to ask for.
 #[derive(Clone, Debug, Args)]

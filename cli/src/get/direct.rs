@@ -14,8 +14,8 @@ use crate::{
     join::{blocks, current},
     output,
 };
-use unready_agent::deliver::{peer, url::CollectorUrl};
 use unready_proto::v1::{ListResponse, Verdict};
+use unready_transport::{peer, url::CollectorUrl};
 
 /// Lists; the answer is whether something blocks.
 pub(super) async fn list(args: &GetArgs, url: &CollectorUrl, targets: &[Target]) -> anyhow::Result<bool> {

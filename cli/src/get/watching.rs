@@ -7,13 +7,12 @@
 use super::{args::GetArgs, show::Show};
 use crate::{
     cluster::{
-        Cluster, account, collector, gather, pods,
-        target::{self, Query, Selection, Target},
-        told,
+        Cluster, account, collector, gather,
+        target::{self, Selection, Target},
     },
     collector::{
         MOST,
-        follow::{Change, Explained, Feed, Pauses},
+        follow::{Change, Explained, Feed},
     },
     join, output,
     time::now,
@@ -21,20 +20,15 @@ use crate::{
 use board::Board;
 use futures_util::{StreamExt as _, stream::select_all};
 use known::News;
-use std::{collections::HashSet, time::Duration};
+use std::time::Duration;
 use tokio::sync::mpsc;
-use unready_agent::deliver::peer;
 use unready_diagnosis::pod::Pod;
 use unready_kubernetes::{
-    k8s_openapi::api::{core::v1 as api, events::v1::Event as ApiEvent},
-    kube::runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event, watcher},
-    },
-    owner::Owners,
-    trouble,
+    events,
+    pods::{self, Query},
 };
 use unready_proto::v1::{Filter, Verdict};
+use unready_transport::peer;
 
 mod board;
 mod known;
@@ -99,35 +93,22 @@ async fn look(cluster: Cluster, pod: Pod, sender: mpsc::Sender<News>) {
 }
 
 async fn watch_pods(cluster: Cluster, queries: Vec<Query>, sender: mpsc::Sender<News>) {
-    let owners = Owners::new(cluster.client.clone());
-    let mut listed = vec![HashSet::new(); queries.len()];
-    let streams = queries.into_iter().enumerate().map(|(number, query)| {
-        let config = watcher::Config { label_selector: query.labels, field_selector: query.fields, ..watcher::Config::default() };
-        watcher(cluster.scoped::<api::Pod>(), config).backoff(Pauses::new()).map(move |event| (number, event)).boxed()
-    });
+    let follow = |query| pods::follow(&cluster.client, cluster.namespace(), query);
+    let streams = queries.into_iter().enumerate().map(|(number, query)| follow(query).map(move |change| (number, change)));
     let mut all = select_all(streams);
     let mut away = false;
-    while let Some((query, event)) = all.next().await {
-        let was_away = std::mem::replace(&mut away, event.is_err());
+    while let Some((query, change)) = all.next().await {
+        let was_away = std::mem::replace(&mut away, matches!(change, pods::Change::Failed(_)));
         if was_away != away && sender.send(News::Away(away)).await.is_err() {
             return;
         }
-        let news = match event {
-            Ok(Event::Apply(pod)) => News::Pod { query, pod: Box::new(pods::one(&owners, &pod).await) },
-            Ok(Event::InitApply(pod)) => {
-                let pod = Box::new(pods::one(&owners, &pod).await);
-                listed[query].insert(pod.api_uid.clone());
-                News::Pod { query, pod }
-            }
-            Ok(Event::Delete(pod)) => News::Gone(Box::new(pods::one(&owners, &pod).await)),
-            Ok(Event::InitDone) => News::PodsListed { query, uids: std::mem::take(&mut listed[query]) },
-            Ok(Event::Init) => {
-                listed[query].clear();
-                continue;
-            }
-            Err(error) => {
+        let news = match change {
+            pods::Change::Pod(pod) => News::Pod { query, pod },
+            pods::Change::Gone(pod) => News::Gone(pod),
+            pods::Change::Listed(uids) => News::PodsListed { query, uids },
+            pods::Change::Failed(reason) => {
                 if !was_away {
-                    output::note(&format!("the pods cannot be watched at the moment, trying again: {}", explain(&error)));
+                    output::note(&format!("the pods cannot be watched at the moment, trying again: {reason}"));
                 }
                 continue;
             }
@@ -135,15 +116,6 @@ async fn watch_pods(cluster: Cluster, queries: Vec<Query>, sender: mpsc::Sender<
         if sender.send(news).await.is_err() {
             return;
         }
-    }
-}
-
-fn explain(error: &watcher::Error) -> String {
-    use watcher::Error as E;
-    match error {
-        E::InitialListFailed(error) | E::WatchStartFailed(error) | E::WatchFailed(error) => trouble::clause(error),
-        E::WatchError(status) => status.message.clone(),
-        E::NoResourceVersion => error.to_string(),
     }
 }
 
@@ -201,11 +173,8 @@ fn said(status: &tonic::Status) -> String {
 }
 
 async fn watch_events(cluster: &Cluster, sender: &mpsc::Sender<News>) {
-    let config = watcher::Config::default().fields(&told::selector());
-    let mut events = watcher(cluster.scoped::<ApiEvent>(), config).backoff(Pauses::new()).boxed();
-    while let Some(event) = events.next().await {
-        let Ok(Event::Apply(event) | Event::InitApply(event)) = event else { continue };
-        let Some(verdict) = told::verdict(&event) else { continue };
+    let mut told = events::read::follow(&cluster.client, cluster.namespace());
+    while let Some(verdict) = told.next().await {
         if sender.send(News::Verdict(Box::new(verdict))).await.is_err() {
             return;
         }

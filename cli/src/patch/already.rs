@@ -6,9 +6,10 @@
 //! it is asked for, as it is now.
 
 use super::merge;
-use crate::cluster::{Cluster, owners};
+use crate::cluster::Cluster;
 use serde_json::Value;
 use std::collections::BTreeMap;
+use unready_kubernetes::objects::{self, Sort};
 use unready_proto::v1::{Patch, Verdict};
 
 /// Objects that are asked for; patches of more are shown as they are.
@@ -35,8 +36,9 @@ pub(super) async fn strip(cluster: &Cluster, mut verdicts: Vec<Verdict>) -> Vec<
 
 /// Without an answer the patch is shown: applied twice it does no harm.
 async fn fetch(cluster: &Cluster, patch: &Patch) -> Option<Value> {
-    match owners::object(cluster, &patch.api_version, &patch.kind, &patch.namespace, &patch.name).await {
-        Ok(object) => object.map(|object| object.data),
+    let Patch { api_version, kind, namespace, name, .. } = patch;
+    match cluster.ask(objects::find(&cluster.client, Sort { api_version, kind }, namespace, name)).await {
+        Ok(object) => object.map(|object| object.fields),
         Err(trouble) => {
             tracing::debug!("whether {}/{} has the patch already is not known: {trouble}", patch.kind, patch.name);
             None

@@ -13,7 +13,7 @@ use super::{
     workload::workload,
 };
 use std::fmt::Write as _;
-use unready_diagnosis::outside::escaped;
+use unready_diagnosis::{outside::escaped, verdict::Confidence};
 use unready_proto::v1::{Completeness, Evidence, Verdict};
 
 const INDENT: &str = "        ";
@@ -25,6 +25,7 @@ pub(crate) enum Facts {
     #[default]
     None,
     /// What the program itself wrote: it is nowhere else to be read any more.
+    #[cfg_attr(not(any(feature = "local", test)), expect(dead_code, reason = "only a start of this machine's is told so"))]
     Output,
     /// All.
     All,
@@ -113,24 +114,24 @@ fn paragraph(text: &str, first: &str, style: Style) -> String {
 
 /// How sure, why, and what is missing.
 fn sure(verdict: &Verdict) -> String {
-    let confidence = verdict.confidence.as_str();
-    if confidence.is_empty() {
+    if verdict.confidence.is_empty() {
         return String::new();
     }
+    let confidence = Confidence::of(&verdict.confidence);
     if !is_from_kernel(verdict) {
         let text = match confidence {
-            "Certain" => "certain: the API server says so".to_owned(),
-            "Likely" => "likely: the best explanation of what the API server says, not proved".to_owned(),
-            "Possible" => "possible: one of several explanations of what the API server says".to_owned(),
-            other => other.to_lowercase(),
+            Some(Confidence::Certain) => "certain: the API server says so".to_owned(),
+            Some(Confidence::Likely) => "likely: the best explanation of what the API server says, not proved".to_owned(),
+            Some(Confidence::Possible) => "possible: one of several explanations of what the API server says".to_owned(),
+            None => verdict.confidence.to_lowercase(),
         };
         return format!("{text}; no evidence from the kernel");
     }
     let text = match confidence {
-        "Certain" => "certain: seen, and its condition checked again".to_owned(),
-        "Likely" => "likely: the best explanation of what was seen, not proved".to_owned(),
-        "Possible" => "possible: one of several explanations".to_owned(),
-        other => other.to_lowercase(),
+        Some(Confidence::Certain) => "certain: seen, and its condition checked again".to_owned(),
+        Some(Confidence::Likely) => "likely: the best explanation of what was seen, not proved".to_owned(),
+        Some(Confidence::Possible) => "possible: one of several explanations".to_owned(),
+        None => verdict.confidence.to_lowercase(),
     };
     format!("{text}; {}", missing(verdict.completeness.unwrap_or_default()))
 }

@@ -1,6 +1,7 @@
 //! How text may look where it goes: the terminal's width, its colours, or neither.
 
 use std::io::IsTerminal;
+use unready_diagnosis::verdict::Severity;
 
 /// How text may look where it goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +48,10 @@ pub(crate) const RESET: &str = "\u{1b}[0m";
 
 /// Bold red for what blocks, bold yellow for what slows, bold cyan for the rest.
 pub(super) fn severity_color(severity: &str) -> &'static str {
-    match severity {
-        "Blocking" => "\u{1b}[1;31m",
-        "Slowing" => "\u{1b}[1;33m",
-        _ => "\u{1b}[1;36m",
+    match Severity::of(severity) {
+        Some(Severity::Blocking) => "\u{1b}[1;31m",
+        Some(Severity::Slowing) => "\u{1b}[1;33m",
+        Some(Severity::Advisory) | None => "\u{1b}[1;36m",
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     probe::Probe,
     quantity,
 };
-use crate::{output::Format, time::duration};
+use crate::{outcome::Format, time::duration};
 use clap::{Args, ValueHint};
 use std::{ffi::OsString, path::PathBuf, str::FromStr, time::Duration};
 

@@ -29,8 +29,9 @@ pub(crate) mod stderr;
 pub(crate) mod words;
 
 use crate::{
-    output::{self, Format},
-    status::{Outcome, Status},
+    outcome::{Format, Outcome},
+    output,
+    status::Status,
 };
 use anyhow::Context;
 use args::RunArgs;

@@ -21,8 +21,9 @@ use super::{
     words::{Seen, seconds, signal_name},
 };
 use crate::{
+    outcome::{self, Findings, Outcome},
     output,
-    status::{Findings, Outcome, Status},
+    status::Status,
 };
 use anyhow::Context;
 use std::{
@@ -257,7 +258,7 @@ impl<'a> Session<'a> {
         let status = outcome.status(self.args.probe.is_some(), self.findings.iter());
         let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
         let facts = crate::render::Facts::asked(self.args.evidence);
-        output::findings(&self.findings, self.handle.anchor(), &node, self.args.output, facts)?;
+        outcome::print(&self.findings, self.handle.anchor(), &node, self.args.output, facts)?;
         self.say(outcome, status, elapsed);
         Ok(status)
     }

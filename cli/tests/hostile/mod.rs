@@ -190,13 +190,25 @@ fn hostile(mut object: Value) -> Value {
     object
 }
 
+/// A verdict that its Event may carry: it names its own pod, and everything else is free.
+fn of_an_event() -> Value {
+    let mut all = json!(verdict::hostile(HOSTILE, &body().to_string()));
+    all["id"] = "00c0ffee00c0ffee".into();
+    let workload = &mut all["workload"];
+    (workload["namespace"], workload["pod"], workload["podUid"]) = ("shop".into(), "orders".into(), "uid-orders".into());
+    all["remedy"]["patch"]["namespace"] = "shop".into();
+    all
+}
+
 /// Its pod waits for an image: nothing known, or told of by an agent.
 fn cluster(is_told: bool) -> Cluster {
     Cluster::new(move |target| match target {
         path if path.starts_with("/api/v1/namespaces/shop/pods") => {
             list("PodList", &[hostile(pod("orders", false)), hostile(pod(HOSTILE, false))])
         }
-        path if path.contains("/events") && is_told => list("EventList", &[hostile(told("orders"))]),
+        path if path.contains("/events") && is_told => {
+            list("EventList", &[hostile(told("orders", None)), hostile(told("orders", Some(&of_an_event())))])
+        }
         path if path.contains("/events") => list("EventList", &[]),
         path if path.starts_with("/api/v1/pods") => list("PodList", &[]),
         _ => failure(404, "NotFound", HOSTILE),

@@ -7,11 +7,7 @@ use super::ledger::Ledger;
 use crate::store::{Store, StoreError};
 use std::{collections::BTreeMap, ops::Bound, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout};
-use unready_kubernetes::{
-    convert,
-    k8s_openapi::api::core::v1 as api,
-    kube::{Api, Client},
-};
+use unready_kubernetes::{Client, pods};
 use unready_proto::{time::nanos, v1::Verdict};
 
 /// How often.
@@ -67,9 +63,8 @@ impl Forgotten {
     }
 
     async fn is_over(&self, (namespace, name, uid): &Key, now: u64) -> Option<bool> {
-        let pods: Api<api::Pod> = Api::namespaced(self.client.clone(), namespace);
-        let found = timeout(PATIENCE, pods.get_opt(name)).await.ok()?.ok()?;
-        let Some(pod) = found.map(|pod| convert::pod(&pod)) else { return Some(true) };
+        let found = timeout(PATIENCE, pods::get(&self.client, namespace, name)).await.ok()?.ok()?;
+        let Some(pod) = found else { return Some(true) };
         let ready_since = pod.condition("Ready").map_or(now, |ready| ready.since);
         let is_well = pod.has_succeeded() || (pod.is_ready() && is_old(ready_since, now));
         Some((*uid != pod.uid && *uid != pod.api_uid) || is_well)

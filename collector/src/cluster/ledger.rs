@@ -8,7 +8,7 @@ use crate::{
     store::{Selection, Store, StoreError},
 };
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use unready_kubernetes::{events::Publisher, k8s_openapi::api::core::v1::ObjectReference};
+use unready_kubernetes::events::{Publisher, Regarding};
 use unready_proto::{
     time::timestamp,
     v1::{Filter, Verdict},
@@ -53,7 +53,7 @@ impl<S: Store> Ledger<S> {
     }
 
     /// Says a verdict; `regarding` is the object of its Event, without one it is the pod.
-    pub(super) async fn say(&mut self, verdict: Verdict, regarding: Option<ObjectReference>) -> Result<(), StoreError> {
+    pub(super) async fn say(&mut self, verdict: Verdict, regarding: Option<Regarding>) -> Result<(), StoreError> {
         self.leftovers.remove(&verdict.id);
         match regarding {
             Some(regarding) => self.publisher.offer_regarding(&verdict, regarding),

@@ -13,19 +13,18 @@
 //! Pods on nodes without a living agent are not judged: the API server says of them what `kubectl` shows. What their agent said
 //! is taken back when they are ready or gone (`forgotten`).
 //!
-//! An API server that is away changes nothing of what was said. One collector at a time does this ([`lease`]).
+//! An API server that is away changes nothing of what was said. One collector at a time does this ([`lease`](unready_kubernetes::lease)).
 
-mod feeds;
 mod forgotten;
-pub mod lease;
 mod ledger;
 mod owners;
 mod pods;
-mod shortfall;
 
-use crate::{metrics::Metrics, store::Store};
+use crate::{
+    metrics::{Metrics, WatchKind},
+    store::Store,
+};
 use forgotten::Forgotten;
-use lease::Lease;
 use ledger::Ledger;
 use owners::Owners;
 use pods::Pods;
@@ -37,7 +36,11 @@ use std::{
 };
 use tokio::time::{Instant, sleep, sleep_until};
 use unready_diagnosis::units::{BootNanos, ClockAnchor};
-use unready_kubernetes::{events::Publisher, kube::Client};
+use unready_kubernetes::{
+    Client,
+    events::Publisher,
+    lease::{Change, Lease},
+};
 
 /// For Events that wait at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -60,12 +63,20 @@ pub async fn run<S: Store>(
 ) {
     let work = || watch(client.clone(), identity, Arc::clone(&store), Arc::clone(&metrics));
     if let Some(lease) = lease {
-        return lease.lead(&metrics, work, shutdown).await;
+        return lease.lead(|change| counted(&metrics, change), work, shutdown).await;
     }
     metrics.lease(true);
     tokio::select! {
         () = work() => {}
         () = shutdown => {}
+    }
+}
+
+fn counted(metrics: &Metrics, change: Change) {
+    match change {
+        Change::Held => metrics.lease(true),
+        Change::Lost => metrics.lease(false),
+        Change::Failed => metrics.watch_error(WatchKind::Lease),
     }
 }
 

@@ -9,12 +9,7 @@
 //!
 //! Nothing of all the owners of a cluster is kept but the few that are short of pods, at most [`TROUBLED`].
 
-use super::{
-    Clock, due,
-    feeds::{self, News},
-    ledger::Ledger,
-    shortfall::{self, Key, Shortfall},
-};
+use super::{Clock, due, ledger::Ledger};
 use crate::{
     metrics::{Metrics, WatchKind},
     store::{Store, StoreError},
@@ -25,17 +20,15 @@ use tokio::{
     task::JoinSet,
     time::{Instant, timeout},
 };
-use unready_diagnosis::{
-    of_owner,
-    platform,
-    pod::{Owner, PodEvent},
-};
 use unready_kubernetes::{
-    convert,
-    events::CONTROLLER,
-    k8s_openapi::api::{core::v1::ObjectReference, events::v1::Event},
-    kube::{Api, Client, Error, api::ListParams},
-    owner, trouble,
+    Client,
+    events::Regarding,
+    owner,
+    shortfall::{
+        self, FRESH, Key, Look,
+        feed::{self, News},
+    },
+    trouble,
 };
 use unready_proto::{time::timestamp, v1::Verdict};
 
@@ -45,13 +38,6 @@ const TROUBLED: usize = 1000;
 const SOON: Duration = Duration::from_secs(3);
 /// Longest time between two looks, when nothing is known to be wrong with it.
 const SELDOM: Duration = Duration::from_secs(30);
-/// Events that are older than this prove nothing any more: controllers try again after at most 17 minutes (1000 s,
-/// `DefaultTypedControllerRateLimiter` of client-go).
-const OLD: Duration = Duration::from_mins(20);
-/// An event that is this fresh may be ahead of the condition that says the same.
-const FRESH: Duration = Duration::from_secs(10);
-/// Events of one owner that are read.
-const EVENTS: u32 = 100;
 /// Looks under way.
 const LOOKS: usize = 8;
 /// For one look.
@@ -64,8 +50,8 @@ pub(super) struct Owners {
     metrics: Arc<Metrics>,
     news: mpsc::Receiver<News>,
     troubled: BTreeMap<Key, Trouble>,
-    looks: JoinSet<(Key, Result<Look, String>)>,
-    looked: Option<(Key, Result<Look, String>)>,
+    looks: JoinSet<(Key, Looked)>,
+    looked: Option<(Key, Looked)>,
     was_listed: bool,
     _feeds: JoinSet<()>,
 }
@@ -79,15 +65,15 @@ struct Trouble {
 
 struct Said {
     verdict: Verdict,
-    regarding: ObjectReference,
+    regarding: Regarding,
 }
 
 /// What a look found; `None`: it is gone.
-type Look = Option<(Shortfall, Owner, Vec<PodEvent>)>;
+type Looked = Result<Option<Look>, String>;
 
 impl Owners {
     pub(super) fn new(client: Client, clock: Clock, metrics: Arc<Metrics>) -> Self {
-        let (feeds, news) = feeds::start(&client, &metrics);
+        let (feeds, news) = feed::start(&client);
         let tops = owner::Owners::new(client.clone());
         Self {
             client,
@@ -121,6 +107,8 @@ impl Owners {
             Some(news) = self.news.recv() => match news {
                 News::Of(key) => self.note(key),
                 News::Listed => self.was_listed = true,
+                News::EventsFailed => self.metrics.watch_error(WatchKind::Events),
+                News::ListFailed => self.metrics.watch_error(WatchKind::Owners),
             },
             Some(Ok(looked)) = self.looks.join_next() => self.looked = Some(looked),
             () = due(time) => if let Some((key, _)) = next {
@@ -134,7 +122,7 @@ impl Owners {
         trouble.is_looked_at = true;
         let (client, tops) = (self.client.clone(), self.tops.clone());
         self.looks.spawn(async move {
-            let looked = timeout(PATIENCE, look(&key, &client, &tops)).await;
+            let looked = timeout(PATIENCE, shortfall::look(&client, &key, &tops)).await;
             let looked = looked.map_err(|_| "the API server does not answer".to_owned());
             let looked = looked.and_then(|looked| looked.map_err(|error| trouble::clause(&error)));
             (key, looked)
@@ -171,12 +159,12 @@ impl Owners {
         }
     }
 
-    async fn judge<S: Store>(&mut self, key: Key, look: Look, ledger: &mut Ledger<S>) -> Result<(), StoreError> {
+    async fn judge<S: Store>(&mut self, key: Key, look: Option<Look>, ledger: &mut Ledger<S>) -> Result<(), StoreError> {
         let now = self.clock.wall();
         let Some(trouble) = self.troubled.get_mut(&key) else { return Ok(()) };
-        let found = look.filter(|(seen, ..)| seen.is_short());
+        let found = look.filter(Look::is_short);
         let is_short = found.is_some();
-        let fresh = found.map(|(seen, top, events)| judged(&key, &seen, top, events, self.clock)).unwrap_or_default();
+        let fresh = found.map(|look| judged(&look, self.clock)).unwrap_or_default();
         let over: Vec<_> = trouble.said.extract_if(.., |said| !fresh.iter().any(|fresh| fresh.verdict.id == said.verdict.id)).collect();
         for mut said in over {
             said.verdict.resolved_at = Some(timestamp(now));
@@ -222,84 +210,15 @@ fn is_news(old: &Verdict, new: &Verdict) -> bool {
     words(old) != words(new) || new.count >= old.count.saturating_mul(2)
 }
 
-fn judged(key: &Key, seen: &Shortfall, top: Owner, events: Vec<PodEvent>, clock: Clock) -> Vec<Said> {
-    let now = clock.wall();
-    let regarding = seen.regarding(key, &top);
-    let state = seen.state(key, top, weighed(seen, events, now));
-    let findings = platform::owner(&state, now);
-    let verdict = |finding| unready_wire::verdict(&of_owner(&state, finding, clock.anchor()), clock.anchor(), "");
-    findings.iter().map(|finding| Said { verdict: verdict(finding), regarding: regarding.clone() }).collect()
-}
-
-/// The events that still prove something, and the condition. An owner that has conditions is believed by them; an event
-/// counts only if it may be ahead of them.
-fn weighed(seen: &Shortfall, events: Vec<PodEvent>, now: u64) -> Vec<PodEvent> {
-    let age = if seen.has_conditions && seen.condition.is_none() { FRESH } else { OLD };
-    let since = now.saturating_sub(u64::try_from(age.as_nanos()).unwrap_or(u64::MAX));
-    let mut all: Vec<_> = events.into_iter().filter(|event| event.last >= since && event.last > seen.made).map(as_failed_create).collect();
-    // The event says the same with its count; the condition stays when events are forgotten.
-    if let Some(condition) = seen.condition.clone().filter(|_| !all.iter().any(|event| event.reason == "FailedCreate")) {
-        all.insert(0, condition);
-    }
-    all
-}
-
-/// A Deployment that may make no `ReplicaSet` fails to create as the others do.
-fn as_failed_create(event: PodEvent) -> PodEvent {
-    if event.reason == "ReplicaSetCreateError" { PodEvent { reason: "FailedCreate".to_owned(), ..event } } else { event }
-}
-
-async fn look(key: &Key, client: &Client, tops: &owner::Owners) -> Result<Look, Error> {
-    let Some(seen) = shortfall::read(client, key).await? else { return Ok(None) };
-    let top = tops.of(&seen.of_a_pod).await.unwrap_or_default();
-    let events = if seen.is_short() { events(client, key, &seen.uid).await? } else { Vec::new() };
-    Ok(Some((seen, top, events)))
-}
-
-/// Others' events about an owner, oldest first.
-async fn events(client: &Client, key: &Key, uid: &str) -> Result<Vec<PodEvent>, Error> {
-    let about = ListParams::default().fields(&format!("regarding.kind={},regarding.name={}", key.kind.name(), key.name)).limit(EVENTS);
-    let list = Api::<Event>::namespaced(client.clone(), &key.namespace).list(&about).await?;
-    let concerns = |event: &&Event| {
-        let about = event.regarding.as_ref().and_then(|regarding| regarding.uid.as_deref());
-        about == Some(uid) && event.reporting_controller.as_deref() != Some(CONTROLLER)
-    };
-    let mut events: Vec<_> = list.items.iter().filter(concerns).map(convert::event).collect();
-    events.sort_by_key(|event| event.last);
-    Ok(events)
+fn judged(look: &Look, clock: Clock) -> Vec<Said> {
+    let verdicts = look.verdicts(clock.wall(), clock.anchor());
+    let said = |verdict| Said { verdict: unready_wire::verdict(verdict, clock.anchor(), ""), regarding: look.regarding() };
+    verdicts.iter().map(said).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const NOW: u64 = 1_795_000_000_000_000_000;
-
-    fn event(reason: &str, seconds_ago: u64) -> PodEvent {
-        PodEvent { reason: reason.to_owned(), message: reason.to_owned(), last: NOW - seconds_ago * 1_000_000_000, ..PodEvent::default() }
-    }
-
-    fn reasons(seen: &Shortfall, events: Vec<PodEvent>) -> Vec<String> {
-        weighed(seen, events, NOW).into_iter().map(|event| event.reason).collect()
-    }
-
-    #[test]
-    fn an_old_event_proves_nothing_where_conditions_tell() {
-        let (set, failing) = (Shortfall::with_conditions(None), Shortfall::with_conditions(Some(event("ReplicaFailure", 3000))));
-        assert_eq!(reasons(&set, vec![event("FailedCreate", 60)]), Vec::<String>::new(), "its condition is gone");
-        assert_eq!(reasons(&set, vec![event("FailedCreate", 2)]), ["FailedCreate"], "its condition may be on the way");
-        assert_eq!(reasons(&failing, vec![event("FailedCreate", 60)]), ["FailedCreate"]);
-        assert_eq!(reasons(&failing, vec![]), ["ReplicaFailure"], "events are forgotten after an hour, the condition stays");
-    }
-
-    #[test]
-    fn without_conditions_recent_events_are_believed() {
-        let mut plain = Shortfall::with_conditions(None);
-        (plain.made, plain.has_conditions) = (NOW - 100_000_000_000, false);
-        assert_eq!(reasons(&plain, vec![event("FailedCreate", 200), event("ReplicaSetCreateError", 60)]), ["FailedCreate"]);
-        plain.made = 0;
-        assert_eq!(reasons(&plain, vec![event("FailedCreate", 3000)]), Vec::<String>::new());
-    }
 
     #[test]
     fn counts_are_told_when_they_double() {

@@ -11,7 +11,7 @@ use unready_diagnosis::{
     input::{Input, Output},
     question::QuestionId,
 };
-use unready_kubernetes::{ask, kube::Client, watch};
+use unready_kubernetes::{Client, ask, watch};
 
 /// Pods that are judged at a time: of more that are not scheduled the first are told of, and the rest when those are.
 const PODS: usize = 10_000;

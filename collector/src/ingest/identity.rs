@@ -16,7 +16,7 @@
 use super::expiry;
 use sha2::{Digest as _, Sha256};
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fmt,
     future::Future,
     pin::Pin,
@@ -26,9 +26,8 @@ use std::{
 };
 use tonic::{Status, metadata::MetadataMap};
 use unready_kubernetes::{
-    k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus},
-    kube::{Api, Client, api::PostParams},
-    trouble,
+    Client,
+    token::{self, Review},
 };
 use unready_proto::v1;
 
@@ -40,10 +39,6 @@ const REFUSED: Duration = Duration::from_secs(10);
 const REMEMBERED: usize = 8192;
 /// How long one that was accepted is good when it ended before by our clock: the API server's shows another time.
 const DISPUTED: Duration = Duration::from_secs(10);
-/// For the API server's answer.
-const PATIENCE: Duration = Duration::from_secs(4);
-/// `ServiceAccountNodeNameKey` of `k8s.io/apiserver/pkg/authentication/serviceaccount`.
-const NODE: &str = "authentication.kubernetes.io/node-name";
 
 /// A service account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +74,7 @@ impl FromStr for ServiceAccount {
 }
 
 /// An answer that is on its way.
-pub type Answer = Pin<Box<dyn Future<Output = Result<TokenReviewStatus, String>> + Send>>;
+pub type Answer = Pin<Box<dyn Future<Output = Result<Review, String>> + Send>>;
 
 /// Who judges tokens.
 pub trait Judge: Send + Sync + 'static {
@@ -89,15 +84,8 @@ pub trait Judge: Send + Sync + 'static {
 
 impl Judge for Client {
     fn review(&self, token: String, audience: String) -> Answer {
-        let api: Api<TokenReview> = Api::all(self.clone());
-        Box::pin(async move {
-            let spec = TokenReviewSpec { token: Some(token), audiences: Some(vec![audience]) };
-            let review = TokenReview { spec, ..TokenReview::default() };
-            let parameters = PostParams::default();
-            let asked = tokio::time::timeout(PATIENCE, api.create(&parameters, &review)).await;
-            let answer = asked.map_err(|_| "the API server does not answer".to_owned())?.map_err(|error| trouble::clause(&error))?;
-            Ok(answer.status.unwrap_or_default())
-        })
+        let client = self.clone();
+        Box::pin(async move { token::review(&client, token, audience).await })
     }
 }
 
@@ -253,8 +241,8 @@ impl Known {
             return verdict.map_err(Refused::status);
         }
         let answer = self.judge.review(token.to_owned(), self.audience.clone()).await;
-        let status = answer.map_err(|reason| Status::unavailable(format!("the token cannot be checked: {reason}")))?;
-        let verdict = self.judged(&status);
+        let review = answer.map_err(|reason| Status::unavailable(format!("the token cannot be checked: {reason}")))?;
+        let verdict = self.judged(review);
         match &verdict {
             Ok(_) => self.accepted.remember(digest, verdict.clone(), good_for.map_or(ACCEPTED, |good_for| good_for.min(ACCEPTED))),
             Err(_) => self.refused.remember(digest, verdict.clone(), REFUSED),
@@ -262,29 +250,25 @@ impl Known {
         verdict.map_err(Refused::status)
     }
 
-    fn judged(&self, status: &TokenReviewStatus) -> Verdict {
+    fn judged(&self, review: Review) -> Verdict {
         let audience = &self.audience;
-        if status.authenticated != Some(true) {
-            let why = status.error.as_deref().filter(|error| !error.is_empty()).unwrap_or("it is expired, or made for another audience");
+        if !review.authenticated {
+            let why = if review.error.is_empty() { "it is expired, or made for another audience" } else { &review.error };
             return Err(Refused::Unauthenticated(format!("the API server does not accept the token for the audience {audience}: {why}")));
         }
         // An API server that does not know audiences leaves the list empty: then nothing says that the token is for us.
-        if !status.audiences.iter().flatten().any(|known| known == audience) {
+        if !review.audiences.contains(audience) {
             return Err(Refused::Unauthenticated(format!(
                 "the token is made for another audience than {audience}; set `audience: {audience}` in the projected volume"
             )));
         }
-        let user = status.user.as_ref().and_then(|user| user.username.as_deref()).unwrap_or_default();
+        let user = review.user;
         if !self.accounts.iter().any(|account| account.user() == user) {
             return Err(Refused::Denied(format!(
                 "the token is of {user}, which may not deliver; the collector's --agents names those who may"
             )));
         }
-        let extra: &BTreeMap<_, Vec<String>> = match status.user.as_ref().and_then(|user| user.extra.as_ref()) {
-            Some(extra) => extra,
-            None => &BTreeMap::new(),
-        };
-        Ok(extra.get(NODE).and_then(|names| names.first()).cloned())
+        Ok(review.node)
     }
 }
 
@@ -322,7 +306,6 @@ fn bearer(metadata: &MetadataMap) -> Option<&str> {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use unready_kubernetes::k8s_openapi::api::authentication::v1::UserInfo;
 
     /// Knows one token, and counts the questions.
     struct One(Arc<AtomicUsize>);
@@ -330,14 +313,9 @@ mod tests {
     impl Judge for One {
         fn review(&self, token: String, audience: String) -> Answer {
             self.0.fetch_add(1, Ordering::SeqCst);
-            let user = UserInfo { username: Some("system:serviceaccount:unready:agent".to_owned()), ..UserInfo::default() };
-            let status = TokenReviewStatus {
-                authenticated: Some(token == "good"),
-                user: Some(user),
-                audiences: Some(vec![audience]),
-                ..TokenReviewStatus::default()
-            };
-            Box::pin(async move { Ok(status) })
+            let user = "system:serviceaccount:unready:agent".to_owned();
+            let review = Review { authenticated: token == "good", user, audiences: vec![audience], ..Review::default() };
+            Box::pin(async move { Ok(review) })
         }
     }
 

@@ -20,7 +20,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status};
 use unready_agent::deliver::tls::SecurityArgs;
 use unready_collector::ingest::identity::Agents;
-use unready_kubernetes::kube;
 use unready_proto::{
     PROTOCOL_VERSION,
     v1::{AgentMessage, Hello, Verdict, VerdictBatch, Workload, agent_message, collector_message, ingest_client::IngestClient},

@@ -34,10 +34,7 @@ use unready_collector::{
     serve_on,
     store::{Census, Health, Page, Selection, Store, StoreError, sqlite::Sqlite},
 };
-use unready_kubernetes::{
-    k8s_openapi::api::authentication::v1::{TokenReviewStatus, UserInfo},
-    kube,
-};
+use unready_kubernetes::{Client, token::Review};
 use unready_proto::v1::{ListRequest, Verdict, Workload, verdicts_client::VerdictsClient};
 use unready_transport::{
     incoming::Incoming,
@@ -195,7 +192,7 @@ impl Collector {
         self.delivery_to("https://127.0.0.1", args, None)
     }
 
-    pub(crate) fn delivery_to(&self, host: &str, args: &SecurityArgs, client: Option<kube::Client>) -> Delivery {
+    pub(crate) fn delivery_to(&self, host: &str, args: &SecurityArgs, client: Option<Client>) -> Delivery {
         let url = format!("{host}:{}", self.address.port()).parse().unwrap();
         let security = args.resolve(&url, client).unwrap();
         spawn(Config { security, retry: (Duration::from_millis(5), Duration::from_millis(50)), ..Config::new(url, "node-1") })
@@ -254,21 +251,20 @@ pub(crate) struct Clerk(pub(crate) Arc<Desk>);
 #[derive(Default)]
 pub(crate) struct Desk {
     pub(crate) asked: AtomicU32,
-    known: Mutex<BTreeMap<String, TokenReviewStatus>>,
+    known: Mutex<BTreeMap<String, Review>>,
     pub(crate) away: Mutex<bool>,
 }
 
 impl Clerk {
     pub(crate) fn knows(&self, token: &str, account: &str, node: Option<&str>, audience: &str) {
-        let extra = node.map(|node| [("authentication.kubernetes.io/node-name".to_owned(), vec![node.to_owned()])].into());
-        let user = UserInfo { username: Some(format!("system:serviceaccount:{account}")), extra, ..UserInfo::default() };
-        let status = TokenReviewStatus {
-            authenticated: Some(true),
-            user: Some(user),
-            audiences: Some(vec![audience.to_owned()]),
-            ..TokenReviewStatus::default()
+        let review = Review {
+            authenticated: true,
+            user: format!("system:serviceaccount:{account}"),
+            audiences: vec![audience.to_owned()],
+            node: node.map(str::to_owned),
+            ..Review::default()
         };
-        self.0.known.lock().unwrap().insert(token.to_owned(), status);
+        self.0.known.lock().unwrap().insert(token.to_owned(), review);
     }
 }
 

@@ -1,14 +1,14 @@
-//! Events of both APIs. They are the same objects; fields that one API has no place for are "deprecated" in the other.
+//! Events, by the newer of their two APIs. They are the same objects; what only the older one has a place for is "deprecated" here.
 
 use super::{message, nanos};
 use k8s_openapi::{
-    api::{core::v1 as core, events::v1 as events},
+    api::events::v1 as events,
     apimachinery::pkg::apis::meta::v1::{MicroTime, Time},
 };
 use unready_diagnosis::pod::PodEvent;
 
 /// An event of `events.k8s.io/v1`.
-pub fn event(event: &events::Event) -> PodEvent {
+pub(crate) fn event(event: &events::Event) -> PodEvent {
     let deprecated = event.deprecated_source.as_ref().and_then(|source| source.component.as_ref());
     let series = event.series.as_ref().map(|series| (series.count, &series.last_observed_time));
     let times = Times {
@@ -26,28 +26,6 @@ pub fn event(event: &events::Event) -> PodEvent {
         first: times.first(),
         last: times.last(series.map(|(_, last)| last)),
         count: count(series.map(|(count, _)| count), event.deprecated_count),
-    }
-}
-
-/// An event of `v1`.
-pub fn core_event(event: &core::Event) -> PodEvent {
-    let component = event.source.as_ref().and_then(|source| source.component.as_ref());
-    let series = event.series.as_ref();
-    let times = Times {
-        event: event.event_time.as_ref(),
-        first: event.first_timestamp.as_ref(),
-        last: event.last_timestamp.as_ref(),
-        created: event.metadata.creation_timestamp.as_ref(),
-    };
-    PodEvent {
-        reason: event.reason.clone().unwrap_or_default(),
-        message: message(event.message.as_ref()),
-        is_warning: event.type_.as_deref() == Some("Warning"),
-        source: source(event.reporting_component.as_ref(), component),
-        field: event.involved_object.field_path.clone().unwrap_or_default(),
-        first: times.first(),
-        last: times.last(series.and_then(|series| series.last_observed_time.as_ref())),
-        count: count(series.and_then(|series| series.count), event.count),
     }
 }
 

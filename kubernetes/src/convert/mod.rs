@@ -2,19 +2,19 @@
 //! environment, no annotations, no managed fields.
 //!
 //! - [`pod`]: metadata and spec; `container`, `volume`, `security`, `probe`, `status` are its parts.
-//! - `event`: both APIs of events.
-//! - [`quantity`]: numbers with a suffix.
+//! - `event`: events.
+//! - `quantity`: numbers with a suffix.
 
 mod container;
 mod event;
 mod meta;
 mod probe;
-pub mod quantity;
+mod quantity;
 mod security;
 mod status;
 mod volume;
 
-pub use event::{core_event, event};
+pub(crate) use event::event;
 pub(crate) use meta::{controller, nanos, owner};
 pub(crate) use volume::persistent as volume_source;
 
@@ -27,7 +27,7 @@ const MAX_WORD: usize = 1024;
 const MAX_MESSAGE: usize = 2048;
 
 /// A pod. Its owner is what the pod itself tells: [`crate::owner::Owners`] knows better.
-pub fn pod(pod: &api::Pod) -> Pod {
+pub(crate) fn pod(pod: &api::Pod) -> Pod {
     let metadata = &pod.metadata;
     let mirror = meta::mirror_hash(metadata);
     let api_uid = metadata.uid.clone().unwrap_or_default();

@@ -14,12 +14,12 @@ const FRACTION: usize = 15;
 const EXPONENT: i32 = 20;
 
 /// Whole units: bytes.
-pub fn units(quantity: &Quantity) -> Option<u64> {
+pub(super) fn units(quantity: &Quantity) -> Option<u64> {
     parse(&quantity.0, 1)
 }
 
 /// Thousandths: of a CPU.
-pub fn thousandths(quantity: &Quantity) -> Option<u64> {
+pub(super) fn thousandths(quantity: &Quantity) -> Option<u64> {
     parse(&quantity.0, 1000)
 }
 

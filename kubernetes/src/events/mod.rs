@@ -4,23 +4,23 @@
 //! resolved. Sentence and type of an Event may be changed through the older API of the same objects only (`v1`:
 //! `ValidateEventUpdate` of `pkg/apis/core/validation`), so that is what patches go through; rights are needed for both groups.
 //!
-//! - `object`: what an Event says.
+//! - `object`: what an Event says; [`annotation`]: the verdict in it.
+//! - [`read`]: Events back to verdicts.
 //! - `queue`: which one is sent next, and when; pure.
 //!
 //! Nothing here blocks: offers go into a bounded queue, in which a later state of a verdict replaces an earlier one. What
 //! does not fit is dropped and counted.
 
+pub mod annotation;
 mod object;
 mod queue;
+pub mod read;
 
-pub use object::{ACTION, CONTROLLER, NOTE_MAX};
+pub use object::{ACTION, CONTROLLER, NOTE_MAX, Regarding};
 pub use queue::{Counts, QUEUE_MAX};
 
 use crate::trouble::{self, Kind};
-use k8s_openapi::api::{
-    core::v1::{Event as CoreEvent, ObjectReference},
-    events::v1::Event,
-};
+use k8s_openapi::api::{core::v1::Event as CoreEvent, events::v1::Event};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
@@ -72,7 +72,7 @@ impl Publisher {
     }
 
     /// An Event on another object, in its namespace: an owner that has no pod.
-    pub fn offer_regarding(&self, verdict: &Verdict, regarding: ObjectReference) {
+    pub fn offer_regarding(&self, verdict: &Verdict, regarding: Regarding) {
         if let Some(item) = object::item(verdict, regarding, &self.shared.instance) {
             self.shared.queue().offer(item, Instant::now());
             self.shared.news.notify_one();

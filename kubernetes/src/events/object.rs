@@ -1,5 +1,7 @@
-//! What an Event says: the verdict's sentence, why, and what to do, in the kilobyte that an Event has.
+//! What an Event says: the verdict's sentence, why, and what to do, in the kilobyte that an Event has for people; and the
+//! verdict itself for programs ([`super::annotation`]).
 
+use super::annotation::{Annotation, without_quotes};
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1 as events},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
@@ -23,6 +25,10 @@ const INSTANCE_MAX: usize = 128;
 /// What summary and remedy may take of the note at most; the rest is for the reasons.
 const PART_MAX: usize = 400;
 
+/// The object that an Event is about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Regarding(pub(crate) ObjectReference);
+
 /// An Event to be, and which verdict it says.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Item {
@@ -39,6 +45,7 @@ pub(super) struct Item {
     reason: String,
     regarding: ObjectReference,
     instance: String,
+    annotation: Annotation,
 }
 
 /// What of an Event is worth a patch at once when it changes.
@@ -46,6 +53,8 @@ pub(super) struct Item {
 pub(super) struct Words {
     note: String,
     is_warning: bool,
+    /// Of what the note has no room for, and that matters: facts and times alone are told with the count.
+    rest: u64,
 }
 
 impl Words {
@@ -56,14 +65,14 @@ impl Words {
 
 /// The pod that a verdict is about. Its uid is the one of its cgroup: for a static pod the hash of its manifest, under which
 /// the kubelet files its own events too, and where `kubectl describe` looks for them.
-pub(super) fn pod_of(verdict: &Verdict) -> Option<ObjectReference> {
+pub(super) fn pod_of(verdict: &Verdict) -> Option<Regarding> {
     let workload = verdict.workload.as_ref().filter(|workload| !workload.namespace.is_empty() && !workload.pod.is_empty())?;
     let list = match workload.container_kind.as_str() {
         "init" | "sidecar" => "initContainers",
         "ephemeral" => "ephemeralContainers",
         _ => "containers",
     };
-    Some(ObjectReference {
+    Some(Regarding(ObjectReference {
         api_version: Some("v1".to_owned()),
         kind: Some("Pod".to_owned()),
         namespace: Some(workload.namespace.clone()),
@@ -71,22 +80,24 @@ pub(super) fn pod_of(verdict: &Verdict) -> Option<ObjectReference> {
         uid: Some(workload.pod_uid.clone()).filter(|uid| !uid.is_empty()),
         field_path: (!workload.container.is_empty()).then(|| format!("spec.{list}{{{}}}", workload.container)),
         resource_version: None,
-    })
+    }))
 }
 
 /// The Event of a verdict about an object; `None`: the object is not named, or the verdict has no id.
-pub(super) fn item(verdict: &Verdict, regarding: ObjectReference, instance: &str) -> Option<Item> {
+pub(super) fn item(verdict: &Verdict, Regarding(regarding): Regarding, instance: &str) -> Option<Item> {
     let (namespace, object) = (regarding.namespace.clone()?, regarding.name.clone()?);
     if verdict.id.is_empty() || namespace.is_empty() || object.is_empty() {
         return None;
     }
+    let verdict = &without_quotes(verdict);
     let first = date(verdict.first_seen.as_ref()).unwrap_or_else(Timestamp::now);
     Some(Item {
         id: verdict.id.clone(),
         name: name(&object, &verdict.id),
         object: regarding.uid.clone().unwrap_or(object),
         namespace,
-        words: Words { note: note(verdict), is_warning: verdict.resolved_at.is_none() },
+        words: Words { note: note(verdict), is_warning: verdict.resolved_at.is_none(), rest: rest(verdict) },
+        annotation: Annotation::of(verdict),
         count: verdict.count,
         last: date(verdict.last_seen.as_ref()).unwrap_or(first).max(first),
         first,
@@ -100,7 +111,12 @@ impl Item {
     /// To be created.
     pub(super) fn event(&self) -> events::Event {
         events::Event {
-            metadata: ObjectMeta { name: Some(self.name.clone()), namespace: Some(self.namespace.clone()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(self.name.clone()),
+                namespace: Some(self.namespace.clone()),
+                annotations: Some(self.annotation.map()),
+                ..ObjectMeta::default()
+            },
             action: Some(ACTION.to_owned()),
             event_time: Some(MicroTime(self.first)),
             note: Some(self.words.note.clone()),
@@ -117,7 +133,11 @@ impl Item {
 
     /// A merge patch of the same object as `v1` has it.
     pub(super) fn change(&self) -> Value {
-        let mut change = json!({ "message": self.words.note, "type": self.words.kind() });
+        let mut change = json!({
+            "message": self.words.note,
+            "type": self.words.kind(),
+            "metadata": { "annotations": self.annotation.change() },
+        });
         if self.is_series() {
             change["series"] = json!({ "count": self.series_count(), "lastObservedTime": MicroTime(self.last) });
         }
@@ -138,6 +158,15 @@ fn name(object: &str, id: &str) -> String {
     let room = NAME_MAX.saturating_sub(id.len() + 1);
     // A part of a subdomain may not end in a dash.
     format!("{}.{id}", cut(object, room).trim_end_matches(['-', '.'])).to_ascii_lowercase()
+}
+
+fn rest(verdict: &Verdict) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    let Verdict { layer, severity, confidence, subject, explanation, remedy, .. } = verdict;
+    let patch = remedy.as_ref().and_then(|remedy| remedy.patch.as_ref()).map(|patch| (&patch.kind, &patch.name, &patch.body));
+    (layer, severity, confidence, subject, explanation, patch, remedy.as_ref().map(|remedy| &remedy.also)).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Summary and remedy come first: they are never cut in favour of the reasons.
@@ -231,6 +260,14 @@ mod tests {
     }
 
     #[test]
+    fn what_the_note_has_no_room_for_is_news_too_and_facts_alone_are_not() {
+        let sure = Verdict { confidence: "Certain".into(), ..verdict() };
+        assert_ne!(item_of(&sure).words, item_of(&verdict()).words);
+        let evidence = vec![unready_proto::v1::Evidence { text: "open, 15 times".into(), ..Default::default() }];
+        assert_eq!(item_of(&Verdict { evidence, count: 15, ..verdict() }).words, item_of(&verdict()).words);
+    }
+
+    #[test]
     fn a_single_occurrence_is_no_series() {
         let once = Verdict { count: 1, ..verdict() };
         assert_eq!(item_of(&once).event().series, None);
@@ -249,7 +286,7 @@ mod tests {
     fn the_kind_of_container_is_its_field() {
         let of = |kind: &str, container: &str| {
             let workload = Workload { container_kind: kind.into(), container: container.into(), ..verdict().workload.unwrap() };
-            pod_of(&Verdict { workload: Some(workload), ..verdict() }).unwrap().field_path
+            pod_of(&Verdict { workload: Some(workload), ..verdict() }).unwrap().0.field_path
         };
         assert_eq!(of("sidecar", "x").as_deref(), Some("spec.initContainers{x}"));
         assert_eq!(of("ephemeral", "x").as_deref(), Some("spec.ephemeralContainers{x}"));

@@ -240,7 +240,7 @@ mod tests {
     fn item(id: &str, pod: &str, summary: &str, count: u32) -> Item {
         let verdict = Verdict { id: id.into(), cause: "Crashed".into(), summary: summary.into(), count, ..Verdict::default() };
         let regarding = ObjectReference { namespace: Some("shop".into()), name: Some(pod.into()), ..ObjectReference::default() };
-        object::item(&verdict, regarding, "node").unwrap()
+        object::item(&verdict, object::Regarding(regarding), "node").unwrap()
     }
 
     /// Sends what is due, and tells how many requests that were.

@@ -2,6 +2,7 @@
 //!
 //! What the real one does is tested on a real one (`cluster.rs`); this one is for what a real one does once in a year.
 
+use kube::{Client, Config};
 use serde_json::{Value, json};
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -14,7 +15,6 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-use unready_kubernetes::kube::{Client, Config};
 
 /// A request: method and target, and its body.
 #[derive(Clone, Debug)]

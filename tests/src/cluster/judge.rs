@@ -144,11 +144,19 @@ fn event(checks: &mut Checks, workload: &Workload, verdict: &Said, snapshot: &Sn
         [one] if !words(&one.note).starts_with(&words(&verdict.summary)) => {
             format!("{:?} does not begin as {:?}", one.note, verdict.summary)
         }
+        [one] if one.verdict.as_ref().is_none_or(|carried| essence(carried) != essence(verdict)) => {
+            format!("it carries {:?}, and not {:?}", one.verdict.as_ref().map(essence), essence(verdict))
+        }
         [_] => String::new(),
         [] => format!("none on {about}"),
         several => format!("{} on {about}", several.len()),
     };
     checks.check(&workload.name, &format!("one Event of type Warning, {}, on {about}", verdict.cause), problem);
+}
+
+/// What an Event may not be behind in.
+fn essence(verdict: &Said) -> (&str, &str, &str, bool) {
+    (&verdict.id, &verdict.cause, &verdict.severity, verdict.remedy.patch.is_some())
 }
 
 fn proposed(checks: &mut Checks, workload: &Workload, expected: &Expected, verdict: &Said) {
@@ -235,6 +243,7 @@ mod tests {
             reason: verdict.cause.clone(),
             kind: "Warning".into(),
             note: "open failed".into(),
+            verdict: Some(verdict.clone()),
             ..Event::default()
         };
         Snapshot { shown: vec![verdict.clone()], collected: vec![verdict], events: vec![event] }
@@ -253,6 +262,8 @@ mod tests {
         assert!(!compared(&orders(), &Snapshot::default()), "silence");
         assert!(!compared(&orders(), &told(missing("Crashed"))), "another cause");
         assert!(!compared(&orders(), &Snapshot { events: Vec::new(), ..good.clone() }), "no Event");
+        let prose = good.events.iter().map(|event| Event { verdict: None, ..event.clone() }).collect();
+        assert!(!compared(&orders(), &Snapshot { events: prose, ..good.clone() }), "an Event that carries no verdict");
         assert!(!compared(&orders(), &Snapshot { collected: Vec::new(), ..good.clone() }), "not in the collector");
         let twice = Snapshot { collected: vec![missing("FileMissing"), Said { id: "2".into(), ..missing("FileMissing") }], ..good.clone() };
         assert!(!compared(&orders(), &twice), "two ids");

@@ -110,6 +110,8 @@ pub struct Event {
     pub note: String,
     /// When the finding was first observed.
     pub time: Option<SystemTime>,
+    /// The verdict that it carries.
+    pub verdict: Option<Said>,
 }
 
 impl Event {
@@ -123,6 +125,7 @@ impl Event {
             kind: field(object, "/type").to_owned(),
             note: field(object, "/note").to_owned(),
             time: parse_rfc3339(field(object, "/eventTime")).ok(),
+            verdict: serde_json::from_str(field(object, "/metadata/annotations/unready.dev~1verdict")).ok(),
         })
     }
 }
@@ -144,7 +147,9 @@ mod tests {
         event["reportingController"] = REPORTER.into();
         let ours = Event::of(&event).unwrap();
         assert_eq!((ours.regarding.as_str(), ours.reason.as_str(), ours.kind.as_str()), ("Pod/a", "FileMissing", "Warning"));
-        assert!(ours.time.is_some());
+        assert!(ours.time.is_some() && ours.verdict.is_none());
+        event["metadata"]["annotations"] = json!({ "unready.dev/verdict": "{\"id\":\"1\",\"severity\":\"Blocking\"}" });
+        assert_eq!(Event::of(&event).unwrap().verdict.map(|verdict| (verdict.id, verdict.severity)), Some(("1".into(), "Blocking".into())));
     }
 
     #[test]

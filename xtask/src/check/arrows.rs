@@ -1,4 +1,4 @@
-//! Who may depend on whom: the table of the architecture, compared with what Cargo says.
+//! Who may depend on whom: the table of the architecture, compared with what Cargo says; and which libraries stay in one crate.
 //!
 //! Only dependencies of the shipped code count; tests may look at their neighbours.
 
@@ -34,7 +34,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("unready-collector", &["unready-diagnosis", "unready-kubernetes", "unready-proto", "unready-transport", "unready-wire"]),
-    ("unready", &["unready-agent", "unready-diagnosis", "unready-inspect", "unready-kubernetes", "unready-proto", "unready-wire"]),
+    (
+        "unready",
+        &[
+            "unready-agent",
+            "unready-diagnosis",
+            "unready-inspect",
+            "unready-kubernetes",
+            "unready-proto",
+            "unready-transport",
+            "unready-wire",
+        ],
+    ),
     ("unready-workloads", &[]),
     (
         "unready-tests",
@@ -42,6 +53,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     ("xtask", &["unready-ebpf-build", "unready-image"]),
 ];
+
+/// Libraries whose types stay in one crate, and that crate. It must not hand the library on either: `pub use` is looked for.
+const HOMES: &[(&str, &str, &str)] =
+    &[("k8s-openapi", "unready-kubernetes", "kubernetes/src/"), ("kube", "unready-kubernetes", "kubernetes/src/")];
 
 /// What the pure crates must not reach, however indirectly.
 const IMPURE: &[&str] = &[
@@ -66,8 +81,10 @@ const IMPURE: &[&str] = &[
 const PURE: &[&str] = &["unready-agent-common", "unready-diagnosis"];
 
 /// The check.
-pub(super) fn check(project: &Project, _: &Tree) -> Vec<Finding> {
-    findings(project).unwrap_or_else(|error| Finding::of_error("Cargo.toml", &error))
+pub(super) fn check(project: &Project, tree: &Tree) -> Vec<Finding> {
+    let mut found = findings(project).unwrap_or_else(|error| Finding::of_error("Cargo.toml", &error));
+    found.extend(HOMES.iter().flat_map(|(library, _, folder)| handed_on(tree, library, folder)));
+    found
 }
 
 fn findings(project: &Project) -> Result<Vec<Finding>> {
@@ -78,6 +95,7 @@ fn findings(project: &Project) -> Result<Vec<Finding>> {
         let internal: BTreeSet<&str> = shipped(package).filter(|name| is_member(&metadata, name)).collect();
         findings
             .extend(forbidden(&package.name, &internal).into_iter().map(|message| Finding::new(manifest(&metadata, package), 0, message)));
+        findings.extend(homeless(&package.name, shipped(package)).map(|message| Finding::new(manifest(&metadata, package), 0, message)));
         if PURE.contains(&package.name.as_str()) {
             let reached = reachable(&metadata, &package.id);
             let impure = IMPURE.iter().filter(|name| reached.contains(**name));
@@ -91,6 +109,25 @@ fn findings(project: &Project) -> Result<Vec<Finding>> {
         }
     }
     Ok(findings)
+}
+
+/// Libraries that this package depends on although another is their home.
+fn homeless<'a>(package: &str, uses: impl Iterator<Item = &'a str>) -> impl Iterator<Item = String> {
+    let foreign = uses.filter_map(move |name| HOMES.iter().find(|(library, home, _)| *library == name && *home != package));
+    foreign.map(|(library, home, _)| format!("depends on {library}, whose only home is {home}: what is needed of it goes there"))
+}
+
+/// Where the home of a library hands all of it on. A few names of it may be: they have to be listed one by one.
+fn handed_on(tree: &Tree, library: &str, folder: &str) -> Vec<Finding> {
+    let name = library.replace('-', "_");
+    let whole =
+        |line: &str| line.trim().strip_prefix("pub use ").is_some_and(|what| what == format!("{name};") || what == format!("{name}::*;"));
+    let texts = tree.rust().filter(|text| text.path.starts_with(folder));
+    let lines = texts.flat_map(|text| text.text.lines().enumerate().map(|(number, line)| (&text.path, number + 1, line)));
+    lines
+        .filter(|(.., line)| whole(line))
+        .map(|(path, line, _)| Finding::new(path, line, format!("hands {library} on: its types stay here")))
+        .collect()
 }
 
 /// What is wrong with a package that uses these packages of the workspace.
@@ -149,6 +186,17 @@ mod tests {
         let found = forbidden("unready-diagnosis", &BTreeSet::from(["unready-agent"]));
         assert_eq!(found.len(), 1);
         assert!(forbidden("new", &BTreeSet::new()).iter().all(|message| message.contains("add it to")));
+    }
+
+    #[test]
+    fn a_library_stays_at_home() {
+        assert_eq!(homeless("unready-kubernetes", ["k8s-openapi", "kube"].into_iter()).count(), 0);
+        let found: Vec<String> = homeless("unready-collector", ["k8s-openapi", "tokio"].into_iter()).collect();
+        assert!(found.len() == 1 && found[0].contains("whose only home is unready-kubernetes"), "{found:?}");
+        let code = "pub use kube::{Client, Error};\npub use k8s_openapi;\npub use kube::*;\n";
+        let tree = Tree::of(&[("kubernetes/src/lib.rs", code), ("agent/src/lib.rs", code)]);
+        let lines = |library| handed_on(&tree, library, "kubernetes/src/").iter().map(|finding| finding.line).collect::<Vec<_>>();
+        assert_eq!((lines("k8s-openapi"), lines("kube")), (vec![2], vec![3]));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod lengths;
 mod links;
 mod metrics;
 mod outlets;
+mod portable;
 mod purity;
 mod rust;
 mod tree;
@@ -67,6 +68,7 @@ type Check = fn(&Project, &Tree) -> Vec<Finding>;
 
 const CHECKS: &[(&str, Check)] = &[
     ("dependency arrows", arrows::check),
+    ("kubectl unready needs no Linux", portable::check),
     ("no I/O and no clock in the pure crates", purity::check),
     ("unsafe code only where it is allowed", unsafety::check),
     ("file lengths", lengths::check),

@@ -1,18 +1,16 @@
 //! Where owners in trouble are heard of: events of their controllers, and a list of all of them now and then.
 
-use super::shortfall::{self, Key, Kind};
-use crate::metrics::{Metrics, WatchKind};
+use super::{Key, Kind, count};
+use crate::trouble;
 use futures_util::StreamExt as _;
-use std::{pin::pin, sync::Arc, time::Duration};
-use tokio::{sync::mpsc, task::JoinSet, time::sleep};
-use unready_kubernetes::{
-    k8s_openapi::api::events::v1::Event,
-    kube::{
-        Api, Client,
-        runtime::{WatchStreamExt as _, watcher},
-    },
-    trouble,
+use k8s_openapi::api::events::v1::Event;
+use kube::{
+    Api, Client,
+    api::ListParams,
+    runtime::{WatchStreamExt as _, watcher},
 };
+use std::{collections::BTreeSet, pin::pin, time::Duration};
+use tokio::{sync::mpsc, task::JoinSet, time::sleep};
 
 /// News that wait; more hold the watches up.
 const NEWS: usize = 64;
@@ -20,37 +18,44 @@ const NEWS: usize = 64;
 const LIST: Duration = Duration::from_mins(10);
 /// Longest wait after a failed list.
 const RETRY: Duration = Duration::from_secs(30);
+/// Events of one reason that are read by who asks once.
+const HEARD: u32 = 1000;
 /// Reasons of events by which controllers say that they may not make something.
 const REASONS: [&str; 2] = ["FailedCreate", "ReplicaSetCreateError"];
 
 /// What is heard.
-pub(super) enum News {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
     /// Something about this one.
     Of(Key),
     /// All have been listed once.
     Listed,
+    /// Events could not be followed for a moment.
+    EventsFailed,
+    /// Owners could not be listed.
+    ListFailed,
 }
 
 /// Starts to listen, until the set is dropped.
-pub(super) fn start(client: &Client, metrics: &Arc<Metrics>) -> (JoinSet<()>, mpsc::Receiver<News>) {
+pub fn start(client: &Client) -> (JoinSet<()>, mpsc::Receiver<News>) {
     let (sender, news) = mpsc::channel(NEWS);
     let mut feeds = JoinSet::new();
     for reason in REASONS {
-        feeds.spawn(follow(client.clone(), reason, sender.clone(), Arc::clone(metrics)));
+        feeds.spawn(follow(client.clone(), reason, sender.clone()));
     }
-    feeds.spawn(list(client.clone(), sender, Arc::clone(metrics)));
+    feeds.spawn(list(client.clone(), sender));
     (feeds, news)
 }
 
 /// The objects of all events of a reason, for ever.
-async fn follow(client: Client, reason: &'static str, news: mpsc::Sender<News>, metrics: Arc<Metrics>) {
+async fn follow(client: Client, reason: &'static str, news: mpsc::Sender<News>) {
     let config = watcher::Config::default().fields(&format!("reason={reason}")).page_size(100);
     let mut stream = pin!(watcher(Api::<Event>::all(client), config).default_backoff());
     let mut trouble = String::new();
     while let Some(event) = stream.next().await {
         match event {
             Ok(watcher::Event::Apply(event) | watcher::Event::InitApply(event)) => {
-                if let Some(key) = key_of(&event)
+                if let Some(key) = Key::of(&event)
                     && news.send(News::Of(key)).await.is_err()
                 {
                     return;
@@ -59,8 +64,10 @@ async fn follow(client: Client, reason: &'static str, news: mpsc::Sender<News>, 
             Ok(watcher::Event::InitDone) => trouble.clear(),
             Ok(watcher::Event::Init | watcher::Event::Delete(_)) => {}
             Err(error) => {
-                metrics.watch_error(WatchKind::Events);
-                let now = why(&error);
+                if news.send(News::EventsFailed).await.is_err() {
+                    return;
+                }
+                let now = trouble::of_watch(&error);
                 if trouble != now {
                     tracing::warn!("events {reason} cannot be followed, owners that may make no pods are found late: {now}");
                     trouble = now;
@@ -70,30 +77,29 @@ async fn follow(client: Client, reason: &'static str, news: mpsc::Sender<News>, 
     }
 }
 
-fn why(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
-            trouble::clause(error)
-        }
-        watcher::Error::WatchError(_) | watcher::Error::NoResourceVersion => error.to_string(),
+/// Those of which events tell now, in this namespace or in all: for who asks once and does not stay.
+pub async fn heard(client: &Client, namespace: Option<&str>) -> kube::Result<Vec<Key>> {
+    let api: Api<Event> = crate::scoped(client, namespace);
+    let mut keys = BTreeSet::new();
+    for reason in REASONS {
+        let list = api.list(&ListParams::default().fields(&format!("reason={reason}")).limit(HEARD)).await?;
+        keys.extend(list.items.iter().filter_map(Key::of));
     }
-}
-
-fn key_of(event: &Event) -> Option<Key> {
-    let about = event.regarding.as_ref()?;
-    Some(Key { kind: Kind::of(about.kind.as_deref()?)?, namespace: about.namespace.clone()?, name: about.name.clone()? })
+    Ok(keys.into_iter().collect())
 }
 
 /// All owners that are short of pods, at the start and now and then: an event may have been forgotten (after an hour).
-async fn list(client: Client, news: mpsc::Sender<News>, metrics: Arc<Metrics>) {
+async fn list(client: Client, news: mpsc::Sender<News>) {
     loop {
         for kind in Kind::ALL {
             let mut wait = Duration::from_secs(1);
             let keys = loop {
-                match shortfall::list(&client, kind).await {
+                match count::list(&client, kind).await {
                     Ok(keys) => break keys,
                     Err(error) => {
-                        metrics.watch_error(WatchKind::Owners);
+                        if news.send(News::ListFailed).await.is_err() {
+                            return;
+                        }
                         tracing::debug!("objects of kind {} cannot be listed: {}", kind.name(), trouble::clause(&error));
                         if trouble::kind(&error) == trouble::Kind::Forbidden {
                             tracing::warn!("owners of kind {} that make no pods stay unseen: {}", kind.name(), trouble::clause(&error));

@@ -3,7 +3,11 @@
 //! A gRPC library says "transport error" to a web server, a TLS port and a closed port alike. So after a failure we connect
 //! once more ourselves, greet as HTTP/2 does (RFC 9113, 3.4), and look at the first bytes that come back.
 
-use super::url::CollectorUrl;
+use crate::{
+    outgoing::ConnectError,
+    tls::{Blame, Kind},
+    url::CollectorUrl,
+};
 use std::{error::Error, io, time::Duration};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -11,10 +15,6 @@ use tokio::{
     time::timeout,
 };
 use tonic::{Code, Status};
-use unready_transport::{
-    outgoing::ConnectError,
-    tls::{Blame, Kind},
-};
 
 /// The connection preface of HTTP/2 and an empty SETTINGS frame.
 const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";

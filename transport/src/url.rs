@@ -1,6 +1,6 @@
 //! The collector's address as a user writes it: `https://HOST:PORT` or `http://HOST:PORT`; without a scheme it is `http`.
 //!
-//! Refused: other schemes, paths, user names. Whether `http` may be used is decided in [`super::tls`].
+//! Refused: other schemes, paths, user names. Whether `http` may be used the agent decides.
 
 use std::{fmt, net::IpAddr, str::FromStr};
 use tonic::transport::Uri;

@@ -1,80 +1,25 @@
 //! How many pods (or Jobs) an owner wants, and how many there are, read from its object.
 //!
-//! Five kinds make pods, a `CronJob` makes Jobs and a Deployment `ReplicaSet`s; each says it in its own fields. The verdict names
-//! the top of the chain, whose manifest people write.
+//! Six kinds make pods, a `CronJob` makes Jobs and a Deployment `ReplicaSet`s; each says it in its own fields.
 
-use std::fmt;
-use unready_diagnosis::{
-    platform::OwnerState,
-    pod::{Owner, Pod, PodEvent},
-};
-use unready_kubernetes::{
-    convert,
-    k8s_openapi::{
-        NamespaceResourceScope,
-        api::{
-            apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
-            batch::v1::{CronJob, Job},
-            core::v1::{self as core, ObjectReference, PodTemplateSpec},
-        },
-        apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
+use super::{Key, Kind};
+use crate::convert;
+use k8s_openapi::{
+    NamespaceResourceScope,
+    api::{
+        apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet},
+        batch::v1::{CronJob, Job},
+        core::v1::{self as core, PodTemplateSpec, ReplicationController},
     },
-    kube::{Api, Client, Resource, ResourceExt as _, api::ListParams},
+    apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time},
 };
+use kube::{Api, Client, Resource, ResourceExt as _, api::ListParams};
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use unready_diagnosis::pod::{Owner, Pod, PodEvent};
 
 /// Objects of one page of a list.
 const PAGE: u32 = 200;
-
-/// Kinds that are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
-    ReplicaSet,
-    StatefulSet,
-    DaemonSet,
-    Job,
-    Deployment,
-    CronJob,
-}
-
-impl Kind {
-    pub(super) const ALL: [Self; 6] = [Self::ReplicaSet, Self::StatefulSet, Self::DaemonSet, Self::Job, Self::Deployment, Self::CronJob];
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::ReplicaSet => "ReplicaSet",
-            Self::StatefulSet => "StatefulSet",
-            Self::DaemonSet => "DaemonSet",
-            Self::Job => "Job",
-            Self::Deployment => "Deployment",
-            Self::CronJob => "CronJob",
-        }
-    }
-
-    pub(super) fn of(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
-    }
-
-    const fn api_version(self) -> &'static str {
-        match self {
-            Self::ReplicaSet | Self::StatefulSet | Self::DaemonSet | Self::Deployment => "apps/v1",
-            Self::Job | Self::CronJob => "batch/v1",
-        }
-    }
-}
-
-/// Which object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key {
-    pub(super) kind: Kind,
-    pub(super) namespace: String,
-    pub(super) name: String,
-}
-
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}", self.kind.name(), self.namespace, self.name)
-    }
-}
 
 /// An object that wants pods.
 #[derive(Clone, Debug)]
@@ -90,8 +35,10 @@ pub(super) struct Shortfall {
     pub(super) made: u64,
     /// Metadata as a pod of it would have, to find the top of the chain.
     pub(super) of_a_pod: ObjectMeta,
-    above: Option<OwnerReference>,
-    template: Option<Box<Pod>>,
+    /// The top of the chain, and its uid.
+    pub(super) top: Owner,
+    pub(super) top_uid: String,
+    pub(super) template: Option<Box<Pod>>,
 }
 
 impl Shortfall {
@@ -99,41 +46,11 @@ impl Shortfall {
         self.present < self.wanted
     }
 
-    /// For the judgement. `top` is the top of the chain.
-    pub(super) fn state(&self, key: &Key, top: Owner, events: Vec<PodEvent>) -> OwnerState {
-        OwnerState {
-            uid: self.uid_of(&top).to_owned(),
-            namespace: key.namespace.clone(),
-            wanted: self.wanted,
-            present: self.present,
-            template: self.template.clone(),
-            events,
-            owner: top,
+    /// How the top replaces its pods. What was asked for may have stopped below it, where nobody answered.
+    pub(super) fn set_strategy(&mut self, resolved: Option<Owner>) {
+        if let Some(resolved) = resolved.filter(|it| (&it.kind, &it.name) == (&self.top.kind, &self.top.name)) {
+            self.top.strategy = resolved.strategy;
         }
-    }
-
-    fn uid_of(&self, top: &Owner) -> &str {
-        match &self.above {
-            Some(above) if above.kind == top.kind && above.name == top.name => &above.uid,
-            Some(_) | None => &self.uid,
-        }
-    }
-
-    /// The object of an Event: the top of the chain.
-    pub(super) fn regarding(&self, key: &Key, top: &Owner) -> ObjectReference {
-        ObjectReference {
-            api_version: Some(top.api_version.clone()),
-            kind: Some(top.kind.clone()),
-            namespace: Some(key.namespace.clone()),
-            name: Some(top.name.clone()),
-            uid: Some(self.uid_of(top).to_owned()),
-            ..ObjectReference::default()
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn with_conditions(condition: Option<PodEvent>) -> Self {
-        Self { condition, ..replica_set(&ReplicaSet::default()) }
     }
 
     fn of<K: Resource<DynamicType = ()>>(
@@ -151,7 +68,9 @@ impl Shortfall {
             controller: Some(true),
             block_owner_deletion: None,
         };
-        let above = metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true)).cloned();
+        let above = convert::controller(metadata).filter(|_| kind.is_link()).unwrap_or(&itself);
+        let top =
+            Owner { api_version: above.api_version.clone(), kind: above.kind.clone(), name: above.name.clone(), strategy: String::new() };
         Self {
             uid: itself.uid.clone(),
             wanted: u32::try_from(wanted).unwrap_or(0),
@@ -159,8 +78,9 @@ impl Shortfall {
             condition: None,
             has_conditions: false,
             made: 0,
+            top,
+            top_uid: above.uid.clone(),
             of_a_pod: ObjectMeta { namespace: metadata.namespace.clone(), owner_references: Some(vec![itself]), ..ObjectMeta::default() },
-            above,
             template: template.map(|template| Box::new(pod(metadata, template))),
         }
     }
@@ -188,7 +108,7 @@ fn failure(reason: &str, message: Option<&String>, since: Option<&Time>) -> PodE
     }
 }
 
-fn replica_set(set: &ReplicaSet) -> Shortfall {
+pub(super) fn replica_set(set: &ReplicaSet) -> Shortfall {
     let status = set.status.clone().unwrap_or_default();
     let spec = set.spec.clone().unwrap_or_default();
     let conditions = status.conditions.unwrap_or_default();
@@ -198,7 +118,17 @@ fn replica_set(set: &ReplicaSet) -> Shortfall {
     Shortfall { condition, has_conditions: true, ..found }
 }
 
-fn stateful_set(set: &StatefulSet) -> Shortfall {
+fn replication_controller(controller: &ReplicationController) -> Shortfall {
+    let (spec, status) = (controller.spec.clone().unwrap_or_default(), controller.status.clone().unwrap_or_default());
+    let conditions = status.conditions.unwrap_or_default();
+    let failed = conditions.iter().find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True");
+    let counts = (spec.replicas.unwrap_or(1), status.replicas);
+    let found = Shortfall::of(controller, Kind::ReplicationController, counts, spec.template.as_ref());
+    let condition = failed.map(|failed| failure("ReplicaFailure", failed.message.as_ref(), failed.last_transition_time.as_ref()));
+    Shortfall { condition, has_conditions: true, ..found }
+}
+
+pub(super) fn stateful_set(set: &StatefulSet) -> Shortfall {
     let wanted = set.spec.as_ref().map_or(0, |spec| spec.replicas.unwrap_or(1));
     let present = set.status.as_ref().map_or(0, |status| status.replicas);
     Shortfall::of(set, Kind::StatefulSet, (wanted, present), set.spec.as_ref().map(|spec| &spec.template))
@@ -222,7 +152,7 @@ fn job(job: &Job) -> Shortfall {
 }
 
 /// It makes a `ReplicaSet`; when it may not, it says so in its condition `Progressing`.
-fn deployment(deployment: &Deployment) -> Shortfall {
+pub(super) fn deployment(deployment: &Deployment) -> Shortfall {
     let (spec, status) = (deployment.spec.clone().unwrap_or_default(), deployment.status.clone().unwrap_or_default());
     let conditions = status.conditions.unwrap_or_default();
     let failed = conditions
@@ -245,9 +175,10 @@ fn cron_job(cron: &CronJob) -> Shortfall {
 }
 
 /// Reads one object; `None`: it is not there.
-pub(super) async fn read(client: &Client, key: &Key) -> Result<Option<Shortfall>, unready_kubernetes::kube::Error> {
+pub(super) async fn read(client: &Client, key: &Key) -> kube::Result<Option<Shortfall>> {
     match key.kind {
         Kind::ReplicaSet => get(client, key, replica_set).await,
+        Kind::ReplicationController => get(client, key, replication_controller).await,
         Kind::StatefulSet => get(client, key, stateful_set).await,
         Kind::DaemonSet => get(client, key, daemon_set).await,
         Kind::Job => get(client, key, job).await,
@@ -256,18 +187,19 @@ pub(super) async fn read(client: &Client, key: &Key) -> Result<Option<Shortfall>
     }
 }
 
-async fn get<K>(client: &Client, key: &Key, look: fn(&K) -> Shortfall) -> Result<Option<Shortfall>, unready_kubernetes::kube::Error>
+async fn get<K>(client: &Client, key: &Key, look: fn(&K) -> Shortfall) -> kube::Result<Option<Shortfall>>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + serde::de::DeserializeOwned + fmt::Debug,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     let api = Api::<K>::namespaced(client.clone(), &key.namespace);
     Ok(api.get_opt(&key.name).await?.filter(|object| object.meta().deletion_timestamp.is_none()).map(|object| look(&object)))
 }
 
 /// Those of a kind that want more pods than there are, as far as their own fields tell. A `CronJob` tells by events alone.
-pub(super) async fn list(client: &Client, kind: Kind) -> Result<Vec<Key>, unready_kubernetes::kube::Error> {
+pub(super) async fn list(client: &Client, kind: Kind) -> kube::Result<Vec<Key>> {
     match kind {
         Kind::ReplicaSet => short(client, kind, replica_set).await,
+        Kind::ReplicationController => short(client, kind, replication_controller).await,
         Kind::StatefulSet => short(client, kind, stateful_set).await,
         Kind::DaemonSet => short(client, kind, daemon_set).await,
         Kind::Job => short(client, kind, job).await,
@@ -276,9 +208,9 @@ pub(super) async fn list(client: &Client, kind: Kind) -> Result<Vec<Key>, unread
     }
 }
 
-async fn short<K>(client: &Client, kind: Kind, look: fn(&K) -> Shortfall) -> Result<Vec<Key>, unready_kubernetes::kube::Error>
+async fn short<K>(client: &Client, kind: Kind, look: fn(&K) -> Shortfall) -> kube::Result<Vec<Key>>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + serde::de::DeserializeOwned + fmt::Debug,
+    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     let api = Api::<K>::all(client.clone());
     let (mut found, mut page) = (Vec::new(), ListParams::default().limit(PAGE));
@@ -303,7 +235,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn seen<K: serde::de::DeserializeOwned>(look: fn(&K) -> Shortfall, value: Value) -> Shortfall {
+    fn seen<K: DeserializeOwned>(look: fn(&K) -> Shortfall, value: Value) -> Shortfall {
         look(&serde_json::from_value(value).unwrap())
     }
 
@@ -339,19 +271,10 @@ mod tests {
     }
 
     #[test]
-    fn the_top_of_the_chain_is_named_with_its_own_uid() {
-        let owner = json!([{ "apiVersion": "apps/v1", "kind": "Deployment", "name": "orders", "uid": "top", "controller": true }]);
-        let set = seen(
-            replica_set,
-            json!({ "metadata": { "name": "orders-1", "uid": "set", "namespace": "shop", "ownerReferences": owner }, "spec": { "selector": {} } }),
-        );
-        let key = Key { kind: Kind::ReplicaSet, namespace: "shop".into(), name: "orders-1".into() };
-        let top = Owner { api_version: "apps/v1".into(), kind: "Deployment".into(), name: "orders".into(), strategy: String::new() };
-        let regarding = set.regarding(&key, &top);
-        assert_eq!((regarding.uid.as_deref(), regarding.name.as_deref()), (Some("top"), Some("orders")));
-        assert_eq!(set.state(&key, top, Vec::new()).uid, "top");
-        let alone = Owner { kind: "ReplicaSet".into(), name: "orders-1".into(), ..Owner::default() };
-        assert_eq!(set.regarding(&key, &alone).uid.as_deref(), Some("set"));
+    fn a_replication_controller_counts_as_a_replica_set_does() {
+        let status = json!({ "replicas": 1, "conditions": [{ "type": "ReplicaFailure", "status": "True", "message": "no" }] });
+        let it = seen(replication_controller, json!({ "metadata": { "name": "r" }, "spec": { "replicas": 2 }, "status": status }));
+        assert_eq!((it.wanted, it.present, it.condition.map(|condition| condition.message)), (2, 1, Some("no".into())));
     }
 
     #[test]

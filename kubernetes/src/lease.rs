@@ -10,18 +10,15 @@
 //! times in it: clocks of nodes differ, and are set. A holder that cannot renew gives up before anybody else may begin. Every
 //! write carries the resource version that was read, so that of two who try at once one wins.
 
-use crate::metrics::{Metrics, WatchKind};
+use crate::trouble::{self, Kind};
+use k8s_openapi::{
+    api::coordination::v1::{Lease as Object, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+    jiff::Timestamp,
+};
+use kube::{Api, Client, Error, api::PostParams};
 use std::{future::Future, time::Duration};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use unready_kubernetes::{
-    k8s_openapi::{
-        api::coordination::v1::{Lease as Object, LeaseSpec},
-        apimachinery::pkg::apis::meta::v1::MicroTime,
-        jiff::Timestamp,
-    },
-    kube::{Api, Client, Error, api::PostParams},
-    trouble::{self, Kind},
-};
 
 /// The times of client-go's leader election, as the controllers of Kubernetes use them.
 const DURATION: Duration = Duration::from_secs(15);
@@ -29,6 +26,17 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(2);
 /// For one request.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What happens to a lease, for whoever counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is ours.
+    Held,
+    /// It is ours no more.
+    Lost,
+    /// A request about it failed.
+    Failed,
+}
 
 /// A lease that we may hold.
 #[derive(Clone)]
@@ -53,22 +61,28 @@ impl Lease {
         Self { api: Api::namespaced(client, namespace), place, name: name.to_owned(), identity: identity.to_owned() }
     }
 
-    /// Does `work` while the lease is held, again and again, until `shutdown` completes; then gives it back.
-    pub async fn lead<W: Future<Output = ()>>(&self, metrics: &Metrics, mut work: impl FnMut() -> W, shutdown: impl Future<Output = ()>) {
+    /// Does `work` while the lease is held, again and again, until `shutdown` completes; then gives it back. `told` hears of
+    /// each change.
+    pub async fn lead<W: Future<Output = ()>>(
+        &self,
+        told: impl Fn(Change),
+        mut work: impl FnMut() -> W,
+        shutdown: impl Future<Output = ()>,
+    ) {
         tokio::pin!(shutdown);
         loop {
             let asked = tokio::select! {
-                asked = self.acquire(metrics) => asked,
+                asked = self.acquire(&told) => asked,
                 () = &mut shutdown => return,
             };
-            metrics.lease(true);
+            told(Change::Held);
             tracing::info!("this collector watches the cluster: it holds the lease {}", self.place);
             let ended = tokio::select! {
                 () = work() => false,
-                () = self.renew(metrics, asked) => false,
+                () = self.renew(&told, asked) => false,
                 () = &mut shutdown => true,
             };
-            metrics.lease(false);
+            told(Change::Lost);
             if ended {
                 return self.release().await;
             }
@@ -76,7 +90,7 @@ impl Lease {
     }
 
     /// Until it is ours; says when that was asked for.
-    async fn acquire(&self, metrics: &Metrics) -> Instant {
+    async fn acquire(&self, told: &impl Fn(Change)) -> Instant {
         let mut seen = Seen::default();
         let mut trouble = String::new();
         loop {
@@ -84,15 +98,15 @@ impl Lease {
             match timeout(PATIENCE, self.try_once(&mut seen)).await {
                 Ok(Ok(true)) => return asked,
                 Ok(Ok(false)) => trouble.clear(),
-                Ok(Err(error)) => self.complain(metrics, &mut trouble, trouble::clause(&error)),
-                Err(_) => self.complain(metrics, &mut trouble, "the API server does not answer".to_owned()),
+                Ok(Err(error)) => self.complain(told, &mut trouble, trouble::clause(&error)),
+                Err(_) => self.complain(told, &mut trouble, "the API server does not answer".to_owned()),
             }
             sleep(RETRY).await;
         }
     }
 
-    fn complain(&self, metrics: &Metrics, trouble: &mut String, reason: String) {
-        metrics.watch_error(WatchKind::Lease);
+    fn complain(&self, told: &impl Fn(Change), trouble: &mut String, reason: String) {
+        told(Change::Failed);
         if *trouble != reason {
             tracing::warn!("the lease {} cannot be had, what has no node is not watched meanwhile: {reason}", self.place);
             *trouble = reason;
@@ -101,7 +115,7 @@ impl Lease {
 
     /// Until it is ours no more. The deadline counts from before the request (`asked`: of the acquisition): others may have
     /// seen the write long before its answer was here.
-    async fn renew(&self, metrics: &Metrics, asked: Instant) {
+    async fn renew(&self, told: &impl Fn(Change), asked: Instant) {
         let mut seen = Seen::default();
         let mut until = asked + DEADLINE;
         loop {
@@ -113,11 +127,11 @@ impl Lease {
                     return tracing::warn!("another collector has the lease {}; this one stops to watch the cluster", self.place);
                 }
                 Ok(Err(error)) => {
-                    metrics.watch_error(WatchKind::Lease);
+                    told(Change::Failed);
                     tracing::debug!("the lease {} was not renewed: {}", self.place, trouble::clause(&error));
                 }
                 Err(_) => {
-                    metrics.watch_error(WatchKind::Lease);
+                    told(Change::Failed);
                     let seconds = DEADLINE.as_secs();
                     return tracing::warn!(
                         "the lease {} could not be renewed for {seconds} s; this collector stops to watch the cluster until it can",
@@ -220,7 +234,7 @@ impl Seen {
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use unready_kubernetes::kube::Config;
+    use kube::Config;
 
     fn held(holder: &str, renewed: i64) -> LeaseSpec {
         LeaseSpec {
@@ -262,7 +276,7 @@ mod tests {
         let begun = Instant::now();
         let left = DEADLINE.checked_sub(RETRY).unwrap();
         let asked = begun.checked_sub(left).unwrap();
-        timeout(left, lease.renew(&Metrics::default(), asked)).await.unwrap();
+        timeout(left, lease.renew(&|_| {}, asked)).await.unwrap();
         assert!(begun.elapsed() >= RETRY, "not before one attempt");
     }
 }
