@@ -18,7 +18,7 @@
 //!   paths, programs and their libraries is there; here is only what Linux tells.
 //! - [`start`]: where a relative path started, when its process is gone.
 //! - The answers: [`walk`], [`acl`] (what decides over access to a path), [`executable`] (what a file is as a program),
-//!   [`sockets`], [`netns`] (who listens, which addresses there are), [`files`], [`memory`] (file systems, limits, memory).
+//!   [`listening`], [`sockets`], [`netns`] (who listens, which addresses there are), [`files`], [`memory`] (file systems, limits, memory).
 //!
 //! Refused: to open anything of a container but regular files and directories, to leave its root by a link, to attribute
 //! by `/proc/PID/cgroup`.
@@ -32,6 +32,7 @@ mod executable;
 mod files;
 mod held;
 mod hold;
+pub mod listening;
 mod lookers;
 mod memory;
 mod mounts;
