@@ -18,6 +18,10 @@
 //!
 //! The crate also compiles for the host, to nothing, so that editors and lints see it.
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(unsafe_code, reason = "programs read the kernel's memory and their maps; each use has its SAFETY comment")
+)]
 #![expect(clippy::inline_always, reason = "a call costs a stack frame of the 512 bytes that there are, and hides values from the verifier")]
 #![expect(clippy::needless_pass_by_value, reason = "aya's macros hand the context over by value")]
 

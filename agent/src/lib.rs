@@ -18,7 +18,6 @@
 //! - [`deliver`]: to stdout and to the collector.
 //! - [`metrics`]: what it tells Prometheus.
 //! - [`recording`]: writes and reads the engine's inputs.
-#![deny(unsafe_code)]
 
 pub mod bpf;
 pub mod cgroupfs;

@@ -28,6 +28,7 @@ pub(crate) const PACKAGES: &[&str] = &[
     "unready-collector",
     "unready-diagnosis",
     "unready-image",
+    "unready-inspect",
     "unready-kubernetes",
     "unready-proto",
     "unready-tests",

@@ -11,15 +11,12 @@ use std::{
     path::{Path, PathBuf},
 };
 use unready_diagnosis::question::{IdRange, Mount, PodAnnotations};
+use unready_inspect::command::SearchPath;
 
 /// Longest `config.json` or `state.json` that is read, bytes.
 const MAX_BYTES: u64 = 1 << 20;
 /// Most containers of a state root that are looked through for one with a given cgroup.
 const MAX_SCANNED: usize = 512;
-/// Directories of `PATH` that are looked through.
-pub(super) const MAX_SEARCHED: usize = 32;
-/// What a shell or runtime takes when the environment has no `PATH`.
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Where runtimes keep their containers: a directory of these has one directory a container, with `config.json` or with a
 /// `state.json` that names the bundle. `*` stands for one directory (a namespace, a user).
@@ -133,10 +130,7 @@ impl State {
 pub(super) struct Spec {
     pub(super) args: Vec<String>,
     pub(super) cwd: String,
-    /// `PATH`, as far as it is looked through.
-    pub(super) path: Option<String>,
-    /// `PATH` is longer.
-    pub(super) path_is_cut: bool,
+    pub(super) path: SearchPath,
     /// Where its root file system lies on the host, absolute; empty when not known.
     pub(super) rootfs: String,
     pub(super) library_path: Option<String>,
@@ -168,14 +162,12 @@ impl Spec {
 
     fn from_config(config: Config) -> Self {
         let ProcessConfig { args, cwd, env, apparmor_profile, selinux_label } = config.process;
-        let variable = |name: &str| env.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('=')).map(str::to_owned);
-        let (whole, library_path) = (variable("PATH"), variable("LD_LIBRARY_PATH"));
-        let path = whole.as_deref().map(first_directories).map(str::to_owned);
+        let variable = |name: &str| env.iter().find_map(|variable| variable.strip_prefix(name)?.strip_prefix('='));
+        let (path, library_path) = (SearchPath::of(variable("PATH")), variable("LD_LIBRARY_PATH").map(str::to_owned));
         let lsm = [apparmor_profile, selinux_label].into_iter().find(|label| !label.is_empty() && label != "unconfined");
         Self {
             args,
             cwd,
-            path_is_cut: path != whole,
             path,
             library_path,
             rootfs: config.root.path,
@@ -192,18 +184,9 @@ impl Spec {
         proc::Confinement { seccomp: Some(self.seccomp), lsm: self.lsm.clone() }
     }
 
-    /// Paths that the command may have, best first.
-    pub(super) fn candidates(&self) -> Vec<String> {
-        let Some(command) = self.args.first().filter(|command| !command.is_empty()) else {
-            return Vec::new();
-        };
-        let absolute =
-            |path: &str| if path.starts_with('/') { path.to_owned() } else { format!("{}/{path}", self.cwd.trim_end_matches('/')) };
-        if command.contains('/') {
-            return vec![absolute(command)];
-        }
-        let path = self.path.as_deref().unwrap_or(DEFAULT_PATH);
-        path.split(':').map(|directory| absolute(&format!("{}/{command}", directory.trim_end_matches('/')))).collect()
+    /// The command; empty if there is none.
+    pub(super) fn command(&self) -> &str {
+        self.args.first().map(String::as_str).unwrap_or_default()
     }
 
     /// The mounts that it would have.
@@ -224,11 +207,6 @@ fn pod_of(annotations: &BTreeMap<String, String>) -> Option<PodAnnotations> {
         namespace: first(["io.kubernetes.cri.sandbox-namespace", "io.kubernetes.pod.namespace"]),
         image: first(["io.kubernetes.cri.image-name", "io.kubernetes.cri-o.ImageName"]),
     })
-}
-
-/// As much of `PATH` as is looked through.
-fn first_directories(path: &str) -> &str {
-    path.match_indices(':').nth(MAX_SEARCHED - 1).map_or(path, |(end, _)| &path[..end])
 }
 
 fn ranges(mappings: Vec<Mapping>) -> Vec<IdRange> {
@@ -353,7 +331,7 @@ mod tests {
             let spec = spec.unwrap();
             assert_eq!(spec.args, ["app", "-v"]);
             assert_eq!(spec.rootfs, bundle.join("rootfs").to_string_lossy());
-            assert_eq!(spec.candidates(), ["/opt/bin/app", "/bin/app"]);
+            assert_eq!(spec.path.candidates(spec.command(), &spec.cwd), ["/opt/bin/app", "/bin/app"]);
             assert_eq!(spec.confinement(), proc::Confinement { seccomp: Some(true), lsm: None });
         }
         assert!(find(&roots, "other", Some("/demo/other")).is_none());
@@ -378,28 +356,5 @@ mod tests {
     fn ids_of_systemd_scopes() {
         assert_eq!(ids("cri-containerd-0123.scope"), ["cri-containerd-0123.scope", "0123"]);
         assert_eq!(ids(".."), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_long_path_is_cut() {
-        let of = |directories: usize| {
-            let path = vec!["/x"; directories].join(":");
-            Spec::from_config(
-                serde_json::from_value(serde_json::json!({"process": {"args": ["app"], "env": [format!("PATH={path}")]}})).unwrap(),
-            )
-        };
-        for (given, searched, is_cut) in [(1, 1, false), (MAX_SEARCHED, MAX_SEARCHED, false), (100_000, MAX_SEARCHED, true)] {
-            let spec = of(given);
-            assert_eq!((spec.candidates().len(), spec.path_is_cut), (searched, is_cut), "{given}");
-        }
-    }
-
-    #[test]
-    fn commands_with_a_slash_are_not_searched() {
-        let spec = |command: &str| Spec { args: vec![command.to_owned()], cwd: "/srv".to_owned(), ..Spec::from_config(Config::default()) };
-        assert_eq!(spec("./app").candidates(), ["/srv/./app"]);
-        assert_eq!(spec("/app").candidates(), ["/app"]);
-        assert_eq!(spec("app").candidates().len(), 6);
-        assert_eq!(spec("").candidates(), Vec::<String>::new());
     }
 }

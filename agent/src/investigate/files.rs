@@ -2,8 +2,8 @@
 //! and whether a file has appeared.
 
 use super::{
-    contents, mounts, proc,
-    resolve::{Seen, find, resolve, stat},
+    mounts, proc,
+    rootfs::Node,
     start::Search,
     view::View,
     walk::{Describer, born, wall_nanos},
@@ -11,19 +11,18 @@ use super::{
 use rustix::fs::fstatvfs;
 use std::{
     fs,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::MetadataExt,
-    },
+    os::{fd::AsFd, unix::fs::MetadataExt},
 };
 use unready_diagnosis::{
-    question::{Answer, Limits, Mount, Usage},
+    question::{Answer, FileKind, Limits, Mount, Usage},
     record::FileId,
     units::{BootNanos, Process},
 };
+use unready_inspect::{
+    account,
+    resolve::{Seen, find, resolve},
+};
 
-/// Longest `/etc/passwd` that is read, bytes.
-const MAX_PASSWD: u64 = 1 << 20;
 /// Times of files are of the kernel's last tick, at most 10 ms (`HZ=100`) behind.
 const TICK: u64 = 10_000_000;
 
@@ -43,16 +42,12 @@ fn mount_of_device(view: &View, device: (u32, u32), open: Option<&OpenFile>) -> 
     let text = view.mountinfo();
     let mut candidates = mounts::lines(&text).filter(|line| line.device == device);
     let by_file = open.and_then(|open| open.mount).and_then(|id| mounts::by_id(&text, id));
-    let is_directory = |mount: &Mount| find(view, &mount.point).is_ok_and(|found| resolve_type_is_directory(&found.file));
+    let is_directory = |mount: &Mount| find(view, &mount.point).is_ok_and(|found| found.node.kind() == FileKind::Directory);
     let by_device = || {
         let all: Vec<Mount> = candidates.by_ref().take(64).map(|line| line.mount()).collect();
         all.iter().find(|mount| is_directory(mount)).or(all.first()).cloned()
     };
     by_file.or_else(by_device)
-}
-
-fn resolve_type_is_directory(file: &OwnedFd) -> bool {
-    stat(file.as_fd()).is_ok_and(|stat| super::resolve::file_type(&stat) == rustix::fs::FileType::Directory)
 }
 
 /// A descriptor that a process still has open, and still of the file that the failure was on.
@@ -79,14 +74,13 @@ pub(super) fn usage(view: &View, process: Process, path: &str, start: Option<Fil
     let Some(absolute) = view.absolute(process, path, None, start) else {
         return Err(format!("the directory that {path} starts from is not known"));
     };
-    let (file, place) = match find(view, &absolute) {
-        Ok(found) => (found.file, found.path),
+    let (Node { file, stat }, place) = match find(view, &absolute) {
+        Ok(found) => (found.node, found.path),
         Err(halt) => match halt.missing {
             Some((directory, _)) => (directory, halt.path),
             None => return Err(format!("{} could not be entered: {}", halt.path, halt.errno)),
         },
     };
-    let stat = stat(file.as_fd()).map_err(|error| error.to_string())?;
     let use_of = fstatvfs(&file).map_err(|error| error.to_string())?;
     Ok(Usage {
         mount: Describer::new(view).mount(file.as_fd(), &place, &stat),
@@ -99,15 +93,8 @@ pub(super) fn usage(view: &View, process: Process, path: &str, start: Option<Fil
 
 /// Whether `/etc/passwd` of the container has a uid.
 pub(super) fn account(view: &View, uid: u32) -> Answer {
-    match contents::read(view, "/etc/passwd", MAX_PASSWD) {
-        Some(bytes) => Answer::Account { file: true, entry: has_uid(&String::from_utf8_lossy(&bytes), uid) },
-        None => Answer::Account { file: false, entry: false },
-    }
-}
-
-/// `name:password:uid:…`, passwd(5).
-fn has_uid(passwd: &str, uid: u32) -> bool {
-    passwd.lines().filter_map(|line| line.split(':').nth(2)?.parse::<u32>().ok()).any(|known| known == uid)
+    let entry = account::has_uid(view, uid);
+    Answer::Account { file: entry.is_some(), entry: entry.unwrap_or(false) }
 }
 
 /// Limits of open files: of the process, of another of its container, or as they were when it executed.
@@ -141,10 +128,10 @@ pub(super) fn appeared(view: &View, path: &str, absent_at: Option<BootNanos>) ->
     let clock = crate::clock::anchor(); // a date by another clock, if it was set just now, is not plausible
     let mut newest = None;
     let mut parent_changed = None;
-    let visit = |seen: &Seen<'_>| {
-        newest = newest.max(born(seen.stat)); // it cannot have been there before each directory and link on its way
-        if seen.link.is_none() && super::resolve::file_type(seen.stat) == rustix::fs::FileType::Directory {
-            parent_changed = wall_nanos(seen.stat.stx_mtime);
+    let visit = |seen: &Seen<'_, Node>| {
+        newest = newest.max(born(&seen.node.stat)); // it cannot have been there before each directory and link on its way
+        if seen.link.is_none() && seen.node.kind() == FileKind::Directory {
+            parent_changed = wall_nanos(seen.node.stat.stx_mtime);
         }
     };
     let found = match resolve(view, path, true, visit) {
@@ -152,7 +139,7 @@ pub(super) fn appeared(view: &View, path: &str, absent_at: Option<BootNanos>) ->
         Err(halt) if halt.unknowable => return Err(halt.why_unknowable()),
         Err(_) => return Ok(None),
     };
-    let changed = wall_nanos(found.stat.stx_ctime);
+    let changed = wall_nanos(found.node.stat.stx_ctime);
     // Renaming into place sets the directory's mtime and the file's ctime at once, and leaves its birth as it was.
     let renamed = changed.zip(parent_changed).filter(|(file, directory)| file.abs_diff(*directory) <= TICK).map(|(file, _)| file);
     let seen = [newest.max(renamed), changed].into_iter().flatten().map(|wall| clock.boot_nanos(wall));
@@ -168,13 +155,6 @@ fn plausible(mut dates: impl Iterator<Item = BootNanos>, absent_at: Option<BootN
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn uids() {
-        let text = "root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000::/:/bin/false\nbroken\n::\n";
-        assert!(has_uid(text, 0) && has_uid(text, 1000));
-        assert!(!has_uid(text, 100));
-    }
 
     #[test]
     fn dates_outside_the_gap_are_not_believed() {

@@ -1,6 +1,6 @@
 //! What is held of one container: its root and namespaces, the runtime's description, some of its processes.
 
-use super::{bundle::Spec, contents, mounts, proc, resolve::stat};
+use super::{bundle::Spec, contents, mounts, proc, rootfs::stat};
 use rustix::fs::{Mode, OFlags, openat};
 use std::{
     collections::VecDeque,

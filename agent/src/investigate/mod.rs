@@ -14,11 +14,11 @@
 //! - [`bundle`]: what the runtime was told of the container and its volumes.
 //! - [`held`], [`hold`]: what is held of one container, and of all.
 //! - [`view`], [`choice`]: the ways to see a container, and the best that there still is.
-//! - [`resolve`], [`contents`]: paths seen through a view, and what is in a file there.
+//! - [`contents`], [`rootfs`]: what is in a file, and a view as the file system that `unready-inspect` looks at. What is known of
+//!   paths, programs and their libraries is there; here is only what Linux tells.
 //! - [`start`]: where a relative path started, when its process is gone.
-//! - The answers: [`walk`], [`acl`] (what decides over access to a path), [`executable`], [`elf`], [`libraries`] (what a file
-//!   is as a program, and what it needs), [`sockets`], [`netns`] (who listens, which addresses there are), [`files`],
-//!   [`memory`] (file systems, limits, memory).
+//! - The answers: [`walk`], [`acl`] (what decides over access to a path), [`executable`] (what a file is as a program),
+//!   [`listening`], [`sockets`], [`netns`] (who listens, which addresses there are), [`files`], [`memory`] (file systems, limits, memory).
 //!
 //! Refused: to open anything of a container but regular files and directories, to leave its root by a link, to attribute
 //! by `/proc/PID/cgroup`.
@@ -28,19 +28,18 @@ mod bundle;
 mod choice;
 mod contents;
 mod crew;
-mod elf;
 mod executable;
 mod files;
 mod held;
 mod hold;
-mod libraries;
+pub mod listening;
 mod lookers;
 mod memory;
 mod mounts;
 mod netns;
 mod proc;
 mod reach;
-mod resolve;
+mod rootfs;
 mod sockets;
 mod start;
 mod view;
@@ -55,7 +54,7 @@ use netns::Network;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use unready_diagnosis::{
     attribution,
-    question::{Answer, Executable, FileKind, Memory, Question, RuntimeSpec, Scope},
+    question::{Answer, Executable, Memory, Question, RuntimeSpec, Scope},
     record::{FileId, Record},
     units::CgroupId,
 };
@@ -293,28 +292,14 @@ impl Shared {
         };
         let view = held.map(View::of_held).or_else(|| View::of_bundle(&spec));
         let command = view.as_ref().map(|view| command(view, &spec)).transpose()?.flatten();
-        Ok(Answer::RuntimeSpec(RuntimeSpec { args: spec.args, cwd: spec.cwd, path: spec.path, command }))
+        Ok(Answer::RuntimeSpec(RuntimeSpec { args: spec.args, cwd: spec.cwd, path: spec.path.directories, command }))
     }
 }
 
-/// The command's file: the first on `PATH` that may be executed, else the first that exists, as execvp(3) does. An `Err` says
-/// why that is not known.
+/// The command's file, along `PATH`. An `Err` says why that is not known.
 fn command(view: &View, spec: &bundle::Spec) -> Result<Option<Executable>, String> {
-    let mut existing = None;
-    for path in spec.candidates() {
-        let found = executable::read_at(view, &path, spec.library_path.as_deref());
-        let Some((executable, file)) = found.ok().and_then(|executable| Some((executable.clone(), executable.file?))) else { continue };
-        if file.kind == FileKind::File && file.mode & 0o111 != 0 {
-            return Ok(Some(executable));
-        }
-        existing.get_or_insert(executable);
-    }
-    let is_searched = spec.args.first().is_some_and(|command| !command.contains('/'));
-    if spec.path_is_cut && is_searched {
-        let searched = bundle::MAX_SEARCHED;
-        return Err(format!("the command is not in the first {searched} directories of PATH, and the others were not looked at"));
-    }
-    Ok(existing)
+    let hit = spec.path.find(view, spec.command(), &spec.cwd)?;
+    Ok(hit.map(|hit| executable::of_found(view, &hit.path, &hit.found, spec.library_path.as_deref())))
 }
 
 fn gone(reason: String) -> Answer {

@@ -1,28 +1,15 @@
-//! Listening sockets and addresses of a network namespace.
+//! Who listens in a network namespace, and which addresses it has.
 
-use super::{netns::Network, proc};
-use std::{
-    fs,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+use super::{
+    listening::{self, Socket, has_open},
+    netns::Network,
+    proc,
 };
+use std::net::{IpAddr, Ipv6Addr};
 use unready_diagnosis::question::Listener;
 
-/// Processes whose descriptors are looked through for a socket.
-const MAX_PROCESSES: usize = 8192;
-/// Descriptors of a process that are looked at.
-const MAX_DESCRIPTORS: usize = 4096;
 /// Addresses told.
 const MAX_ADDRESSES: usize = 64;
-/// `TCP_LISTEN` of `include/net/tcp_states.h`, as `/proc/net/tcp` shows it.
-const LISTEN: &str = "0A";
-
-/// A listening socket.
-#[derive(Debug, PartialEq, Eq)]
-struct Socket {
-    address: IpAddr,
-    port: u16,
-    inode: u64,
-}
 
 /// Who listens on a port. `first` are the processes that are most likely: those of the container.
 pub(super) fn listener(network: &Network, port: u16, first: &[u32]) -> Result<Option<Listener>, String> {
@@ -30,7 +17,7 @@ pub(super) fn listener(network: &Network, port: u16, first: &[u32]) -> Result<Op
     if tables.is_empty() {
         return Err("its network namespace can no longer be read".to_owned());
     }
-    let socket = tables.iter().flat_map(|table| table.lines().filter_map(listening)).find(|socket| socket.port == port);
+    let socket = tables.iter().flat_map(|table| listening::sockets(table)).find(|socket| socket.port == port);
     Ok(socket.map(|socket| describe(&socket, network, first)))
 }
 
@@ -53,48 +40,9 @@ fn cgroup_path(pid: u32) -> Option<String> {
 
 /// The process that has a socket open.
 fn owner(inode: u64, network: Option<u64>, first: &[u32]) -> Option<u32> {
-    let wanted = format!("socket:[{inode}]");
     let same_network = |pid: &u32| network.is_none() || proc::namespace(*pid, "net") == network;
-    let all = || processes().filter(|pid| !first.contains(pid)).filter(same_network);
-    first.iter().copied().chain(all()).find(|pid| has_open(*pid, &wanted))
-}
-
-fn processes() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir(proc::PROC).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).take(MAX_PROCESSES)
-}
-
-fn has_open(pid: u32, wanted: &str) -> bool {
-    let descriptors = fs::read_dir(proc::path(pid, "fd")).into_iter().flatten().flatten().take(MAX_DESCRIPTORS);
-    descriptors.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|target| target.as_os_str() == wanted)
-}
-
-/// A line of `/proc/net/tcp` or `tcp6`, if the socket listens:
-/// `0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000  0 12345 …`
-fn listening(line: &str) -> Option<Socket> {
-    let mut fields = line.split_whitespace().skip(1);
-    let (address, port) = fields.next()?.split_once(':')?;
-    if fields.nth(1)? != LISTEN {
-        return None;
-    }
-    let inode = fields.nth(5)?.parse().ok()?;
-    Some(Socket { address: address_of(address)?, port: u16::from_str_radix(port, 16).ok()?, inode })
-}
-
-/// Addresses are printed as 32-bit words in the machine's order, though they are stored in the network's.
-fn address_of(hex: &str) -> Option<IpAddr> {
-    let word = |at: usize| u32::from_str_radix(hex.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
-    match hex.len() {
-        8 => Some(IpAddr::V4(Ipv4Addr::from(word(0)?))),
-        32 => {
-            let mut bytes = [0; 16];
-            for (index, place) in bytes.as_chunks_mut::<4>().0.iter_mut().enumerate() {
-                *place = word(index * 8)?;
-            }
-            Some(IpAddr::V6(Ipv6Addr::from(bytes)))
-        }
-        _ => None,
-    }
+    let all = || listening::processes().filter(|pid| !first.contains(pid)).filter(same_network);
+    first.iter().copied().chain(all()).find(|pid| has_open(*pid, &[inode]))
 }
 
 /// The addresses of the namespace's interfaces.
@@ -134,17 +82,6 @@ fn local_v6(text: &str) -> Vec<IpAddr> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
     use super::*;
-
-    #[test]
-    #[cfg(target_endian = "little")]
-    fn listening_sockets() {
-        let v4 = "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 12345 1 0 100 0 0 10 0";
-        assert_eq!(listening(v4), Some(Socket { address: Ipv4Addr::LOCALHOST.into(), port: 8080, inode: 12345 }));
-        let v6 = "   1: 00000000000000000000000001000000:0050 00000000000000000000000000000000:0000 0A 0:0 00:0 0 0 0 7 1";
-        assert_eq!(listening(v6), Some(Socket { address: Ipv6Addr::LOCALHOST.into(), port: 80, inode: 7 }));
-        assert_eq!(listening(&v4.replace(" 0A ", " 01 ")), None);
-        assert_eq!(listening("  sl  local_address rem_address   st tx_queue"), None);
-    }
 
     #[test]
     fn our_own_listener() {

@@ -7,15 +7,20 @@
 
 use super::{
     mounts, proc,
-    resolve::{file_type, find, stat},
+    rootfs::{list, stat},
     view::{View, pids},
 };
-use rustix::fs::{Dir, FileType, Mode, OFlags, Statx, openat};
+use rustix::fs::{FileType, Mode, OFlags, Statx, openat};
 use std::{
     cell::OnceCell,
     os::fd::{AsFd, OwnedFd},
 };
-use unready_diagnosis::{question::Mount, record::FileId, units::Process};
+use unready_diagnosis::{
+    question::{FileKind, Mount},
+    record::FileId,
+    units::Process,
+};
+use unready_inspect::resolve::find;
 
 /// Mounts of one device that are looked at.
 const MAX_MOUNTS: usize = 64;
@@ -89,8 +94,8 @@ impl<'v> Search<'v> {
         let directories = points.iter().cloned().chain(self.view.working_directories(process));
         let inside = directories.filter(|_| !name.is_empty() && name != "/").map(|directory| join(&directory, name));
         points.iter().cloned().chain(inside).find_map(|path| {
-            let found = find(self.view, &path).ok().filter(|found| self.is(&found.stat))?;
-            Some((mounts::by_id(self.mountinfo(), found.stat.stx_mnt_id), path))
+            let found = find(self.view, &path).ok().filter(|found| self.is(&found.node.stat))?;
+            Some((mounts::by_id(self.mountinfo(), found.node.stat.stx_mnt_id), path))
         })
     }
 
@@ -109,7 +114,7 @@ impl<'v> Search<'v> {
     }
 
     fn is_at(&self, path: &str) -> bool {
-        find(self.view, path).is_ok_and(|found| self.is(&found.stat))
+        find(self.view, path).is_ok_and(|found| self.is(&found.node.stat))
     }
 
     /// Where a link of a living process leads, if that is the directory.
@@ -135,16 +140,14 @@ impl<'v> Search<'v> {
     fn below_mounts(&self) -> Option<String> {
         let mut entries = MAX_ENTRIES;
         self.points().into_iter().take(MAX_LISTED).find_map(|point| {
-            let directory = find(self.view, &point).ok().filter(|found| file_type(&found.stat) == FileType::Directory)?;
-            Some(join(&point, &self.child(&directory.file, &mut entries)?))
+            let directory = find(self.view, &point).ok().filter(|found| found.node.kind() == FileKind::Directory)?;
+            Some(join(&point, &self.child(&directory.node.file, &mut entries)?))
         })
     }
 
     /// Name of the directory below another one that is the wanted one.
     fn child(&self, directory: &OwnedFd, entries: &mut usize) -> Option<String> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let list = openat(directory, c".", flags, Mode::empty()).and_then(Dir::new).ok()?;
-        for entry in list.flatten() {
+        for entry in list(directory).ok()?.flatten() {
             *entries = entries.checked_sub(1)?;
             let name = entry.file_name();
             let is_candidate = matches!(entry.file_type(), FileType::Directory | FileType::Unknown) && name != c"." && name != c"..";

@@ -87,7 +87,7 @@ impl View {
         Some(Self::of_root(question::View::Bundle, Arc::new(proc::hold(path)?)))
     }
 
-    pub(super) fn root(&self) -> BorrowedFd<'_> {
+    pub(super) fn root_fd(&self) -> BorrowedFd<'_> {
         self.root.as_fd()
     }
 

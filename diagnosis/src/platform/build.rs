@@ -185,7 +185,8 @@ pub(super) fn container(scene: &Scene<'_>, name: &str) -> String {
 
 /// A moment in words, so that a sentence stays the same as time goes by: `2026-11-24 10:55:14 UTC`.
 ///
-/// Days become dates by the usual arithmetic on years that begin in March (Howard Hinnant, `civil_from_days`).
+/// Days become dates by the usual arithmetic on years that begin in March (Howard Hinnant, `civil_from_days`). By hand, for the
+/// crates that do it read clocks too, and nothing that this crate is built with does.
 pub(super) fn moment(nanos: u64) -> String {
     let seconds = nanos / 1_000_000_000;
     let days = seconds / 86_400 + 719_468;
@@ -209,5 +210,26 @@ mod tests {
         assert_eq!(moment(0), "1970-01-01 00:00:00 UTC");
         assert_eq!(moment(951_782_400_000_000_000), "2000-02-29 00:00:00 UTC");
         assert_eq!(moment(1_795_517_714_000_000_000), "2026-11-24 10:55:14 UTC");
+        assert_eq!(moment(u64::MAX), "2554-07-21 23:34:33 UTC");
+    }
+
+    #[test]
+    fn every_day_follows_the_one_before() {
+        const DAY: u64 = 86_400_000_000_000;
+        let (mut year, mut month, mut day) = (1970, 1, 1);
+        for nanos in (0..u64::MAX - DAY).step_by(usize::try_from(DAY).unwrap_or(usize::MAX)) {
+            assert_eq!(moment(nanos), format!("{year}-{month:02}-{day:02} 00:00:00 UTC"));
+            let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let last = match month {
+                2 => 28 + u64::from(is_leap),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            (year, month, day) = match (month, day) {
+                (12, 31) => (year + 1, 1, 1),
+                (month, day) if day == last => (year, month + 1, 1),
+                (month, day) => (year, month, day + 1),
+            };
+        }
     }
 }

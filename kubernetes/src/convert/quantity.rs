@@ -13,9 +13,14 @@ const FRACTION: usize = 15;
 /// Largest power of ten of an exponent that is worth computing with: beyond it nothing fits, or nothing is left.
 const EXPONENT: i32 = 20;
 
+/// Whole units of a quantity that a person wrote.
+pub fn units_of(text: &str) -> Option<u64> {
+    parse(text, 1)
+}
+
 /// Whole units: bytes.
 pub(super) fn units(quantity: &Quantity) -> Option<u64> {
-    parse(&quantity.0, 1)
+    units_of(&quantity.0)
 }
 
 /// Thousandths: of a CPU.

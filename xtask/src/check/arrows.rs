@@ -15,7 +15,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("unready-ebpf-build", &[]),
     ("unready-diagnosis", &["unready-agent-common"]),
     ("unready-image", &[]),
-    ("unready-inspect", &[]),
+    ("unready-inspect", &["unready-diagnosis"]),
     ("unready-proto", &[]),
     ("unready-transport", &[]),
     ("unready-wire", &["unready-diagnosis", "unready-proto"]),
@@ -78,7 +78,7 @@ const IMPURE: &[&str] = &[
     "tokio",
     "tonic",
 ];
-const PURE: &[&str] = &["unready-agent-common", "unready-diagnosis"];
+const PURE: &[&str] = &["unready-agent-common", "unready-diagnosis", "unready-inspect"];
 
 /// The check.
 pub(super) fn check(project: &Project, tree: &Tree) -> Vec<Finding> {
