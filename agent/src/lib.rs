@@ -15,7 +15,8 @@
 //! - [`pipeline`]: the one task that owns the engine.
 //! - [`investigate`]: answers the engine's questions about the world.
 //! - [`kubernetes`]: this node's pods, questions about the cluster, Events.
-//! - [`deliver`]: to stdout and to the collector.
+//! - [`sinks`]: where verdicts and starts go.
+//! - [`deliver`]: the stream to the collector.
 //! - [`metrics`]: what it tells Prometheus.
 //! - [`recording`]: writes and reads the engine's inputs.
 
@@ -29,3 +30,4 @@ pub mod metrics;
 pub mod pipeline;
 pub mod preflight;
 pub mod recording;
+pub mod sinks;

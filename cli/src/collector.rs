@@ -1,4 +1,4 @@
-//! A collector, asked for verdicts: at an address that the user knows, or over a connection that a cluster gave.
+//! A collector, asked for verdicts and starts: at an address that the user knows, or over a connection that a cluster gave.
 //!
 //! - [`follow`]: its changes, across its restarts.
 
@@ -8,11 +8,14 @@ use crate::output;
 use anyhow::anyhow;
 use std::time::Duration;
 use tonic::transport::{Channel, Endpoint};
-use unready_proto::v1::{Filter, ListRequest, ListResponse, verdicts_client::VerdictsClient};
+use unready_proto::v1::{Filter, ListRequest, ListResponse, starts_client, verdicts_client::VerdictsClient};
 use unready_transport::{peer, url::CollectorUrl};
 
 /// Who asks.
 pub(crate) type Client = VerdictsClient<Channel>;
+
+/// Who asks for starts.
+pub(crate) type StartsClient = starts_client::StartsClient<Channel>;
 
 /// The most verdicts that a collector gives.
 pub(crate) const MOST: u32 = 10_000;
@@ -24,6 +27,11 @@ const ANSWER_BYTES: usize = 64 << 20;
 /// Asks over a connection that there is.
 pub(crate) fn client(channel: Channel) -> Client {
     VerdictsClient::new(channel).max_decoding_message_size(ANSWER_BYTES)
+}
+
+/// The same for starts.
+pub(crate) fn starts_client(channel: Channel) -> StartsClient {
+    StartsClient::new(channel).max_decoding_message_size(ANSWER_BYTES)
 }
 
 /// Connects to an address.

@@ -2,17 +2,23 @@
 //!
 //! - [`span`]: a start as spans, and the verdicts that fall into them.
 //! - [`spans`]: what took how long, from conditions, [`containers`]' states and events ([`pulls`]); pure.
-//! - [`draw`]: as bars on a terminal; [`json`]: for programs.
+//! - [`starts`]: what the collector keeps of the same containers' starts; [`exact`]: how the two are joined; pure.
+//! - [`draw`]: as bars on a terminal, with the [`moments`] of each start; [`json`]: for programs.
 //!
-//! The API server's times have whole seconds, and of earlier starts of a container it keeps the last one: the picture says so
-//! rather than guess.
+//! The API server's times have whole seconds, and of earlier starts of a container it keeps the last one. What an agent saw has the
+//! kernel's times, earlier starts too. Where nobody saw anything the picture says so rather than guess.
 
 mod containers;
 mod draw;
+mod exact;
+#[cfg(test)]
+mod exact_tests;
 mod json;
+mod moments;
 mod pulls;
 mod span;
 mod spans;
+mod starts;
 
 use crate::{
     cluster::{
@@ -30,7 +36,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use span::Timeline;
 use std::process::ExitCode;
-use unready_diagnosis::outside;
+use unready_diagnosis::{outside, pod::Pod};
 
 /// `unready timeline`.
 #[derive(Clone, Debug, Args)]
@@ -62,7 +68,7 @@ pub(crate) async fn timeline(args: TimelineArgs) -> anyhow::Result<ExitCode> {
     }
     let cluster = Cluster::connect(&args.cluster).await?;
     let mut text = String::new();
-    for timeline in starts(&cluster, &targets).await? {
+    for timeline in timelines(&cluster, &targets).await? {
         if !text.is_empty() && args.output == Form::Text {
             text.push('\n');
         }
@@ -75,13 +81,15 @@ pub(crate) async fn timeline(args: TimelineArgs) -> anyhow::Result<ExitCode> {
 }
 
 /// The pods, also those that are well, with their events and verdicts.
-async fn starts(cluster: &Cluster, targets: &[Target]) -> anyhow::Result<Vec<Timeline>> {
+async fn timelines(cluster: &Cluster, targets: &[Target]) -> anyhow::Result<Vec<Timeline>> {
     let targets = with_pods(cluster, targets).await?;
     let gathered = gather(cluster, &targets, None, true).await?;
+    let pods: Vec<&Pod> = gathered.pods.iter().map(|answer| &answer.pod).collect();
+    let starts = starts::of_pods(cluster, &pods, gathered.has_collector).await;
     let mut all = Vec::new();
-    for answer in gathered.pods {
+    for (answer, starts) in gathered.pods.into_iter().zip(starts) {
         let events = account::events(cluster, &answer.pod).await;
-        all.push(spans::timeline(answer.pod, &events, answer.verdicts, now()));
+        all.push(spans::timeline(answer.pod, &events, answer.verdicts, starts, now()));
     }
     Ok(all)
 }

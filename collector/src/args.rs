@@ -6,7 +6,7 @@
 use clap::Parser;
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, str::FromStr, time::Duration};
 use tracing_subscriber::EnvFilter;
-use unready_collector::ingest::identity::ServiceAccount;
+use unready_collector::{ingest::identity::ServiceAccount, store::Keep};
 use unready_kubernetes::client::Access;
 use unready_transport::tls::ClientName;
 
@@ -30,12 +30,19 @@ pub(crate) struct Args {
     /// Address and port for /metrics, /livez and /readyz, in the clear [default: none]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics: Option<SocketAddr>,
-    /// File that holds the verdicts (`SQLite`); made when it does not exist
+    /// File that holds verdicts and starts (`SQLite`); made when it does not exist
     #[arg(long, value_name = "PATH", default_value = "unready.db")]
     pub database: PathBuf,
     /// Verdicts to keep; resolved ones go first, then the oldest
     #[arg(long, value_name = "NUMBER", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub keep: u64,
+    /// Starts of containers to keep, healthy ones too, for `kubectl unready timeline`: some 2 KiB each. Those of which nothing was heard for
+    /// longest go first
+    #[arg(long, value_name = "NUMBER", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub keep_starts: u64,
+    /// How long a start is kept after the last word of it, 1m to 1y
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = retention)]
+    pub keep_starts_for: Duration,
     /// What to log to stderr, e.g. warn, debug, or `unready_collector=debug`
     #[arg(long, value_name = "FILTER", default_value = "info,kube_client=off")]
     pub log: EnvFilter,
@@ -84,6 +91,14 @@ pub(crate) struct Args {
     /// Context of that file
     #[arg(long, value_name = "NAME", help_heading = "Cluster")]
     pub context: Option<String>,
+}
+
+/// What is kept for less is gone before anybody asks.
+const RETENTIONS: RangeInclusive<Duration> = Duration::from_mins(1)..=Duration::from_hours(366 * 24);
+
+fn retention(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| format!("{error}; write a time such as 7d"))?;
+    if RETENTIONS.contains(&time) { Ok(time) } else { Err("write a time from 1m to 1y".to_owned()) }
 }
 
 /// Encryption.
@@ -144,6 +159,11 @@ impl Args {
     /// It is the agents' port. (Port 0 is one of the system's choice, another each time.)
     fn is_shared(&self, query: SocketAddr) -> bool {
         query == self.listen && query.port() != 0
+    }
+
+    /// How much stays in the database.
+    pub(crate) const fn keep(&self) -> Keep {
+        Keep { verdicts: self.keep, starts: self.keep_starts, starts_for: self.keep_starts_for }
     }
 
     /// How to reach the API server.
@@ -238,6 +258,17 @@ mod tests {
             assert!(refused.contains(expected), "{line}: {refused}");
         }
         assert_eq!(args("--listen 0.0.0.0:1 --query 0.0.0.0:2 --plaintext").check(), Ok(()));
+    }
+
+    #[test]
+    fn without_flags_as_much_is_kept_as_the_store_keeps_by_itself() {
+        assert_eq!(args("").keep(), Keep::default());
+        let some = args("--keep 5 --keep-starts 7 --keep-starts-for 2h").keep();
+        assert_eq!(some, Keep { verdicts: 5, starts: 7, starts_for: Duration::from_hours(2) });
+        for wrong in ["0s", "59s", "2y", "soon"] {
+            let refused = Args::try_parse_from(["unready-collector", "--keep-starts-for", wrong]).unwrap_err().to_string();
+            assert!(refused.contains("write a time"), "{wrong}: {refused}");
+        }
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The collector: receives verdicts from agents, keeps them, answers queries; in a cluster it also says what no node can.
+//! The collector: receives verdicts and starts from agents, keeps them, answers queries; in a cluster it also says what no node can.
 //!
 //! ```text
 //!   agents ──► ingest ── append ──► store ── list, revision ──► query ──► unready get, dashboards
@@ -8,7 +8,7 @@
 //!
 //! - [`server`]: the services on their ports, with health and reflection, until shutdown.
 //! - [`ingest`]: the agents' streams, who may open one, and for how long.
-//! - [`query`]: list and watch.
+//! - [`query`]: list and watch verdicts, list starts.
 //! - [`store`]: what a storage must do, and `SQLite`.
 //! - [`certificate`]: a certificate made at the start.
 //! - [`cluster`]: what has no node.

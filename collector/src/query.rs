@@ -1,4 +1,4 @@
-//! List and watch.
+//! List and watch verdicts, list starts.
 //!
 //! A watch is: what there is, a mark, then for each revision of the store what changed since the last one. A slow watcher
 //! asks less often and gets several changes of one verdict as one; nothing is queued for it.
@@ -6,26 +6,27 @@
 use crate::{
     metrics::Metrics,
     stop::stopped,
-    store::{Page, Selection, Store, StoreError},
+    store::{Page, Selection, Starts, Store, StoreError},
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use unready_proto::v1::{
-    Filter, ListRequest, ListResponse, SnapshotComplete, WatchRequest, WatchResponse, verdicts_server, watch_response,
+    Filter, ListRequest, ListResponse, ListStartsRequest, ListStartsResponse, SnapshotComplete, WatchRequest, WatchResponse, starts_server,
+    verdicts_server, watch_response,
 };
 
-/// Verdicts that an answer holds when the request names no limit.
-const DEFAULT_LIMIT: usize = 1000;
-/// Verdicts that an answer holds at most: some 20 MB.
-const HIGHEST_LIMIT: usize = 10_000;
+/// Verdicts that an answer holds when the request names no limit, and at most: some 20 MB.
+const VERDICTS: Limits = Limits { default: 1_000, highest: 10_000 };
+/// Starts that an answer holds when the request names no limit, and at most.
+const STARTS: Limits = Limits { default: 100, highest: 1_000 };
 /// Changes read at a time.
 const CHANGES: usize = 500;
 /// Messages to a watcher that are not yet written.
 const OUTGOING: usize = 64;
 
-/// The service.
+/// The services.
 #[derive(Debug)]
 pub struct Query<S> {
     store: Arc<S>,
@@ -47,7 +48,7 @@ impl<S: Store> verdicts_server::Verdicts for Query<S> {
     async fn list(&self, request: Request<ListRequest>) -> Result<Response<ListResponse>, Status> {
         let ListRequest { filter, limit: asked } = request.into_inner();
         let selection = Selection::Latest(filter.unwrap_or_default());
-        let Page { verdicts, truncated, .. } = self.store.list(selection, limit(asked)).await.map_err(|error| status(&error))?;
+        let Page { verdicts, truncated, .. } = self.store.list(selection, VERDICTS.of(asked)).await.map_err(|error| status(&error))?;
         let stalled = self.store.health().borrow().trouble();
         Ok(Response::new(ListResponse { verdicts, truncated, stalled }))
     }
@@ -59,7 +60,7 @@ impl<S: Store> verdicts_server::Verdicts for Query<S> {
         let (stopping, counted) = (self.stopping.clone(), self.metrics.watching());
         tokio::spawn(async move {
             let refused = tokio::select! {
-                ended = watcher.run(limit(asked)) => ended.err().map(|error| status(&error)),
+                ended = watcher.run(VERDICTS.of(asked)) => ended.err().map(|error| status(&error)),
                 () = stopped(stopping) => Some(Status::unavailable("the collector is shutting down")),
                 () = watcher.outgoing.closed() => None,
             };
@@ -72,11 +73,29 @@ impl<S: Store> verdicts_server::Verdicts for Query<S> {
     }
 }
 
-fn limit(asked: u32) -> usize {
-    match usize::try_from(asked) {
-        Ok(0) => DEFAULT_LIMIT,
-        Ok(asked) => asked.min(HIGHEST_LIMIT),
-        Err(_) => HIGHEST_LIMIT,
+#[tonic::async_trait]
+impl<S: Store> starts_server::Starts for Query<S> {
+    async fn list(&self, request: Request<ListStartsRequest>) -> Result<Response<ListStartsResponse>, Status> {
+        let ListStartsRequest { filter, limit: asked } = request.into_inner();
+        let found = self.store.starts(filter.unwrap_or_default(), STARTS.of(asked)).await;
+        let Starts { reports: starts, truncated } = found.map_err(|error| status(&error))?;
+        let stalled = self.store.health().borrow().trouble();
+        Ok(Response::new(ListStartsResponse { starts, truncated, stalled }))
+    }
+}
+
+struct Limits {
+    default: usize,
+    highest: usize,
+}
+
+impl Limits {
+    fn of(&self, asked: u32) -> usize {
+        match usize::try_from(asked) {
+            Ok(0) => self.default,
+            Ok(asked) => asked.min(self.highest),
+            Err(_) => self.highest,
+        }
     }
 }
 

@@ -53,7 +53,7 @@ async fn serve(args: &Args) -> anyhow::Result<()> {
         Some(address) => Some(bind(address, "--metrics").await?),
         None => None,
     };
-    let store = Arc::new(Sqlite::open(&args.database, args.keep)?);
+    let store = Arc::new(Sqlite::open(&args.database, args.keep())?);
     let client = if args.needs_cluster() { Some(client::connect(&args.access()).await?) } else { None };
     let metrics = Arc::new(Metrics::default());
     let identity = identity(args)?;

@@ -1,9 +1,9 @@
 //! The services on their ports, until shutdown.
 //!
 //! ```text
-//!   ingest port (TLS, or one loopback port for all) ─► Ingest, [Verdicts]    ┐
-//!   query port (loopback, in the clear) ──────────────► Verdicts             ├─ health and reflection on both
-//!                                                                            ┘
+//!   ingest port (TLS, or one loopback port for all) ─► Ingest, [Verdicts, Starts]  ┐
+//!   query port (loopback, in the clear) ──────────────► Verdicts, Starts           ├─ health and reflection on both
+//!                                                                                  ┘
 //! ```
 //!
 //! Shutdown is told to every stream, each ends with UNAVAILABLE (agents then keep what was not acknowledged and connect
@@ -14,10 +14,14 @@ use crate::{
     metrics::Metrics,
     query::Query,
     stop::stopped,
-    store::{Health, Store},
+    store::{Batch, Health, Store},
 };
 use std::{future::Future, sync::Arc, time::Duration};
-use tokio::{net::TcpListener, sync::watch, time::sleep};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tonic::{
     service::Routes,
     transport::{Error, Server},
@@ -25,7 +29,7 @@ use tonic::{
 use tonic_health::server::HealthReporter;
 use unready_proto::{
     FILE_DESCRIPTOR_SET,
-    v1::{ingest_server::IngestServer, verdicts_server::VerdictsServer},
+    v1::{ingest_server::IngestServer, starts_server::StartsServer, verdicts_server::VerdictsServer},
 };
 use unready_transport::incoming::Incoming;
 
@@ -33,8 +37,12 @@ use unready_transport::incoming::Incoming;
 const GRACE: Duration = Duration::from_secs(5);
 /// A client that vanished without a word is noticed after about twice this time.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
-/// Shortest time between two counts of the store's verdicts.
+/// Shortest time between two counts of what the store holds.
 const CENSUS: Duration = Duration::from_secs(5);
+/// Longest time: starts are not told as changes.
+const LATEST_CENSUS: Duration = Duration::from_mins(1);
+/// What is too old is removed with each commit, and at the latest after this time.
+const SWEEP: Duration = Duration::from_hours(1);
 
 /// Why the server ended before it was told to.
 #[derive(Debug, thiserror::Error)]
@@ -88,10 +96,11 @@ pub async fn serve_on<S: Store>(
     let common = Routes::new(health).add_service(reflection);
     let ingest =
         IngestServer::new(Ingest::new(Arc::clone(&store), admission, ports.ingest.is_encrypted(), Arc::clone(&metrics), stopping.clone()));
-    let query = VerdictsServer::new(Query::new(Arc::clone(&store), Arc::clone(&metrics), stopping.clone()));
+    let query = Arc::new(Query::new(Arc::clone(&store), Arc::clone(&metrics), stopping.clone()));
+    let (verdicts, starts) = (VerdictsServer::from_arc(Arc::clone(&query)), StartsServer::from_arc(query));
     let (first, second) = match ports.query {
-        None => (common.add_service(ingest).add_service(query), None),
-        Some(incoming) => (common.clone().add_service(ingest), Some((incoming, common.add_service(query)))),
+        None => (common.add_service(ingest).add_service(verdicts).add_service(starts), None),
+        Some(incoming) => (common.clone().add_service(ingest), Some((incoming, common.add_service(verdicts).add_service(starts)))),
     };
     let first = listen(ports.ingest, first, stopping.clone());
     let second = async {
@@ -108,6 +117,7 @@ pub async fn serve_on<S: Store>(
         () = &mut shutdown => None,
         broken = supervise(store.health(), reporter, &metrics) => Some(broken),
         never = count(&store, &metrics) => match never {},
+        never = sweep(&store) => match never {},
     };
     stop.send_replace(true);
     tokio::select! {
@@ -135,6 +145,7 @@ async fn supervise(mut health: watch::Receiver<Health>, reporter: HealthReporter
             Health::Storing => {
                 reporter.set_serving::<IngestServer<Unnamed>>().await;
                 reporter.set_serving::<VerdictsServer<Unnamed>>().await;
+                reporter.set_serving::<StartsServer<Unnamed>>().await;
                 if std::mem::take(&mut was_stalled) {
                     tracing::info!("verdicts are stored again");
                 }
@@ -161,9 +172,19 @@ async fn count<S: Store>(store: &Arc<S>, metrics: &Metrics) -> std::convert::Inf
             Err(error) => tracing::debug!("the store cannot be counted: {error}"),
         }
         sleep(CENSUS).await;
-        if revisions.changed().await.is_err() {
+        if let Ok(Err(_)) = timeout(LATEST_CENSUS, revisions.changed()).await {
             // The store ends, and the server with it.
             std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// What is too old is removed also while nothing new comes.
+async fn sweep<S: Store>(store: &Arc<S>) -> std::convert::Infallible {
+    loop {
+        sleep(SWEEP).await;
+        if let Err(error) = store.append(Batch::default()).await {
+            tracing::debug!("old starts cannot be removed: {error}");
         }
     }
 }

@@ -40,7 +40,7 @@ use unready_collector::{
     cluster,
     ingest::identity::Judge,
     metrics::Metrics,
-    store::{Selection, Store as _, sqlite::Sqlite},
+    store::{Keep, Selection, Store as _, sqlite::Sqlite},
 };
 use unready_kubernetes::{
     authority::Publication,
@@ -116,7 +116,7 @@ struct Watch {
 
 impl Watch {
     fn start(client: Client, directory: &TempDir) -> Self {
-        let store = Arc::new(Sqlite::open(&directory.path().join("db"), 1000).unwrap());
+        let store = Arc::new(Sqlite::open(&directory.path().join("db"), Keep::verdicts(1000)).unwrap());
         let (stop, stopped) = oneshot::channel();
         let watched = Arc::clone(&store);
         let task = tokio::spawn(async move {

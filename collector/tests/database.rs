@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 use tokio::time::timeout;
 use unready_collector::store::{
-    Health, Selection, Store,
+    Health, Keep, Selection, Store,
     sqlite::{OpenError, Sqlite},
 };
 use unready_proto::{
@@ -36,19 +36,19 @@ async fn ids(store: &Sqlite) -> Vec<String> {
 }
 
 async fn fill(path: &Path, count: u64) {
-    let store = Sqlite::open(path, 10_000).unwrap();
-    store.append((0..count).map(|n| Verdict { summary: "x".repeat(500), ..verdict(&n.to_string(), n) }).collect()).await.unwrap();
+    let store = Sqlite::open(path, Keep::verdicts(10_000)).unwrap();
+    store.append((0..count).map(|n| Verdict { summary: "x".repeat(500), ..verdict(&n.to_string(), n) }).collect::<Vec<_>>()).await.unwrap();
 }
 
 fn refusal(path: &Path) -> OpenError {
-    Sqlite::open(path, 1000).expect_err("is refused")
+    Sqlite::open(path, Keep::verdicts(1000)).expect_err("is refused")
 }
 
 #[tokio::test]
 async fn what_was_committed_is_there_after_a_restart() {
     let (_directory, path) = file();
     fill(&path, 5).await;
-    let store = Sqlite::open(&path, 1000).unwrap();
+    let store = Sqlite::open(&path, Keep::verdicts(1000)).unwrap();
     assert_eq!(ids(&store).await.len(), 5);
     let before = *store.revision().borrow();
     store.append(vec![verdict("new", 9)]).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_newer_version_is_refused_and_an_empty_file_is_new() {
     fill(&path, 1).await;
     rusqlite::Connection::open(&path).unwrap().pragma_update(None, "user_version", 999).unwrap();
     let sentence = refusal(&path).to_string();
-    assert!(sentence.contains("newer version of unready-collector (schema 999, this one knows 2)"), "{sentence}");
+    assert!(sentence.contains("newer version of unready-collector (schema 999, this one knows 3)"), "{sentence}");
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn a_place_that_is_none_is_refused() {
 #[tokio::test]
 async fn while_it_is_locked_the_store_waits_says_so_and_goes_on() {
     let (_directory, path) = file();
-    let store = Sqlite::open(&path, 1000).unwrap();
+    let store = Sqlite::open(&path, Keep::verdicts(1000)).unwrap();
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut health = store.health();
@@ -143,14 +143,14 @@ async fn while_it_is_locked_the_store_waits_says_so_and_goes_on() {
 #[tokio::test]
 async fn only_so_many_are_kept_and_resolved_ones_go_first() {
     let (_directory, path) = file();
-    let store = Sqlite::open(&path, 3).unwrap();
+    let store = Sqlite::open(&path, Keep::verdicts(3)).unwrap();
     let resolved = |id, last, at| Verdict { resolved_at: Some(timestamp(at)), ..verdict(id, last) };
     store.append(vec![verdict("old", 10), resolved("r1", 90, 95), resolved("r2", 80, 99), verdict("new", 50)]).await.unwrap();
     assert_eq!(ids(&store).await, ["r2", "new", "old"], "r1 was resolved first");
     store.append(vec![verdict("newer", 60), verdict("newest", 70)]).await.unwrap();
     assert_eq!(ids(&store).await, ["newest", "newer", "new"]);
     drop(store);
-    let again = Sqlite::open(&path, 2).unwrap();
+    let again = Sqlite::open(&path, Keep::verdicts(2)).unwrap();
     again.append(vec![verdict("last", 100)]).await.unwrap();
     assert_eq!(ids(&again).await, ["last", "newest"], "a lower limit is kept at the next commit");
 }
@@ -158,8 +158,8 @@ async fn only_so_many_are_kept_and_resolved_ones_go_first() {
 #[tokio::test]
 async fn changes_are_told_in_order_and_page_by_page() {
     let (_directory, path) = file();
-    let store = Sqlite::open(&path, 1000).unwrap();
-    store.append((0..5).map(|n| verdict(&n.to_string(), n)).collect()).await.unwrap();
+    let store = Sqlite::open(&path, Keep::verdicts(1000)).unwrap();
+    store.append((0..5).map(|n| verdict(&n.to_string(), n)).collect::<Vec<_>>()).await.unwrap();
     store.append(vec![Verdict { count: 7, ..verdict("0", 0) }]).await.unwrap();
     let (mut after, mut told) = (0, Vec::new());
     loop {

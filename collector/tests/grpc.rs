@@ -25,14 +25,14 @@ use unready_agent::deliver::{
 };
 use unready_collector::{
     ServeError, serve,
-    store::{Census, Health, Page, Selection, Store, StoreError, sqlite::Sqlite},
+    store::{Batch, Census, Health, Keep, Page, Selection, Starts, Store, StoreError, sqlite::Sqlite},
 };
 use unready_proto::{
     PROTOCOL_VERSION,
     time::timestamp,
     v1::{
-        AgentMessage, CollectorMessage, Filter, Hello, ListRequest, Start, Verdict, VerdictBatch, WatchRequest, Workload, agent_message,
-        collector_message::Message as Told, ingest_client::IngestClient, verdicts_client::VerdictsClient, watch_response,
+        AgentMessage, CollectorMessage, Filter, Hello, ListRequest, Start, StartFilter, Verdict, VerdictBatch, WatchRequest, Workload,
+        agent_message, collector_message::Message as Told, ingest_client::IngestClient, verdicts_client::VerdictsClient, watch_response,
     },
 };
 
@@ -57,7 +57,7 @@ impl Collector {
     }
 
     async fn sqlite(address: &str, path: &Path) -> Self {
-        Self::start(address, Sqlite::open(path, 1000).unwrap()).await
+        Self::start(address, Sqlite::open(path, Keep::verdicts(1000)).unwrap()).await
     }
 
     fn url(&self) -> CollectorUrl {
@@ -135,7 +135,7 @@ impl Raw {
 
     async fn send(&self, sequence: u64, ids: &[&str]) {
         let verdicts = ids.iter().map(|id| verdict(id)).collect();
-        let batch = VerdictBatch { sequence, verdicts, dropped: 0 };
+        let batch = VerdictBatch { sequence, verdicts, dropped: 0, ..VerdictBatch::default() };
         self.outgoing.send(AgentMessage { message: Some(agent_message::Message::Batch(batch)) }).await.unwrap();
     }
 
@@ -204,7 +204,8 @@ impl Default for Gate {
 struct Gated(Arc<Gate>);
 
 impl Store for Gated {
-    async fn append(&self, verdicts: Vec<Verdict>) -> Result<Vec<bool>, StoreError> {
+    async fn append(&self, batch: impl Into<Batch> + Send) -> Result<Vec<bool>, StoreError> {
+        let Batch { verdicts, .. } = batch.into();
         self.0.appending.fetch_add(1, Ordering::SeqCst);
         self.0.open.subscribe().wait_for(|open| *open).await.map_err(|_| StoreError::Closed)?;
         let is_new = vec![true; verdicts.len()];
@@ -214,6 +215,10 @@ impl Store for Gated {
 
     async fn list(&self, _: Selection, _: usize) -> Result<Page, StoreError> {
         Ok(Page { verdicts: self.0.stored.lock().unwrap().clone(), ..Page::default() })
+    }
+
+    async fn starts(&self, _: StartFilter, _: usize) -> Result<Starts, StoreError> {
+        Ok(Starts::default())
     }
 
     async fn census(&self) -> Result<Census, StoreError> {
@@ -495,7 +500,7 @@ async fn reflection_names_the_services() {
         panic!("no list")
     };
     let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
-    for name in ["unready.v1.Ingest", "unready.v1.Verdicts", "grpc.health.v1.Health"] {
+    for name in ["unready.v1.Ingest", "unready.v1.Verdicts", "unready.v1.Starts", "grpc.health.v1.Health"] {
         assert!(names.iter().any(|known| known == name), "{name} is not in {names:?}");
     }
 }

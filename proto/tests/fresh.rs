@@ -8,15 +8,71 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const FILES: [&str; 3] = ["unready/v1/verdict.proto", "unready/v1/ingest.proto", "unready/v1/verdicts.proto"];
+const FILES: [&str; 4] = ["unready/v1/verdict.proto", "unready/v1/ingest.proto", "unready/v1/verdicts.proto", "unready/v1/starts.proto"];
 const GENERATED: [&str; 2] = ["unready.v1.rs", "unready.v1.bin"];
 
-/// Messages that have a JSON form, and those of their fields that are times or messages.
-const JSON_MESSAGES: [&str; 7] = ["Verdict", "Completeness", "Workload", "Start", "Remedy", "Patch", "Evidence"];
-const TIMES: [&str; 4] = ["Verdict.first_seen", "Verdict.last_seen", "Verdict.resolved_at", "Evidence.at"];
-const PARTS: [&str; 5] = ["Remedy.patch", "Verdict.completeness", "Verdict.workload", "Verdict.start", "Verdict.remedy"];
-/// Fields that are left out of JSON when nothing is known.
-const MAY_BE_UNKNOWN: [&str; 10] = [
+/// Messages that have a JSON form.
+const JSON_MESSAGES: &[&str] = &[
+    "Verdict",
+    "Completeness",
+    "Workload",
+    "Start",
+    "Remedy",
+    "Patch",
+    "Evidence",
+    "CallFact",
+    "FileFact",
+    "Inode",
+    "MountFact",
+    "ExecFact",
+    "ExitFact",
+    "ExitStatus",
+    "SocketFact",
+    "ResourceFact",
+    "StartReport",
+    "Milestone",
+    "Attempt",
+    "Wait",
+];
+
+/// Fields that are times.
+const TIMES: &[&str] = &[
+    "Verdict.first_seen",
+    "Verdict.last_seen",
+    "Verdict.resolved_at",
+    "Evidence.at",
+    "CallFact.last",
+    "StartReport.began",
+    "StartReport.told",
+    "Milestone.at",
+    "Attempt.first",
+    "Attempt.last",
+    "Wait.from",
+    "Wait.until",
+];
+
+/// Fields that are messages or optional numbers: left out when they are not set.
+const PARTS: &[&str] = &[
+    "Remedy.patch",
+    "Verdict.completeness",
+    "Verdict.workload",
+    "Verdict.start",
+    "Verdict.remedy",
+    "FileFact.found",
+    "ExitFact.status",
+    "ExitStatus.code",
+    "ExitStatus.signal",
+    "StartReport.workload",
+    "StartReport.start",
+    "StartReport.completeness",
+    "Milestone.status",
+];
+
+/// 64-bit numbers: strings in JSON.
+const WIDE: &[&str] = &["ResourceFact.limit", "ResourceFact.used"];
+
+/// Texts that are left out of JSON when nothing is known, or when they do not belong to the step.
+const MAY_BE_UNKNOWN: &[&str] = &[
     "Workload.namespace",
     "Workload.pod",
     "Workload.pod_uid",
@@ -27,10 +83,19 @@ const MAY_BE_UNKNOWN: [&str; 10] = [
     "Workload.node",
     "Workload.runtime",
     "Start.container_id",
+    "StartReport.note",
+    "Milestone.path",
+    "Milestone.address",
 ];
 
 /// Left out unless true.
 const RARE: &[&str] = &["Completeness.io_uring", "Completeness.compat_calls", "Completeness.own_kernel"];
+
+/// Left out when zero, which is no process and no port.
+const MAY_BE_ZERO: &[&str] = &["Milestone.pid", "Milestone.port"];
+
+/// Lists that are left out when they are empty.
+const MAY_BE_EMPTY: &[&str] = &["Remedy.also", "Workload.command"];
 
 fn crate_root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -52,23 +117,27 @@ fn generate(out: &Path) {
             "#[derive(serde::Serialize, serde::Deserialize)]\n#[serde(rename_all = \"camelCase\", default)]",
         );
     }
-    for field in TIMES {
-        builder = builder.field_attribute(
-            format!(".unready.v1.{field}"),
-            "#[serde(with = \"crate::json::timestamp\", skip_serializing_if = \"Option::is_none\")]",
-        );
+    // In proto3 JSON the one that is set stands among the other fields, under its own name. (A path that begins with a dot would be
+    // one of the variants too.)
+    builder = builder
+        .enum_attribute(
+            ".unready.v1.Evidence.fact",
+            "#[derive(serde::Serialize, serde::Deserialize)]\n#[serde(rename_all = \"camelCase\")]",
+        )
+        .field_attribute("Evidence.fact", "#[serde(flatten)]");
+    for (fields, attribute) in [
+        (TIMES, "with = \"crate::json::timestamp\", skip_serializing_if = \"Option::is_none\""),
+        (WIDE, "with = \"crate::json::wide\", skip_serializing_if = \"Option::is_none\""),
+        (PARTS, "skip_serializing_if = \"Option::is_none\""),
+        (MAY_BE_UNKNOWN, "skip_serializing_if = \"String::is_empty\""),
+        (RARE, "skip_serializing_if = \"std::ops::Not::not\""),
+        (MAY_BE_ZERO, "skip_serializing_if = \"crate::json::is_zero\""),
+        (MAY_BE_EMPTY, "skip_serializing_if = \"Vec::is_empty\""),
+    ] {
+        for field in fields {
+            builder = builder.field_attribute(format!(".unready.v1.{field}"), format!("#[serde({attribute})]"));
+        }
     }
-    for field in MAY_BE_UNKNOWN {
-        builder = builder.field_attribute(format!(".unready.v1.{field}"), "#[serde(skip_serializing_if = \"String::is_empty\")]");
-    }
-    for field in PARTS {
-        builder = builder.field_attribute(format!(".unready.v1.{field}"), "#[serde(skip_serializing_if = \"Option::is_none\")]");
-    }
-    for field in RARE {
-        builder = builder.field_attribute(format!(".unready.v1.{field}"), "#[serde(skip_serializing_if = \"std::ops::Not::not\")]");
-    }
-    builder = builder.field_attribute(".unready.v1.Remedy.also", "#[serde(skip_serializing_if = \"Vec::is_empty\")]");
-    builder = builder.field_attribute(".unready.v1.Workload.command", "#[serde(skip_serializing_if = \"Vec::is_empty\")]");
     builder.compile_fds(set).unwrap();
 }
 

@@ -1,10 +1,17 @@
-//! Domain verdicts to `unready.v1`: boot times become dates, enums their words, counters saturate at 32 bits. [`outlet`]: the last
-//! thing before text leaves a process.
+//! Domain verdicts and starts to `unready.v1`: boot times become dates, enums their words, counters saturate at 32 bits.
+//!
+//! - [`verdict()`]: a finding; its evidence has facts.
+//! - [`start()`]: how a start of a container goes.
+//! - [`outlet`]: the last thing before text leaves a process.
 //!
 //! Pure; the two sorts of types are different on purpose, so that neither the engine nor the wire pulls at the other.
 #![forbid(unsafe_code)]
 
+mod fact;
 pub mod outlet;
+mod start;
+
+pub use start::start;
 
 use unready_diagnosis::{
     units::{BootNanos, ClockAnchor},
@@ -24,7 +31,7 @@ pub fn verdict(verdict: &Verdict, anchor: ClockAnchor, node: &str) -> v1::Verdic
         subject: verdict.subject.name.clone(),
         subject_kind: verdict.subject.kind.word().to_owned(),
         workload: Some(workload(&verdict.workload, node)),
-        start: Some(v1::Start { container_id: verdict.workload.container_id.clone(), restart_count: verdict.workload.restarts }),
+        start: Some(which(&verdict.workload)),
         summary: verdict.summary.clone(),
         explanation: verdict.explanation.clone(),
         remedy: Some(remedy(&verdict.remedy)),
@@ -62,6 +69,11 @@ fn workload(workload: &Workload, node: &str) -> v1::Workload {
     }
 }
 
+/// Which start of the container.
+fn which(workload: &Workload) -> v1::Start {
+    v1::Start { container_id: workload.container_id.clone(), restart_count: workload.restarts }
+}
+
 fn remedy(remedy: &Remedy) -> v1::Remedy {
     v1::Remedy { text: remedy.text.clone(), patch: remedy.patch.as_ref().map(patch), also: remedy.also.clone() }
 }
@@ -82,7 +94,8 @@ fn patch(patch: &Patch) -> v1::Patch {
 }
 
 fn evidence(evidence: &Evidence, anchor: ClockAnchor) -> v1::Evidence {
-    v1::Evidence { kind: evidence.kind.word().to_owned(), at: date(evidence.at, anchor), text: evidence.text.clone() }
+    let fact = evidence.fact.as_ref().map(|fact| fact::fact(fact, anchor));
+    v1::Evidence { kind: evidence.kind.word().to_owned(), at: date(evidence.at, anchor), text: evidence.text.clone(), fact }
 }
 
 /// Boot time 0 stands for "unknown": nothing that we observe happens at the very boot.

@@ -1,4 +1,4 @@
-//! Verdicts to the collector, over one gRPC stream.
+//! Verdicts and accounts of starts to the collector, over one gRPC stream.
 //!
 //! ```text
 //!            connect, hello, welcome            offer: a batch goes out at once
@@ -18,10 +18,13 @@
 //! A collector that asks who we are ends our stream now and then without an error, so that we show it again. That is no outage:
 //! another stream is opened at once, and only when that fails is there something to tell.
 
-pub use super::config::Config;
+pub use super::{
+    config::Config,
+    outbox::{Counts, Left, Limits},
+};
 use super::{
     ended::{Ended, Next},
-    outbox::{Counts, Outbox},
+    outbox::Outbox,
     peer,
     report::Report,
     tls::Credentials,
@@ -45,7 +48,7 @@ use tonic::{
 use unready_proto::{
     PROTOCOL_VERSION,
     v1::{
-        AgentMessage, CollectorMessage, Hello, Verdict, VerdictBatch, Welcome, agent_message, collector_message,
+        AgentMessage, CollectorMessage, Hello, StartReport, Verdict, VerdictBatch, Welcome, agent_message, collector_message,
         ingest_client::IngestClient,
     },
 };
@@ -61,20 +64,33 @@ const OUTGOING: usize = 4;
 /// How delivery stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// What became of what was offered.
+    /// What became of the verdicts that were offered.
     pub counts: Counts,
     /// Verdicts that wait.
     pub waiting: usize,
     /// Verdicts sent and not acknowledged.
     pub in_flight: usize,
+    /// Accounts of starts.
+    pub starts: StartStats,
     /// The collector's welcome has come on the present connection, or the one before was ended to be replaced by it.
     pub connected: bool,
+}
+
+/// How the delivery of accounts of starts stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartStats {
+    /// What became of those that were offered.
+    pub counts: Counts,
+    /// Those that wait.
+    pub waiting: usize,
+    /// Those sent and not acknowledged.
+    pub in_flight: usize,
 }
 
 impl Stats {
     /// Everything that was offered, and neither replaced nor dropped, is committed.
     pub const fn is_delivered(&self) -> bool {
-        self.waiting == 0 && self.in_flight == 0
+        self.waiting == 0 && self.in_flight == 0 && self.starts.waiting == 0 && self.starts.in_flight == 0
     }
 }
 
@@ -117,6 +133,12 @@ impl State {
     }
 }
 
+impl State {
+    fn tell_drops(&self, report: &mut Report) {
+        report.dropped(self.outbox.counts().dropped, self.outbox.starts().counts().dropped);
+    }
+}
+
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -128,6 +150,11 @@ impl Shared {
             counts: state.outbox.counts(),
             waiting: state.outbox.waiting_len(),
             in_flight: state.outbox.in_flight_len(),
+            starts: StartStats {
+                counts: state.outbox.starts().counts(),
+                waiting: state.outbox.starts().len(),
+                in_flight: state.outbox.starts_in_flight(),
+            },
             connected: state.connected,
         }
     }
@@ -145,6 +172,12 @@ impl Delivery {
     /// Takes a verdict; never blocks.
     pub fn offer(&self, verdict: Verdict) {
         self.shared.state().outbox.offer(verdict);
+        self.shared.more.notify_one();
+    }
+
+    /// Takes an account of a start; never blocks.
+    pub fn offer_start(&self, report: StartReport) {
+        self.shared.state().outbox.offer_start(report);
         self.shared.more.notify_one();
     }
 
@@ -175,9 +208,8 @@ impl Delivery {
         self.stats()
     }
 
-    /// As [`Delivery::drain`]; what is not acknowledged by then is handed back, oldest first. It may arrive twice, which a
-    /// verdict's id makes harmless.
-    pub async fn finish(self, deadline: Duration) -> Vec<Verdict> {
+    /// As [`Delivery::drain`]; what is not acknowledged by then is handed back.
+    pub async fn finish(self, deadline: Duration) -> Left {
         self.wait(deadline).await;
         self.shared.state().outbox.take_all()
     }
@@ -212,7 +244,7 @@ async fn run(config: Config, shared: Arc<Shared>) {
         }
         shared.state().trouble = Some(ended.reason.clone());
         report.trouble(&ended.reason);
-        report.dropped(shared.state().outbox.counts().dropped);
+        shared.state().tell_drops(&mut report);
         if was_connected {
             waits = backoff();
         }
@@ -311,7 +343,7 @@ async fn exchange(
             }
             () = shared.more.notified() => {}
         }
-        report.dropped(shared.state().outbox.counts().dropped);
+        shared.state().tell_drops(report);
     }
 }
 

@@ -1,9 +1,5 @@
-//! Where verdicts go: to stdout as JSON lines, and to the collector.
+//! Delivery to the collector; as one of the [`crate::sinks`] it is offered verdicts and starts.
 //!
-//! Each output has its own bounded queue and may be slow, or down, alone; offering to it never blocks. What a queue cannot
-//! hold is dropped and counted.
-//!
-//! - [`stdout`]: one JSON object a line.
 //! - [`collector`]: the gRPC stream, with resending of what was not acknowledged.
 //! - [`tls`]: how that stream is secured.
 //!
@@ -15,7 +11,7 @@ mod dates;
 mod ended;
 mod outbox;
 mod report;
-pub mod stdout;
+mod starts;
 pub mod tls;
 
 pub use unready_transport::{peer, url};

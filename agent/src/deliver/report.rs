@@ -6,9 +6,27 @@ use super::url::CollectorUrl;
 pub(super) struct Report {
     url: CollectorUrl,
     state: State,
-    /// Dropped as of the last sentence about it.
+    verdicts: Overflow,
+    starts: Overflow,
+}
+
+/// A queue that drops its oldest.
+#[derive(Debug, Default)]
+struct Overflow {
+    /// Dropped as of the last look.
     dropped: u64,
-    overflowing: bool,
+    /// It was said.
+    is_told: bool,
+}
+
+impl Overflow {
+    /// More were dropped, and nothing was said of it since things were taken.
+    const fn is_news(&mut self, total: u64) -> bool {
+        let is_news = total > self.dropped && !self.is_told;
+        self.is_told |= is_news;
+        self.dropped = total;
+        is_news
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -20,15 +38,15 @@ enum State {
 }
 
 impl Report {
-    pub(super) const fn new(url: CollectorUrl) -> Self {
-        Self { url, state: State::Fresh, dropped: 0, overflowing: false }
+    pub(super) fn new(url: CollectorUrl) -> Self {
+        Self { url, state: State::Fresh, verdicts: Overflow::default(), starts: Overflow::default() }
     }
 
     /// Verdicts are taken.
     pub(super) fn delivering(&mut self) {
         if self.enter(State::Delivering) {
             tracing::info!("delivering verdicts to the collector at {}", self.url);
-            self.overflowing = false;
+            (self.verdicts.is_told, self.starts.is_told) = (false, false);
         }
     }
 
@@ -46,13 +64,14 @@ impl Report {
         }
     }
 
-    /// How many verdicts were dropped by now: news once, until verdicts are taken again.
-    pub(super) fn dropped(&mut self, total: u64) {
-        if total > self.dropped && !self.overflowing {
-            tracing::warn!("the queue for the collector is full and drops its oldest verdicts: {total} so far");
-            self.overflowing = true;
+    /// How many verdicts and accounts of starts were dropped by now: news once, until they are taken again.
+    pub(super) fn dropped(&mut self, verdicts: u64, starts: u64) {
+        if self.verdicts.is_news(verdicts) {
+            tracing::warn!("the queue for the collector is full and drops its oldest verdicts: {verdicts} so far");
         }
-        self.dropped = total;
+        if self.starts.is_news(starts) {
+            tracing::info!("the queue for the collector is full and drops its oldest accounts of starts: {starts} so far");
+        }
     }
 
     fn enter(&mut self, state: State) -> bool {
@@ -75,5 +94,13 @@ mod tests {
         assert!(report.enter(State::Trouble("b".into())));
         assert!(report.enter(State::Delivering));
         assert!(!report.enter(State::Delivering));
+    }
+
+    #[test]
+    fn that_a_queue_overflows_is_said_once_until_it_is_taken_from() {
+        let mut overflow = Overflow::default();
+        assert_eq!([0, 1, 2, 2].map(|total| overflow.is_news(total)), [false, true, false, false]);
+        overflow.is_told = false;
+        assert_eq!([2, 3].map(|total| overflow.is_news(total)), [false, true], "what was counted before is no news");
     }
 }

@@ -4,7 +4,7 @@
 //! ```text
 //!   watch ─ PodChange ─► Input::Pods ─┐            ┌─ Event::AskCluster ─► ask ─ Input::ClusterAnswer ─┐
 //!                                     ├─► pipeline ┤                                                   │
-//!                                     │            └─ Event::Verdict ─► Publisher                      │
+//!                                     │            └─ Event::Verdict ─► sinks ─► Publisher             │
 //!                                     └────────────────────────────────────────────────────────────────┘
 //! ```
 //!
@@ -16,7 +16,7 @@ mod flags;
 
 pub use flags::{KubernetesArgs, Switch};
 
-use crate::pipeline::Handle;
+use crate::{pipeline::Handle, sinks::events::Events};
 use anyhow::Context as _;
 use std::{
     sync::{
@@ -25,7 +25,6 @@ use std::{
         mpsc as channel,
     },
     thread,
-    time::Duration,
 };
 use tokio::{
     runtime::{self, Runtime},
@@ -40,10 +39,9 @@ use unready_diagnosis::{
 use unready_kubernetes::{
     Client, ask,
     client::{self, Access},
-    events::{Counts, Publisher},
+    events::Publisher,
     watch,
 };
-use unready_proto::v1::Verdict;
 
 /// Questions that are asked of the API server at once; further ones wait.
 const AT_ONCE: usize = 8;
@@ -124,32 +122,14 @@ impl Cluster {
         self.tasks.push(task.abort_handle());
     }
 
-    /// Puts a verdict onto its pod, if Events are wanted.
-    pub fn publish(&self, verdict: &Verdict) {
-        if let Some(publisher) = &self.publisher {
-            publisher.offer(verdict);
-        }
-    }
-
-    /// How the publishing of Events stands; `None`: they are not wanted.
-    pub fn published(&self) -> Option<impl Fn() -> Counts + Clone + Send + Sync + use<>> {
-        let publisher = Arc::downgrade(self.publisher.as_ref()?);
-        Some(move || publisher.upgrade().map(|publisher| publisher.counts()).unwrap_or_default())
+    /// Where verdicts become Events on their pods, if they are wanted. The cluster must outlive it.
+    pub fn events(&self) -> Option<Events> {
+        self.publisher.clone().map(Events::new)
     }
 
     /// Nothing goes into the engine any more: what holds it is let go of.
     pub fn let_go(&mut self) {
         self.tasks.drain(..).for_each(|task| task.abort());
-    }
-
-    /// Publishes what still waits, for so long at most.
-    pub async fn finish(mut self, within: Duration) {
-        self.let_go();
-        let Some(publisher) = self.publisher.take() else { return };
-        let left = publisher.finish(within).await;
-        if left.waiting > 0 || left.dropped > 0 {
-            tracing::warn!("{} Events were not published to the end, {} were dropped", left.waiting, left.dropped);
-        }
     }
 }
 

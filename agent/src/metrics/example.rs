@@ -3,7 +3,7 @@
 use super::Metrics;
 use crate::{
     bpf::{MapFill, Observation, ProgramCost},
-    deliver::collector::Stats,
+    deliver::collector::{Limits, Stats},
     investigate::LookCounts,
     pipeline::QueueFill,
 };
@@ -13,7 +13,7 @@ use unready_diagnosis::{
     cluster::PodChange,
     pod::{Condition, Container, ContainerState, ContainerStatus, Pod, PodStatus},
 };
-use unready_proto::v1::{Verdict, Workload};
+use unready_proto::v1::{StartReport, Verdict, Workload};
 
 impl Metrics {
     /// What [`Metrics::render`] gives of an agent that has everything to tell.
@@ -21,13 +21,14 @@ impl Metrics {
         let metrics = Self::new("", "");
         let workload = Workload { namespace: "shop".to_owned(), owner: "Deployment/orders".to_owned(), ..Workload::default() };
         metrics.verdict(&Verdict { workload: Some(workload), ..Verdict::default() });
+        metrics.start(&StartReport::default());
         metrics.pods(&PodChange::Reset(Vec::new()));
         metrics.pods(&PodChange::Apply(Box::new(ready_pod())));
         metrics.0.scrape.kernel(Box::new(observation));
         metrics.0.scrape.refused_pods(Box::new(|| 0));
         metrics.watch_looks(LookCounts::default);
         metrics.watch_queue("verdicts", Box::new(|| Some(QueueFill { length: 0, capacity: 1, dropped: 0 })));
-        metrics.watch_delivery(Stats::default, 1);
+        metrics.watch_delivery(Stats::default, Limits::default());
         metrics.render()
     }
 }

@@ -25,15 +25,15 @@ pub use scrape::Look;
 
 use crate::{
     bpf::Observer,
-    deliver::collector::Stats,
+    deliver::collector::{Limits, StartStats, Stats},
     investigate::LookCounts,
     pipeline::{Gauges, QueueFill},
 };
 use anyhow::Context as _;
 use pods::Pods;
 use prometheus_client::{
-    encoding::text,
-    metrics::{counter::Counter, info::Info},
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, info::Info},
     registry::Registry,
 };
 use scrape::Scrape;
@@ -47,7 +47,7 @@ use std::{
 };
 use tokio::net::TcpListener;
 use unready_diagnosis::cluster::PodChange;
-use unready_proto::v1::Verdict;
+use unready_proto::v1::{StartReport, Verdict};
 use unready_transport::http::{self, Endpoints};
 use verdicts::Verdicts;
 
@@ -62,6 +62,13 @@ struct Inner {
     pods: Pods,
     scrape: Scrape,
     clock_steps: Counter,
+    starts: Family<StageLabels, Counter>,
+}
+
+/// How far a start is: a word of [`unready_diagnosis::story::report::Stage`].
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct StageLabels {
+    stage: String,
 }
 
 /// Whether `/readyz` says yes.
@@ -85,16 +92,23 @@ impl Metrics {
         let (verdicts, pods, scrape, clock_steps) = (Verdicts::default(), Pods::default(), Scrape::default(), Counter::default());
         let help = "How often the node's wall clock was set while the agent ran, by 100 ms or more";
         own.register("clock_steps", help, clock_steps.clone());
+        let starts = Family::default();
+        own.register("start_reports", "Accounts of starts that were given, by how far the start was", starts.clone());
         verdicts.register(own);
         pods.register(own);
         own.register_collector(Box::new(scrape.clone()));
         registry.register_collector(Box::new(process::Process));
-        Self(Arc::new(Inner { registry, verdicts, pods, scrape, clock_steps }))
+        Self(Arc::new(Inner { registry, verdicts, pods, scrape, clock_steps, starts }))
     }
 
     /// A verdict, new or with news.
     pub fn verdict(&self, verdict: &Verdict) {
         self.0.verdicts.hear(verdict);
+    }
+
+    /// An account of a start, by our own engine.
+    pub fn start(&self, report: &StartReport) {
+        self.0.starts.get_or_create(&StageLabels { stage: report.stage.clone() }).inc();
     }
 
     /// A change of this node's pods.
@@ -118,11 +132,12 @@ impl Metrics {
         if let Some(kernel) = kernel {
             self.0.scrape.kernel(Box::new(move || kernel.observe()));
         }
-        let (commands, verdicts, questions, refused) = (gauges.clone(), gauges.clone(), gauges.clone(), gauges.clone());
+        let [commands, verdicts, questions, starts, refused] = std::array::from_fn(|_| gauges.clone());
         self.0.scrape.refused_pods(Box::new(move || refused.refused_pods()));
         self.0.scrape.queue("commands", Box::new(move || commands.commands()));
         self.0.scrape.queue("verdicts", Box::new(move || verdicts.verdicts()));
         self.0.scrape.queue("questions", Box::new(move || questions.questions()));
+        self.0.scrape.queue("starts", Box::new(move || starts.starts()));
     }
 
     /// The looks at containers are to be counted.
@@ -130,11 +145,14 @@ impl Metrics {
         self.0.scrape.looks(Box::new(counts));
     }
 
-    /// The delivery to the collector is to be looked at; so many verdicts may wait for it.
-    pub fn watch_delivery(&self, stats: impl Fn() -> Stats + Clone + Send + Sync + 'static, capacity: usize) {
-        let queue = stats.clone();
-        let fill = move || QueueFill { length: queue().waiting, capacity, dropped: queue().counts.dropped };
-        self.0.scrape.queue("collector", Box::new(move || Some(fill())));
+    /// The delivery to the collector is to be looked at; this is how much may wait for it.
+    pub fn watch_delivery(&self, stats: impl Fn() -> Stats + Clone + Send + Sync + 'static, limits: Limits) {
+        let (verdicts, starts) = (stats.clone(), stats.clone());
+        let fill = move |Stats { waiting, counts, .. }| QueueFill { length: waiting, capacity: limits.waiting, dropped: counts.dropped };
+        self.0.scrape.queue("collector", Box::new(move || Some(fill(verdicts()))));
+        let fill =
+            move |StartStats { waiting, counts, .. }| QueueFill { length: waiting, capacity: limits.starts, dropped: counts.dropped };
+        self.0.scrape.queue("collector_starts", Box::new(move || Some(fill(starts().starts))));
         self.0.scrape.delivery(Box::new(stats));
     }
 

@@ -211,7 +211,11 @@ fn delivery(out: &mut Writer<'_>, state: Stats) -> fmt::Result {
     out.gauge("collector_connected", "1 while the collector takes verdicts from this agent", u64::from(state.connected))?;
     let help = "Verdicts on their way to the collector: offered, replaced (by a newer word while they waited), acknowledged";
     let rows = [(["offered"], state.counts.offered), (["replaced"], state.counts.replaced), (["acknowledged"], state.counts.acknowledged)];
-    out.counters("collector_verdicts", help, ["result"], rows)
+    out.counters("collector_verdicts", help, ["result"], rows)?;
+    let help = "Accounts of starts on their way to the collector: offered, replaced (by a later one while they waited), acknowledged";
+    let counts = state.starts.counts;
+    let rows = [(["offered"], counts.offered), (["replaced"], counts.replaced), (["acknowledged"], counts.acknowledged)];
+    out.counters("collector_starts", help, ["result"], rows)
 }
 
 /// A hook as a label.

@@ -16,6 +16,7 @@ pub struct Gauges {
     pub(super) commands: WeakSender<Command>,
     pub(super) verdicts: Gauge,
     pub(super) questions: Gauge,
+    pub(super) starts: Gauge,
     pub(super) refused_pods: Arc<AtomicU64>,
 }
 
@@ -66,6 +67,11 @@ impl Gauges {
         self.questions.look()
     }
 
+    /// Accounts of starts that wait for whoever runs the pipeline.
+    pub fn starts(&self) -> Option<QueueFill> {
+        self.starts.look()
+    }
+
     /// Changes of pods that the engine ignored, because it keeps that many already.
     pub fn refused_pods(&self) -> u64 {
         self.refused_pods.load(Ordering::Relaxed)
@@ -88,6 +94,7 @@ mod tests {
             commands: commands.downgrade(),
             verdicts: Gauge::new(|| None),
             questions: Gauge::new(|| Some(QueueFill { length: 1, capacity: 2, dropped: 3 })),
+            starts: Gauge::new(|| None),
             refused_pods: Arc::default(),
         };
         assert_eq!(gauges.commands(), Some(QueueFill { length: 0, capacity: 4, dropped: 0 }));

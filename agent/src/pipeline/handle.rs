@@ -6,6 +6,7 @@ use unready_diagnosis::{
     Input,
     cluster::ClusterQuestion,
     question::QuestionId,
+    story::report::StartReport,
     units::{CgroupId, ClockAnchor},
     verdict::Verdict,
 };
@@ -60,6 +61,8 @@ impl Default for Options {
 pub enum Event {
     /// A finding, new or with new facts.
     Verdict(Box<Verdict>),
+    /// How a start goes: healthy ones too, told when it gets on.
+    Start(Box<StartReport>),
     /// A question about the cluster: its answer goes in as [`Input::ClusterAnswer`].
     AskCluster(QuestionId, ClusterQuestion),
     /// A socket of a watched cgroup began or ceased to listen; only where [`Options::tell_listeners`] asks for it.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   ring ──► decode ─┐
-//!   answers ─────────┼─► feed ─► Engine ─► carry_out ─┬─► said: verdicts, questions about the cluster, listeners
+//!   answers ─────────┼─► feed ─► Engine ─► carry_out ─┬─► said: verdicts, questions about the cluster, starts, listeners
 //!   commands ────────┤                                ├─► questions, answered off this task
 //!   timers, counters,│                                └─► attention: cgroups to watch, level 1 on or off
 //!   a clock that was set
@@ -22,6 +22,7 @@ mod gauges;
 mod half;
 mod handle;
 mod kernel_counts;
+mod latest;
 mod said;
 mod walks;
 
@@ -109,8 +110,8 @@ impl Pipeline {
         let (commands_in, commands) = mpsc::channel(COMMANDS);
         let (answers_in, answers) = mpsc::channel(COMMANDS);
         let (voice, said) = said::channel();
-        let (verdicts, questions) = (voice.verdicts(), voice.questions());
-        let gauges = Gauges { commands: commands_in.downgrade(), verdicts, questions, refused_pods: Arc::default() };
+        let (verdicts, questions, starts) = (voice.verdicts(), voice.questions(), voice.starts());
+        let gauges = Gauges { commands: commands_in.downgrade(), verdicts, questions, starts, refused_pods: Arc::default() };
         let (anchor_in, anchor_out) = watch::channel(anchor);
         let mut pipeline = Self {
             engine: Engine::new(Config { clock: anchor, kernel: half.is_some(), ..Config::default() }),
@@ -403,7 +404,7 @@ impl Pipeline {
     fn carry_out(&mut self, output: Output) {
         match output {
             Output::Verdict(verdict) => self.voice.verdict(verdict),
-            Output::Start(_) => {}
+            Output::Start(report) => self.voice.start(report),
             Output::Attention(attention) => self.attend(attention),
             Output::Ask(id, question) => self.ask(id, question),
             Output::AskCluster(id, question) => self.ask_cluster(id, question),

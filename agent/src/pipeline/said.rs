@@ -4,26 +4,30 @@
 //! |---|---|
 //! | verdicts | one of the same id takes its place; else the oldest Advisory goes, then the oldest of the next severity |
 //! | questions about the cluster | the question is given back, and answered at once: it cannot be asked |
+//! | starts | one of the same id takes its place; else the oldest goes |
 //! | listeners, for a launcher that asked for them: its own command's | the oldest goes |
 //! | that the clock was set | never full: it is a flag |
 //!
-//! Verdicts and questions that go are counted. Saying never waits; hearing takes the kinds in the order of the table, the clock first.
+//! Verdicts, questions and starts that go are counted. Saying never waits; hearing takes the kinds in the order of the table, the clock first.
 
 use super::{
     Event,
     gauges::{Gauge, QueueFill},
+    latest::{Latest, Word},
 };
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 use tokio::sync::Notify;
-use unready_diagnosis::{cluster::ClusterQuestion, question::QuestionId, verdict::Verdict};
+use unready_diagnosis::{cluster::ClusterQuestion, question::QuestionId, story::report::StartReport, verdict::Verdict};
 
 /// Verdicts that may wait: some 2 KiB each.
 pub(super) const VERDICTS: usize = 1024;
 /// Questions about the cluster that may wait.
 const QUESTIONS: usize = 256;
+/// Accounts of starts that may wait: some 4 KiB each.
+const STARTS: usize = 256;
 /// Changes of listeners that may wait.
 const LISTENERS: usize = 256;
 
@@ -43,21 +47,13 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    verdicts: Verdicts,
+    verdicts: Latest<Verdict>,
     questions: VecDeque<(QuestionId, ClusterQuestion)>,
+    starts: Latest<StartReport>,
     listeners: VecDeque<Event>,
     clock_set: bool,
     refused_questions: u64,
     is_over: bool,
-}
-
-/// Verdicts by the order in which they were first said, and where each is.
-#[derive(Debug, Default)]
-struct Verdicts {
-    by_turn: BTreeMap<u64, Box<Verdict>>,
-    turn_of: HashMap<String, u64>,
-    next_turn: u64,
-    dropped: u64,
 }
 
 /// Two ends of one queue.
@@ -81,13 +77,18 @@ impl Voice {
     /// Says a finding.
     pub(super) fn verdict(&self, verdict: Box<Verdict>) {
         let mut dropped = 0;
-        self.0.change(|waiting| {
-            let before = waiting.verdicts.dropped;
-            waiting.verdicts.push(verdict, VERDICTS);
-            dropped = if waiting.verdicts.dropped == before { 0 } else { waiting.verdicts.dropped };
-        });
+        self.0.change(|waiting| dropped = push(&mut waiting.verdicts, verdict, VERDICTS));
         if dropped.is_power_of_two() {
             tracing::warn!("{dropped} verdicts were dropped: whoever takes them is too slow");
+        }
+    }
+
+    /// Says how a start goes.
+    pub(super) fn start(&self, report: Box<StartReport>) {
+        let mut dropped = 0;
+        self.0.change(|waiting| dropped = push(&mut waiting.starts, report, STARTS));
+        if dropped.is_power_of_two() {
+            tracing::info!("{dropped} accounts of starts were dropped: whoever takes them is too slow");
         }
     }
 
@@ -123,10 +124,12 @@ impl Voice {
 
     /// How the queue of verdicts stands.
     pub(super) fn verdicts(&self) -> Gauge {
-        self.gauge(|waiting| {
-            let Verdicts { by_turn, dropped, .. } = &waiting.verdicts;
-            QueueFill { length: by_turn.len(), capacity: VERDICTS, dropped: *dropped }
-        })
+        self.gauge(|waiting| QueueFill { length: waiting.verdicts.len(), capacity: VERDICTS, dropped: waiting.verdicts.dropped() })
+    }
+
+    /// How the queue of starts stands.
+    pub(super) fn starts(&self) -> Gauge {
+        self.gauge(|waiting| QueueFill { length: waiting.starts.len(), capacity: STARTS, dropped: waiting.starts.dropped() })
     }
 
     /// How the queue of questions stands; those that were given back count as dropped.
@@ -139,6 +142,13 @@ impl Voice {
         let shared: Weak<Shared> = Arc::downgrade(&self.0);
         Gauge::new(move || Some(look(&shared.upgrade()?.lock())))
     }
+}
+
+/// How many are dropped by now, if this dropped one; else 0.
+fn push<T: Word>(queue: &mut Latest<T>, word: Box<T>, room: usize) -> u64 {
+    let before = queue.dropped();
+    queue.push(word, room);
+    if queue.dropped() == before { 0 } else { queue.dropped() }
 }
 
 impl Drop for Voice {
@@ -183,37 +193,10 @@ impl Waiting {
         if let Some((id, question)) = self.questions.pop_front() {
             return Some(Event::AskCluster(id, question));
         }
+        if let Some(report) = self.starts.pop() {
+            return Some(Event::Start(report));
+        }
         self.listeners.pop_front()
-    }
-}
-
-impl Verdicts {
-    fn push(&mut self, verdict: Box<Verdict>, room: usize) {
-        if let Some(older) = self.turn_of.get(&verdict.id).and_then(|turn| self.by_turn.get_mut(turn)) {
-            *older = verdict;
-            return;
-        }
-        self.next_turn += 1;
-        self.turn_of.insert(verdict.id.clone(), self.next_turn);
-        self.by_turn.insert(self.next_turn, verdict);
-        if self.by_turn.len() > room {
-            self.drop_least();
-        }
-    }
-
-    fn pop(&mut self) -> Option<Box<Verdict>> {
-        let (_, verdict) = self.by_turn.pop_first()?;
-        self.turn_of.remove(&verdict.id);
-        Some(verdict)
-    }
-
-    /// The oldest of the least severity.
-    fn drop_least(&mut self) {
-        let least = self.by_turn.iter().min_by_key(|(turn, verdict)| (verdict.severity, **turn)).map(|(turn, _)| *turn);
-        if let Some(verdict) = least.and_then(|turn| self.by_turn.remove(&turn)) {
-            self.turn_of.remove(&verdict.id);
-            self.dropped += 1;
-        }
     }
 }
 
@@ -223,6 +206,7 @@ mod tests {
     use super::*;
     use unready_diagnosis::{
         catalogue::Cause,
+        story::report::Stage,
         units::{BootNanos, CgroupId},
         verdict::{Completeness, Confidence, Remedy, Severity, Subject, SubjectKind, Workload},
     };
@@ -252,11 +236,29 @@ mod tests {
     fn heard(said: &mut Said) -> Vec<String> {
         let word = |event| match event {
             Event::Verdict(verdict) => format!("{}×{}", verdict.id, verdict.count),
+            Event::Start(report) => format!("start {} {}", report.id, report.stage.word()),
             Event::AskCluster(id, _) => format!("question {}", id.0),
             Event::Listening { port, .. } => format!("port {port}"),
             Event::ClockSet => "clock".to_owned(),
         };
         std::iter::from_fn(|| said.try_recv()).map(word).collect()
+    }
+
+    fn start(id: &str, stage: Stage) -> Box<StartReport> {
+        Box::new(StartReport {
+            id: id.to_owned(),
+            workload: Workload::default(),
+            cgroup: CgroupId(7),
+            stage,
+            note: String::new(),
+            began: BootNanos(1),
+            told: BootNanos(1),
+            milestones: Vec::new(),
+            attempts: Vec::new(),
+            waits: Vec::new(),
+            dropped: 0,
+            completeness: Completeness::default(),
+        })
     }
 
     fn listening(port: u16) -> Event {
@@ -275,6 +277,20 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_of_starts_drops_no_verdict_and_the_oldest_start_goes() {
+        let (voice, mut said) = channel();
+        voice.verdict(verdict("a", Severity::Advisory, 1));
+        for number in 0..STARTS + 2 {
+            voice.start(start(&number.to_string(), Stage::Created));
+        }
+        voice.start(start("2", Stage::Ready));
+        assert_eq!(voice.starts().look(), Some(QueueFill { length: STARTS, capacity: STARTS, dropped: 2 }));
+        let heard = heard(&mut said);
+        assert_eq!(heard[..3], ["a×1", "start 2 Ready", "start 3 Created"], "the later word of 2 stands where the earlier one did");
+        assert_eq!(heard.len(), 1 + STARTS);
+    }
+
+    #[test]
     fn a_flood_of_listeners_drops_no_verdict_and_no_question() {
         let (voice, mut said) = channel();
         voice.verdict(verdict("a", Severity::Blocking, 1));
@@ -289,7 +305,7 @@ mod tests {
 
     #[test]
     fn the_oldest_advisory_goes_first() {
-        let mut verdicts = Verdicts::default();
+        let mut verdicts = Latest::default();
         for (id, severity) in [("b", Severity::Blocking), ("s", Severity::Slowing), ("a1", Severity::Advisory), ("a2", Severity::Advisory)]
         {
             verdicts.push(verdict(id, severity, 1), 4);
@@ -297,20 +313,19 @@ mod tests {
         let mut left = Vec::new();
         for new in ["n1", "n2", "n3", "n4"] {
             verdicts.push(verdict(new, Severity::Blocking, 1), 4);
-            left.push(verdicts.by_turn.values().map(|verdict| verdict.id.clone()).collect::<Vec<_>>().join(" "));
+            left.push(verdicts.ids().join(" "));
         }
         assert_eq!(left, ["b s a2 n1", "b s n1 n2", "b n1 n2 n3", "n1 n2 n3 n4"]);
-        assert_eq!(verdicts.dropped, 4);
+        assert_eq!(verdicts.dropped(), 4);
     }
 
     #[test]
     fn an_advisory_takes_the_place_of_nothing_that_matters_more() {
-        let mut verdicts = Verdicts::default();
+        let mut verdicts = Latest::default();
         for (id, severity) in [("b", Severity::Blocking), ("s", Severity::Slowing), ("a", Severity::Advisory)] {
             verdicts.push(verdict(id, severity, 1), 2);
         }
-        assert_eq!(verdicts.by_turn.values().map(|verdict| verdict.id.as_str()).collect::<Vec<_>>(), ["b", "s"]);
-        assert_eq!((verdicts.dropped, verdicts.turn_of.len()), (1, 2));
+        assert_eq!((verdicts.ids(), verdicts.dropped()), (vec!["b", "s"], 1));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{Cluster, Trouble};
 use crate::collector::{Client, client};
 use hyper_util::rt::TokioIo;
 use std::{collections::BTreeSet, time::Duration};
-use tonic::transport::{Endpoint, Uri};
+use tonic::transport::{Channel, Endpoint, Uri};
 use unready_kubernetes::installed::{self, Component, Member};
 use unready_transport::peer;
 
@@ -55,8 +55,13 @@ pub(crate) enum NoCollector {
     },
 }
 
-/// Asks the collector, over a connection that renews itself.
+/// Asks the collector for verdicts, over a connection that renews itself.
 pub(crate) async fn connect(cluster: &Cluster) -> Result<Client, NoCollector> {
+    channel(cluster).await.map(client)
+}
+
+/// A connection to the collector that renews itself, for whatever is asked.
+pub(crate) async fn channel(cluster: &Cluster) -> Result<Channel, NoCollector> {
     let found = find(cluster).await?;
     let endpoint = Endpoint::from_static("http://collector.unready").connect_timeout(cluster.patience);
     let endpoint = endpoint.http2_keep_alive_interval(KEEP_ALIVE).keep_alive_while_idle(true);
@@ -68,7 +73,7 @@ pub(crate) async fn connect(cluster: &Cluster) -> Result<Client, NoCollector> {
             forward(&cluster, &found).await.map(TokioIo::new)
         }
     });
-    endpoint.connect_with_connector(connector).await.map(client).map_err(|error| NoCollector::Unreachable {
+    endpoint.connect_with_connector(connector).await.map_err(|error| NoCollector::Unreachable {
         namespace: found.namespace,
         pod: found.pod,
         reason: peer::innermost(&error),

@@ -309,6 +309,7 @@ PermissionDenied  shop/orders-7d9f/app
             kind: kind.into(),
             at: Some(unready_proto::time::timestamp(at)),
             text: text.into(),
+            ..Evidence::default()
         };
         let seen = Verdict { evidence: vec![fact("Output", 2_500_000_000, "no key"), fact("Call", 1_000_000_000, "open")], ..verdict() };
         let lines = |facts| -> Vec<String> {

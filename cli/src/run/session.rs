@@ -157,7 +157,7 @@ impl<'a> Session<'a> {
                     self.listening.remove(&(address, port));
                 }
             }
-            Event::Verdict(_) | Event::AskCluster(..) | Event::Listening { .. } | Event::ClockSet => {}
+            Event::Verdict(_) | Event::Start(_) | Event::AskCluster(..) | Event::Listening { .. } | Event::ClockSet => {}
         }
     }
 

@@ -1,9 +1,14 @@
 //! The waterfall on a terminal: a row a span, bars to one scale.
 //!
+//! Below the bar of a start stand its moments, with milliseconds, as far as an agent saw them.
+//!
 //! What goes on would push everything else into the first column once it has gone on for hours: its bar is then cut at the
 //! right edge, with an arrow.
 
-use super::span::{Span, Timeline};
+use super::{
+    moments::{Moment, clock, moments},
+    span::{Span, Timeline},
+};
 use crate::{
     cause::WAITING,
     render::{DIM, RESET, Style, shorten, tint},
@@ -19,9 +24,15 @@ const USUAL: usize = 100;
 const NARROWEST: usize = 10;
 /// `12m34s` and its gaps.
 const LENGTH: usize = 8;
+/// Where the times of moments end: `1h02m05.042s` and an indent.
+const CLOCK: usize = 14;
 /// The longest name that moves the bars.
 const NAMES: usize = 30;
 const SECOND: u64 = 1_000_000_000;
+/// Moments of a start that are shown from its begin, and to its end.
+const MOMENTS: (usize, usize) = (10, 6);
+/// Starts of a container that the API server has forgotten and that are shown.
+const EARLIER: usize = 3;
 
 const GREEN: &str = "\u{1b}[32m";
 const RED: &str = "\u{1b}[31m";
@@ -37,16 +48,48 @@ struct Scale {
 
 /// The picture, with its heading.
 pub(super) fn draw(timeline: &Timeline, style: Style) -> String {
+    let spans = shown(&timeline.spans);
     let scale = Scale::of(timeline, style.width.unwrap_or(USUAL));
-    let mut text = format!("{}\n", escaped(&timeline.head));
-    let _ = writeln!(text, "created {}, seconds since then; the API server's times have whole seconds\n", timestamp(timeline.begin()));
+    let mut text = format!("{}\n{}\n", escaped(&timeline.head), heading(timeline));
     let _ = writeln!(text, "{:names$}  {}", "", scale.axis(), names = scale.names);
-    for span in &timeline.spans {
+    for (span, left_out) in spans {
+        if left_out > 0 {
+            let _ = writeln!(text, "  … {left_out} earlier start{} of {}: -o json", plural(left_out), escaped(&span.container));
+        }
         text += &scale.row(span, timeline, style);
+        text += &scale.moments(span, timeline, style);
         span.verdicts.iter().for_each(|verdict| text += &scale.verdict(verdict, style));
     }
     timeline.others.iter().for_each(|verdict| text += &scale.verdict(verdict, style));
     text
+}
+
+/// What times there are, and why not better ones.
+fn heading(timeline: &Timeline) -> String {
+    let created = timestamp(timeline.begin());
+    if timeline.spans.iter().any(|span| span.report.is_some()) {
+        return format!("created {created}, seconds since then; milliseconds are the kernel's, whole seconds the API server's\n");
+    }
+    let why = timeline.missing.as_ref().map(|reason| format!("no milliseconds: {}\n", escaped(reason))).unwrap_or_default();
+    format!("created {created}, seconds since then; the API server's times have whole seconds\n{why}")
+}
+
+/// The spans without those of many earlier starts; with each, how many of them were left out before it.
+fn shown(spans: &[Span]) -> Vec<(&Span, usize)> {
+    let (mut shown, mut left_out) = (Vec::new(), 0);
+    for (at, span) in spans.iter().enumerate() {
+        let later = spans.iter().skip(at + 1).filter(|other| other.is_earlier && other.container == span.container).count();
+        if span.is_earlier && later >= EARLIER {
+            left_out += 1;
+        } else {
+            shown.push((span, std::mem::take(&mut left_out)));
+        }
+    }
+    shown
+}
+
+const fn plural(number: usize) -> &'static str {
+    if number == 1 { "" } else { "s" }
 }
 
 impl Scale {
@@ -85,7 +128,11 @@ impl Scale {
         let (bar, width) = self.bar(begin, end, span.end.is_none());
         let painted = if style.color { format!("{}{bar}{RESET}", paint(span)) } else { bar };
         let never = span.end.is_none() && end <= begin;
-        let took = if never { String::new() } else { length(end.saturating_sub(begin)) };
+        let took = match end.saturating_sub(begin) {
+            _ if never => String::new(),
+            took if span.is_exact => exact_length(took),
+            took => length(took),
+        };
         let note = shorten(&escaped(&span.note), self.notes.max(NARROWEST));
         let name = shorten(&escaped(&span.name), self.names);
         let line = format!(
@@ -114,9 +161,35 @@ impl Scale {
         (bar, width)
     }
 
+    /// What happened in a start, below its bar: the first moments and the last ones.
+    fn moments(&self, span: &Span, timeline: &Timeline, style: Style) -> String {
+        let Some(report) = &span.report else { return String::new() };
+        let all = moments(report, timeline.begin());
+        let (first, last) = MOMENTS;
+        let cut = all.len().checked_sub(first + last).filter(|cut| *cut > 1);
+        let Some(cut) = cut else { return self.lines(&all, timeline, style) };
+        let (head, tail) = (self.lines(&all[..first], timeline, style), self.lines(&all[first + cut..], timeline, style));
+        format!("{head}{:>CLOCK$}  … {cut} more: -o json\n{tail}", "")
+    }
+
+    fn lines(&self, moments: &[Moment], timeline: &Timeline, style: Style) -> String {
+        let room = self.room().saturating_sub(CLOCK + 2).max(40);
+        let line = |moment: &Moment| {
+            let time = moment.at.map(|at| clock(at, timeline.begin())).unwrap_or_default();
+            let (dim, reset) = if style.color { (DIM, RESET) } else { ("", "") };
+            format!("{dim}{time:>CLOCK$}{reset}  {}\n", shorten(&escaped(&moment.text), room))
+        };
+        moments.iter().map(line).collect()
+    }
+
+    /// Columns of a line.
+    const fn room(&self) -> usize {
+        self.names + 2 + self.bars + 1 + LENGTH + self.notes
+    }
+
     /// A verdict below its span, as far as the line goes.
     fn verdict(&self, verdict: &Verdict, style: Style) -> String {
-        let room = self.names + 2 + self.bars + 1 + LENGTH + self.notes;
+        let room = self.room();
         if verdict.cause == WAITING {
             // The sentence says it with its first word.
             return format!("  ↳ {}\n", shorten(&escaped(&verdict.summary), room.saturating_sub(4).max(40)));
@@ -163,6 +236,12 @@ fn step(whole: u64, columns: usize) -> u64 {
     let marks = u64::try_from((columns / APART).max(1)).unwrap_or(1);
     let least = whole / marks / SECOND;
     ROUND.into_iter().find(|step| *step >= least).unwrap_or(least.max(1)) * SECOND
+}
+
+/// `0.196s`, `12.007s`; from a minute on the milliseconds say nothing.
+fn exact_length(nanos: u64) -> String {
+    let millis = nanos / 1_000_000;
+    if millis < 60_000 { format!("{}.{:03}s", millis / 1_000, millis % 1_000) } else { length(nanos) }
 }
 
 /// `0s`, `1.2s`, `45s`, `3m20s`, `2h5m`, `3d4h`.

@@ -11,12 +11,15 @@ pub(super) fn json(timeline: &Timeline) -> Value {
         json!({
             "name": span.name,
             "container": span.container,
+            "containerId": span.id,
             "begin": date(span.begin),
             "end": span.end.map(date),
             "seconds": seconds(span.end.unwrap_or(timeline.now).saturating_sub(span.begin)),
             "note": span.note,
             "failed": span.failed,
             "verdicts": span.verdicts,
+            "exact": span.is_exact,
+            "start": span.report,
         })
     };
     json!({
@@ -27,6 +30,7 @@ pub(super) fn json(timeline: &Timeline) -> Value {
         "ready": moment(&timeline.pod, "Ready").map(date),
         "spans": timeline.spans.iter().map(span).collect::<Vec<_>>(),
         "verdicts": timeline.others,
+        "startsUnknown": timeline.missing,
     })
 }
 

@@ -1,7 +1,10 @@
 //! A start as spans, and what is said of it at the span into which it falls. Pure.
 
 use unready_diagnosis::pod::Pod;
-use unready_proto::{time::nanos, v1::Verdict};
+use unready_proto::{
+    time::nanos,
+    v1::{StartReport, Verdict},
+};
 
 /// A part of the start.
 #[derive(Clone, Debug, Default)]
@@ -10,6 +13,8 @@ pub(super) struct Span {
     pub(super) name: String,
     /// Container that it is about; empty: the pod.
     pub(super) container: String,
+    /// Id of the container in this start; empty: it is none, or not known.
+    pub(super) id: String,
     /// Nanoseconds since 1970.
     pub(super) begin: u64,
     /// `None`: it goes on.
@@ -20,6 +25,12 @@ pub(super) struct Span {
     pub(super) failed: bool,
     /// What fell into it.
     pub(super) verdicts: Vec<Verdict>,
+    /// What the kernel told of it.
+    pub(super) report: Option<Box<StartReport>>,
+    /// Its begin and its end are the kernel's, not whole seconds.
+    pub(super) is_exact: bool,
+    /// A start that the API server does not tell of.
+    pub(super) is_earlier: bool,
 }
 
 /// A start.
@@ -32,6 +43,8 @@ pub(super) struct Timeline {
     /// Verdicts that belong to no span.
     pub(super) others: Vec<Verdict>,
     pub(super) now: u64,
+    /// Why nothing is known to the millisecond, a sentence.
+    pub(super) missing: Option<String>,
 }
 
 impl Timeline {

@@ -5,10 +5,11 @@
 //! ```
 //!
 //! Sources: the conditions `PodScheduled`, `PodReadyToStartContainers`, `Initialized`, `ContainersReady`, `Ready`; the
-//! [containers'](container) states; events ([pulls], what is said of volumes).
+//! [containers'](container) states; events ([pulls], what is said of volumes); reports of starts ([exact]), where there are any.
 
 use super::{
     containers::container,
+    exact::{self, Known},
     pulls::pulls,
     span::{Span, Timeline, moment},
 };
@@ -17,7 +18,7 @@ use unready_diagnosis::pod::{ContainerKind, ContainerState, Pod, PodEvent};
 use unready_proto::v1::Verdict;
 
 /// The timeline of a pod; events oldest first.
-pub(super) fn timeline(pod: Pod, events: &[PodEvent], verdicts: Vec<Verdict>, now: u64) -> Timeline {
+pub(super) fn timeline(pod: Pod, events: &[PodEvent], verdicts: Vec<Verdict>, starts: Known, now: u64) -> Timeline {
     let mut spans = vec![scheduled(&pod)];
     if let Some(taken) = moment(&pod, "PodScheduled") {
         let taken = taken.max(pod.created);
@@ -27,7 +28,9 @@ pub(super) fn timeline(pod: Pod, events: &[PodEvent], verdicts: Vec<Verdict>, no
         spans.extend(pod.containers.iter().filter(|one| one.kind != ContainerKind::Ephemeral).flat_map(|one| container(&pod, events, one)));
         spans.push(ready(&pod, now));
     }
-    let mut timeline = Timeline { head: facts(&pod, &verdicts, now), pod, spans, others: Vec::new(), now };
+    exact::join(&mut spans, &pod, starts.reports);
+    let missing = starts.missing.filter(|_| spans.iter().all(|span| span.report.is_none()));
+    let mut timeline = Timeline { head: facts(&pod, &verdicts, now), pod, spans, others: Vec::new(), now, missing };
     for verdict in verdicts {
         timeline.place(verdict);
     }
@@ -164,7 +167,13 @@ pub(super) mod tests {
             event("Pulling", "migrate", 2, ""),
             event("Pulled", "migrate", 4, "Successfully pulled image \"r/migrate:1\" in 1.2s (1.2s including waiting)."),
         ];
-        timeline(pod, &events, vec![verdict("FileMissing", "app", 10), verdict("ImagePull", "", 3), verdict("Odd", "", 3)], at(40))
+        timeline(
+            pod,
+            &events,
+            vec![verdict("FileMissing", "app", 10), verdict("ImagePull", "", 3), verdict("Odd", "", 3)],
+            Known::default(),
+            at(40),
+        )
     }
 
     fn rows(timeline: &Timeline) -> Vec<(String, u64, Option<u64>, String)> {
@@ -205,7 +214,7 @@ pub(super) mod tests {
         let waiting = Condition { reason: "Unschedulable".into(), ..condition("PodScheduled", "False", 0) };
         let status = PodStatus { conditions: vec![waiting], ..PodStatus::default() };
         let pod = Pod { created: at(0), status, ..Pod::default() };
-        let timeline = timeline(pod, &[], vec![verdict("Unschedulable", "", 1)], at(9));
+        let timeline = timeline(pod, &[], vec![verdict("Unschedulable", "", 1)], Known::default(), at(9));
         assert_eq!(rows(&timeline), [row("scheduled", 0, None, "Unschedulable")]);
         assert_eq!(timeline.spans[0].verdicts.len(), 1);
     }
@@ -225,7 +234,7 @@ pub(super) mod tests {
             state: ContainerState::Running { since: at(10) },
             ..ContainerStatus::default()
         };
-        let timeline = timeline(pod, &[], vec![], at(90));
+        let timeline = timeline(pod, &[], vec![], Known::default(), at(90));
         let last = &rows(&timeline)[3..];
         assert_eq!(last, [row("app", 100, Some(300), "ready"), row("ready", 300, Some(330), "")]);
         assert_eq!(json(&timeline)["spans"][3]["seconds"], 20.0);
@@ -238,7 +247,7 @@ pub(super) mod tests {
             ContainerStatus { name: "app".into(), state: ContainerState::Running { since: at(10) }, ..ContainerStatus::default() };
         let failing =
             PodEvent { count: 7, ..event("Unhealthy", "app", 20, "Readiness probe failed: HTTP probe failed with statuscode: 503") };
-        let timeline = timeline(pod, &[failing], vec![verdict("ProbeStatus", "app", 12)], at(40));
+        let timeline = timeline(pod, &[failing], vec![verdict("ProbeStatus", "app", 12)], Known::default(), at(40));
         let app = timeline.spans.iter().find(|span| span.name == "app").unwrap();
         assert_eq!((app.note.as_str(), app.end, app.verdicts.len()), ("runs, not ready: Readiness probe failed (×7)", None, 1));
     }

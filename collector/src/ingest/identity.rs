@@ -208,15 +208,20 @@ impl Identity {
         }
     }
 
-    /// So must every verdict be.
-    pub(super) fn check_verdicts(&self, verdicts: &[v1::Verdict]) -> Result<(), Status> {
+    /// So must every verdict and every start be.
+    pub(super) fn check_batch(&self, batch: &v1::VerdictBatch) -> Result<(), Status> {
         let Some(node) = &self.node else { return Ok(()) };
-        if verdicts.iter().all(|verdict| verdict.workload.as_ref().is_some_and(|workload| workload.node == *node)) {
+        let is_here = |workload: &Option<v1::Workload>| workload.as_ref().is_some_and(|workload| workload.node == *node);
+        let what = if !batch.verdicts.iter().all(|verdict| is_here(&verdict.workload)) {
+            "verdict"
+        } else if !batch.starts.iter().all(|start| is_here(&start.workload)) {
+            "start"
+        } else {
             return Ok(());
-        }
+        };
         // The other name may be of any length, and is not repeated.
         Err(Status::invalid_argument(format!(
-            "a verdict is not of node {node}, to which the token's pod belongs; an agent delivers the verdicts of its own node only"
+            "a {what} is not of node {node}, to which the token's pod belongs; an agent delivers the {what}s of its own node only"
         )))
     }
 }

@@ -27,9 +27,9 @@ use self::{
     identity::{Agents, Identity},
 };
 use crate::{
-    metrics::{Metrics, Refusal},
+    metrics::{Dropped, Metrics, Refusal},
     stop::stopped,
-    store::{Health, Store},
+    store::{Batch, Health, Store},
 };
 use std::{
     collections::HashMap,
@@ -47,10 +47,7 @@ use tokio_stream::{Stream as _, wrappers::ReceiverStream};
 use tonic::{Code, Request, Response, Status, Streaming};
 use unready_proto::{
     PROTOCOL_VERSION,
-    v1::{
-        Ack, AgentMessage, CollectorMessage, Hello, Stalled, Verdict, VerdictBatch, Welcome, agent_message, collector_message,
-        ingest_server,
-    },
+    v1::{Ack, AgentMessage, CollectorMessage, Hello, Stalled, VerdictBatch, Welcome, agent_message, collector_message, ingest_server},
 };
 use unready_transport::{incoming::Peer, news::News};
 
@@ -58,7 +55,7 @@ use unready_transport::{incoming::Peer, news::News};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Messages to the agent that are not yet written.
 const OUTGOING: usize = 16;
-/// Verdicts in one append.
+/// Verdicts and starts in one append.
 const APPEND: usize = 1024;
 /// Agents remembered that were sent to open another stream; when there are more, all are news again.
 const RENEWING: usize = 8192;
@@ -240,17 +237,18 @@ impl<S: Store> Session<S> {
     /// Takes what has arrived, stores it and acknowledges it.
     async fn store_next(&mut self, incoming: &mut Streaming<AgentMessage>) -> Result<(), End> {
         let first = self.next(incoming).await?;
-        let (mut last, mut verdicts) = (None, Vec::new());
+        let (mut last, mut taken) = (None, Batch::default());
         let mut next = Some(first);
         while let Some(message) = next {
             if let Some(batch) = self.check(message)? {
                 last = Some(batch.sequence);
-                verdicts.extend(batch.verdicts);
+                taken.verdicts.extend(batch.verdicts);
+                taken.starts.extend(batch.starts);
             }
-            next = if verdicts.len() < APPEND && !self.is_over() { arrived(incoming).await } else { None };
+            next = if taken.len() < APPEND && !self.is_over() { arrived(incoming).await } else { None };
         }
         let Some(sequence) = last else { return Ok(()) };
-        self.append(verdicts).await?;
+        self.append(taken).await?;
         self.send(collector_message::Message::Ack(Ack { sequence })).await;
         Ok(())
     }
@@ -284,31 +282,45 @@ impl<S: Store> Session<S> {
         if batch.verdicts.iter().any(|verdict| verdict.id.is_empty()) {
             return Err(End::Refused(Status::invalid_argument("a verdict has no id")));
         }
-        if let Err(status) = self.identity.check_verdicts(&batch.verdicts) {
+        if batch.starts.iter().any(|start| start.id.is_empty()) {
+            return Err(End::Refused(Status::invalid_argument("a start has no id")));
+        }
+        if let Err(status) = self.identity.check_batch(&batch) {
             self.metrics.refused(Refusal::Identity);
             tracing::warn!(node = self.node, "an agent's stream is ended: {}", status.message());
             return Err(End::Refused(status));
         }
-        if self.metrics.agent_dropped(&self.node, batch.dropped) > 0 {
-            tracing::warn!(node = self.node, "the agent dropped {} verdicts since it started: its queue was full", batch.dropped);
-        }
+        self.hear_of_drops(&batch);
         Ok(Some(batch))
     }
 
+    /// What the agent gave up is worth a line when it is more than it said before.
+    fn hear_of_drops(&self, batch: &VerdictBatch) {
+        let total = Dropped { verdicts: batch.dropped, starts: batch.dropped_starts };
+        let more = self.metrics.agent_dropped(&self.node, total);
+        if more.verdicts > 0 {
+            tracing::warn!(node = self.node, "the agent dropped {} verdicts since it started: its queue was full", total.verdicts);
+        }
+        if more.starts > 0 {
+            tracing::warn!(node = self.node, "the agent dropped {} accounts of starts since it started: its queue was full", total.starts);
+        }
+    }
+
     /// Waits for the commit, and tells the agent when the store stalls meanwhile.
-    async fn append(&self, verdicts: Vec<Verdict>) -> Result<(), End> {
+    async fn append(&self, batch: Batch) -> Result<(), End> {
         let mut health = self.store.health();
         health.mark_changed();
-        let labels: Vec<_> = verdicts.iter().map(|verdict| self.metrics.labels(verdict)).collect();
+        let starts = batch.starts.len();
+        let labels: Vec<_> = batch.verdicts.iter().map(|verdict| self.metrics.labels(verdict)).collect();
         let begun = Instant::now();
-        let append = self.store.append(verdicts);
+        let append = self.store.append(batch);
         tokio::pin!(append);
         loop {
             tokio::select! {
                 biased;
                 stored = &mut append => {
                     let is_new = stored.map_err(|error| End::Refused(Status::unavailable(error.to_string())))?;
-                    self.metrics.appended(begun.elapsed());
+                    self.metrics.appended(begun.elapsed(), starts);
                     self.metrics.new_verdicts(labels.iter().zip(is_new).filter(|(_, new)| *new).map(|(labels, _)| labels));
                     return Ok(());
                 }

@@ -43,8 +43,11 @@ pub struct Metrics {
     watchers: Gauge,
     refused: Family<RefusedLabels, Counter>,
     dropped: Counter,
+    dropped_starts: Counter,
+    start_reports: Counter,
     append: Histogram,
     stored: Gauge,
+    stored_starts: Gauge,
     bytes: Gauge,
     stalled: Gauge,
     lease: Gauge,
@@ -56,7 +59,16 @@ pub struct Metrics {
 #[derive(Debug, Default)]
 struct Agent {
     streams: u32,
-    dropped: u64,
+    dropped: Dropped,
+}
+
+/// What an agent gave up because its queues were full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Dropped {
+    /// Verdicts.
+    pub verdicts: u64,
+    /// Accounts of starts.
+    pub starts: u64,
 }
 
 impl Default for Metrics {
@@ -74,8 +86,11 @@ impl Default for Metrics {
             watchers: Gauge::default(),
             refused: Family::default(),
             dropped: Counter::default(),
+            dropped_starts: Counter::default(),
+            start_reports: Counter::default(),
             append: append.clone(),
             stored: Gauge::default(),
+            stored_starts: Gauge::default(),
             bytes: Gauge::default(),
             stalled: Gauge::default(),
             lease: Gauge::default(),
@@ -86,7 +101,7 @@ impl Default for Metrics {
         metrics.register(&mut registry);
         registry.register_with_unit(
             "append_duration",
-            "Time from the arrival of a batch of verdicts to its commit in the store.",
+            "Time from the arrival of a batch of verdicts and starts to its commit in the store.",
             Unit::Seconds,
             append,
         );
@@ -107,6 +122,17 @@ impl Metrics {
             "Verdicts that agents gave up because their queue was full, as they say themselves.",
             self.dropped.clone(),
         );
+        registry.register(
+            "agent_dropped_starts",
+            "Accounts of starts that agents gave up because their queue was full, as they say themselves.",
+            self.dropped_starts.clone(),
+        );
+        registry.register(
+            "start_reports",
+            "Accounts of starts that were stored; a start has several while it gets on.",
+            self.start_reports.clone(),
+        );
+        registry.register("stored_starts", "Starts of containers in the store, healthy ones too.", self.stored_starts.clone());
         registry.register("stored_verdicts", "Verdicts in the store, resolved ones included.", self.stored.clone());
         registry.register_with_unit("store_size", "Size of the store's file.", Unit::Bytes, self.bytes.clone());
         registry.register(
@@ -152,13 +178,16 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn appended(&self, took: Duration) {
+    /// A batch was committed, with so many accounts of starts.
+    pub(crate) fn appended(&self, took: Duration, starts: usize) {
+        self.start_reports.inc_by(starts as u64);
         self.append.observe(took.as_secs_f64());
     }
 
     /// What the store holds.
     pub(crate) fn census(&self, census: Census) {
         self.stored.set(signed(census.verdicts));
+        self.stored_starts.set(signed(census.starts));
         self.bytes.set(signed(census.bytes));
         self.open.clear();
         let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
@@ -216,13 +245,24 @@ impl Metrics {
 
     /// An agent says how many it has dropped since it started; the answer is how many more that are than when it last said so, also
     /// on another stream. A smaller number than before: it has started anew.
-    pub(crate) fn agent_dropped(&self, node: &str, total: u64) -> u64 {
+    pub(crate) fn agent_dropped(&self, node: &str, total: Dropped) -> Dropped {
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(agent) = agents.get_mut(node) else { return 0 };
-        let more = if total >= agent.dropped { total - agent.dropped } else { total };
-        self.dropped.inc_by(more);
+        let Some(agent) = agents.get_mut(node) else { return Dropped::default() };
+        let more = total.more_than(agent.dropped);
+        self.dropped.inc_by(more.verdicts);
+        self.dropped_starts.inc_by(more.starts);
         agent.dropped = total;
         more
+    }
+}
+
+impl Dropped {
+    /// By how much the totals grew. One that is smaller than before was counted anew from zero.
+    const fn more_than(self, before: Self) -> Self {
+        const fn more(total: u64, before: u64) -> u64 {
+            if total >= before { total - before } else { total }
+        }
+        Self { verdicts: more(self.verdicts, before.verdicts), starts: more(self.starts, before.starts) }
     }
 }
 
@@ -251,6 +291,10 @@ impl Drop for Held {
 mod tests {
     use super::*;
 
+    fn verdicts(verdicts: u64) -> Dropped {
+        Dropped { verdicts, ..Dropped::default() }
+    }
+
     fn line<'a>(text: &'a str, name: &str) -> &'a str {
         text.lines().find(|line| line.starts_with(name)).unwrap_or_default()
     }
@@ -272,15 +316,15 @@ mod tests {
     fn an_agent_that_reconnects_or_restarts_counts_its_drops_once() {
         let metrics = Metrics::default();
         metrics.stream_opened("n");
-        metrics.agent_dropped("n", 5);
+        metrics.agent_dropped("n", verdicts(5));
         metrics.stream_closed("n");
         metrics.stream_opened("n");
-        metrics.agent_dropped("n", 7);
+        metrics.agent_dropped("n", verdicts(7));
         assert_eq!(
             line(&metrics.encode(), "unready_collector_agent_dropped_verdicts_total"),
             "unready_collector_agent_dropped_verdicts_total 7"
         );
-        metrics.agent_dropped("n", 2);
+        metrics.agent_dropped("n", verdicts(2));
         assert_eq!(
             line(&metrics.encode(), "unready_collector_agent_dropped_verdicts_total"),
             "unready_collector_agent_dropped_verdicts_total 9"
@@ -291,11 +335,13 @@ mod tests {
     fn what_an_agent_dropped_is_news_once_whatever_the_stream() {
         let metrics = Metrics::default();
         metrics.stream_opened("n");
-        assert_eq!([0, 3, 3, 5].map(|total| metrics.agent_dropped("n", total)), [0, 3, 0, 2]);
+        assert_eq!([0, 3, 3, 5].map(|total| metrics.agent_dropped("n", verdicts(total)).verdicts), [0, 3, 0, 2]);
         metrics.stream_closed("n");
         metrics.stream_opened("n");
-        assert_eq!(metrics.agent_dropped("n", 5), 0, "the agent is the same");
-        assert_eq!(metrics.agent_dropped("n", 2), 2, "it has started anew");
+        assert_eq!(metrics.agent_dropped("n", verdicts(5)), verdicts(0), "the agent is the same");
+        assert_eq!(metrics.agent_dropped("n", verdicts(2)), verdicts(2), "it has started anew");
+        let both = Dropped { verdicts: 2, starts: 9 };
+        assert_eq!(metrics.agent_dropped("n", both), Dropped { verdicts: 0, starts: 9 }, "each kind is counted by itself");
     }
 
     #[test]

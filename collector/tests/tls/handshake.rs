@@ -193,7 +193,7 @@ async fn only_known_service_accounts_deliver_and_only_for_their_node() {
 /// A stream in the clear, of a client that shows a token there; ours does not.
 async fn bare(collector: &Collector, token: &str, verdicts: Vec<Verdict>) -> Result<collector_message::Message, Status> {
     let hello = Hello { protocol_version: PROTOCOL_VERSION, node: "node-1".into(), agent_version: "test".into() };
-    let batch = VerdictBatch { sequence: 1, verdicts, dropped: 0 };
+    let batch = VerdictBatch { sequence: 1, verdicts, dropped: 0, ..VerdictBatch::default() };
     let messages = [agent_message::Message::Hello(hello), agent_message::Message::Batch(batch)];
     let messages = messages.map(|message| AgentMessage { message: Some(message) });
     // Open until the answer is there.

@@ -256,7 +256,7 @@ impl Bare {
     }
 
     async fn send(&self, sequence: u64, id: &str) {
-        let batch = VerdictBatch { sequence, verdicts: vec![verdict(id)], dropped: 0 };
+        let batch = VerdictBatch { sequence, verdicts: vec![verdict(id)], dropped: 0, ..VerdictBatch::default() };
         self.outgoing.send(AgentMessage { message: Some(agent_message::Message::Batch(batch)) }).await.unwrap();
     }
 

@@ -32,10 +32,10 @@ use unready_collector::{
     },
     metrics::Metrics,
     serve_on,
-    store::{Census, Health, Page, Selection, Store, StoreError, sqlite::Sqlite},
+    store::{Batch, Census, Health, Keep, Page, Selection, Starts, Store, StoreError, sqlite::Sqlite},
 };
 use unready_kubernetes::{Client, token::Review};
-use unready_proto::v1::{ListRequest, Verdict, Workload, verdicts_client::VerdictsClient};
+use unready_proto::v1::{ListRequest, StartFilter, Verdict, Workload, verdicts_client::VerdictsClient};
 use unready_transport::{
     incoming::Incoming,
     tls::{Directory, ServerTls},
@@ -131,9 +131,14 @@ impl Recording {
 }
 
 impl Store for Recording {
-    async fn append(&self, verdicts: Vec<Verdict>) -> Result<Vec<bool>, StoreError> {
-        self.0.1.lock().unwrap().extend(verdicts.iter().map(|verdict| verdict.id.clone()));
-        self.0.0.append(verdicts).await
+    async fn append(&self, batch: impl Into<Batch> + Send) -> Result<Vec<bool>, StoreError> {
+        let batch = batch.into();
+        self.0.1.lock().unwrap().extend(batch.verdicts.iter().map(|verdict| verdict.id.clone()));
+        self.0.0.append(batch).await
+    }
+
+    async fn starts(&self, filter: StartFilter, limit: usize) -> Result<Starts, StoreError> {
+        self.0.0.starts(filter, limit).await
     }
 
     async fn list(&self, selection: Selection, limit: usize) -> Result<Page, StoreError> {
@@ -173,7 +178,7 @@ impl Collector {
         let listener = eventually("the port is free", async || TcpListener::bind(address).await.ok()).await;
         let queries = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, query) = (listener.local_addr().unwrap(), queries.local_addr().unwrap());
-        let store = Recording(Arc::new((Sqlite::open(&place.path().join("db"), 10_000).unwrap(), Mutex::default())));
+        let store = Recording(Arc::new((Sqlite::open(&place.path().join("db"), Keep::verdicts(10_000)).unwrap(), Mutex::default())));
         let metrics = Arc::new(Metrics::default());
         let ports = Ports { ingest: Incoming::new(listener, tls.map(Arc::new)), query: Some(Incoming::new(queries, None)) };
         let (stop, stopped) = oneshot::channel();

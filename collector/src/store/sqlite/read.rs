@@ -1,6 +1,9 @@
 //! Reading verdicts: lists by filter, pages, and what changed since.
 
-use super::writer::signed;
+use super::{
+    starts,
+    writer::{Rows, signed},
+};
 use crate::{
     metrics::VerdictLabels,
     store::{Census, Page, Selection},
@@ -11,10 +14,19 @@ use unready_proto::{
     v1::{Filter, Verdict},
 };
 
+/// How far a database has come.
+pub(super) struct Extent {
+    pub(super) rows: Rows,
+    /// The latest one.
+    pub(super) revision: u64,
+}
+
 /// How many rows there are, and the latest revision.
-pub(super) fn extent(database: &Connection) -> rusqlite::Result<(u64, u64)> {
+pub(super) fn extent(database: &Connection) -> rusqlite::Result<Extent> {
+    let starts = starts::count(database)?;
     database.query_row("SELECT count(*), coalesce(max(revision), 0) FROM verdicts", [], |row| {
-        Ok((row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs()))
+        let (verdicts, revision) = (row.get::<_, i64>(0)?.unsigned_abs(), row.get::<_, i64>(1)?.unsigned_abs());
+        Ok(Extent { rows: Rows { verdicts, starts }, revision })
     })
 }
 
@@ -46,7 +58,7 @@ fn latest(database: &Connection) -> rusqlite::Result<u64> {
 /// How much there is, of one moment.
 pub(super) fn census(database: &mut Connection) -> rusqlite::Result<Census> {
     let transaction = database.transaction()?;
-    let (verdicts, _) = extent(&transaction)?;
+    let Rows { verdicts, starts } = extent(&transaction)?.rows;
     let pages: i64 =
         transaction.query_row("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()", [], |row| row.get(0))?;
     let open = transaction
@@ -59,7 +71,7 @@ pub(super) fn census(database: &mut Connection) -> rusqlite::Result<Census> {
             Ok((labels, row.get::<_, i64>(4)?.unsigned_abs()))
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(Census { verdicts, bytes: pages.unsigned_abs(), open })
+    Ok(Census { verdicts, starts, bytes: pages.unsigned_abs(), open })
 }
 
 /// One row more than the limit is asked for, to know whether there are more.

@@ -7,36 +7,43 @@
 //!                                             └─ damaged: say so and end; what is queued is refused
 //! ```
 
-use super::trouble::Trouble;
+use super::{starts, trouble::Trouble};
 use crate::{
     metrics::VerdictLabels,
-    store::{Health, merge::merge},
+    store::{Batch, Health, Keep, merge::merge},
 };
 use rusqlite::{Connection, OptionalExtension as _, Transaction, named_params};
 use std::{thread, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 use unready_proto::{prost::Message as _, time::nanos, v1::Verdict};
 
-/// Verdicts in one transaction at most, so that an ack does not wait for a long queue behind it.
+/// Verdicts and starts in one transaction at most, so that an ack does not wait for a long queue behind it.
 const TRANSACTION: usize = 4096;
 /// Between two attempts while the database takes nothing.
 const RETRY: Duration = Duration::from_millis(250);
 
-/// Verdicts, and whom to tell when they are durable.
+/// What is to be written, and whom to tell when it is durable.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub(super) verdicts: Vec<Verdict>,
+    pub(super) batch: Batch,
     /// Of each verdict, whether its id is new.
     pub(super) done: oneshot::Sender<Vec<bool>>,
+}
+
+/// Rows of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rows {
+    pub(super) verdicts: u64,
+    pub(super) starts: u64,
 }
 
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) database: Connection,
-    /// Rows kept at most.
-    pub(super) keep: u64,
+    /// What is kept at most.
+    pub(super) keep: Keep,
     /// Rows there are.
-    pub(super) rows: u64,
+    pub(super) rows: Rows,
     pub(super) revision: watch::Sender<u64>,
     pub(super) health: watch::Sender<Health>,
 }
@@ -48,7 +55,7 @@ impl Writer {
             let batch = gather(first, &mut jobs);
             let Some(mut is_new) = self.persist(&batch, &jobs) else { return };
             for job in batch {
-                let rest = is_new.split_off(job.verdicts.len().min(is_new.len()));
+                let rest = is_new.split_off(job.batch.verdicts.len().min(is_new.len()));
                 let _ = job.done.send(std::mem::replace(&mut is_new, rest));
             }
         }
@@ -91,12 +98,17 @@ impl Writer {
         let before = *self.revision.borrow();
         let (mut revision, mut rows) = (before, self.rows);
         let transaction = self.database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let verdicts = batch.iter().flat_map(|job| &job.verdicts);
+        let verdicts = batch.iter().flat_map(|job| &job.batch.verdicts);
         let is_new = verdicts.map(|verdict| put(&transaction, verdict, &mut revision)).collect::<rusqlite::Result<Vec<_>>>()?;
-        rows += is_new.iter().filter(|new| **new).count() as u64;
-        if rows > self.keep {
-            rows -= prune(&transaction, rows - self.keep)?;
+        rows.verdicts += is_new.iter().filter(|new| **new).count() as u64;
+        if rows.verdicts > self.keep.verdicts {
+            rows.verdicts -= prune(&transaction, rows.verdicts - self.keep.verdicts)?;
         }
+        for report in batch.iter().flat_map(|job| &job.batch.starts) {
+            rows.starts += u64::from(starts::put(&transaction, report)?);
+        }
+        let removed = starts::prune(&transaction, rows.starts, self.keep.starts, starts::oldest(self.keep.starts_for))?;
+        rows.starts = rows.starts.saturating_sub(removed);
         transaction.commit()?;
         self.rows = rows;
         if revision > before {
@@ -107,12 +119,12 @@ impl Writer {
 }
 
 fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> Vec<Job> {
-    let mut size = first.verdicts.len();
+    let mut size = first.batch.len();
     let mut batch = vec![first];
     while size < TRANSACTION
         && let Ok(job) = jobs.try_recv()
     {
-        size += job.verdicts.len();
+        size += job.batch.len();
         batch.push(job);
     }
     batch

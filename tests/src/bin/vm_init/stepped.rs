@@ -123,7 +123,7 @@ impl Agent {
                     self.said.insert(verdict.cgroup.0, (*verdict, times + 1));
                 }
                 Event::ClockSet => self.clock_set += 1,
-                Event::AskCluster(..) | Event::Listening { .. } => {}
+                Event::Start(_) | Event::AskCluster(..) | Event::Listening { .. } => {}
             }
         }
         true

@@ -1,8 +1,10 @@
 //! Verdicts as JSON lines, written by a thread of their own: a reader that is slow, or gone, never holds up the pipeline.
 //!
 //! A full queue drops what comes next (what is queued is already in order for the reader) and counts it. After a failed
-//! write (the reader went away) everything is counted as dropped, and the log says so once.
+//! write (the reader went away) everything is counted as dropped, and the log says so once. Starts are not printed: a line is a verdict,
+//! and what reads them counts on that.
 
+use super::{Drained, Sink};
 use std::{
     io::Write,
     sync::{
@@ -59,6 +61,23 @@ impl JsonLines {
         drop(queue);
         let _ = finished.recv_timeout(deadline);
         dropped.load(Ordering::Relaxed)
+    }
+}
+
+impl Sink for JsonLines {
+    fn verdict(&mut self, verdict: &v1::Verdict) {
+        self.offer(verdict.clone());
+    }
+
+    fn drain(self: Box<Self>, within: Duration) -> Drained {
+        Box::pin(async move {
+            // The reader may be stuck, and others have something to tell meanwhile.
+            let dropped = tokio::task::spawn_blocking(move || Self::drain(*self, within)).await.unwrap_or(0);
+            if dropped > 0 {
+                tracing::warn!("{dropped} verdicts were not printed: whoever reads stdout was too slow, or went away");
+            }
+            Vec::new()
+        })
     }
 }
 
