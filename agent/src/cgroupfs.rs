@@ -51,7 +51,8 @@ const LOOKED_AT: usize = 256;
 #[derive(Clone, Debug)]
 pub struct CgroupRoot {
     path: PathBuf,
-    v1: Option<PathBuf>,
+    v1_memory: Option<PathBuf>,
+    v1_pids: Option<PathBuf>,
 }
 
 impl CgroupRoot {
@@ -81,10 +82,12 @@ impl CgroupRoot {
             })
         };
         let path = whole(mounts().filter(|(_, _, fstype, _)| *fstype == "cgroup2").map(|(root, point, ..)| (root, point)))?;
-        let has_memory = |options: &str| options.split(',').any(|option| option == "memory");
-        let v1 = mounts().filter(|(_, _, fstype, options)| *fstype == "cgroup" && has_memory(options));
-        let v1 = whole(v1.map(|(root, point, ..)| (root, point)));
-        Some(Self { path, v1 })
+        let v1 = |controller: &str| {
+            let has_it = |options: &str| options.split(',').any(|option| option == controller);
+            let found = mounts().filter(|(_, _, fstype, options)| *fstype == "cgroup" && has_it(options));
+            whole(found.map(|(root, point, ..)| (root, point)))
+        };
+        Some(Self { path, v1_memory: v1("memory"), v1_pids: v1("pids") })
     }
 
     /// Where it is mounted.
@@ -94,7 +97,12 @@ impl CgroupRoot {
 
     /// Where the v1 memory hierarchy is mounted, on hybrid machines that account memory there.
     pub fn v1_memory(&self) -> Option<&Path> {
-        self.v1.as_deref()
+        self.v1_memory.as_deref()
+    }
+
+    /// Where the v1 hierarchy is mounted that counts processes, on hybrid machines.
+    pub fn v1_pids(&self) -> Option<&Path> {
+        self.v1_pids.as_deref()
     }
 
     /// Directory of a cgroup, from its path in the hierarchy (`/kubepods/…`).
@@ -188,7 +196,7 @@ mod tests {
     #[test]
     fn a_path_that_was_cut_is_found_below_what_is_left_of_it() {
         let mount = tempfile::tempdir().expect("a directory");
-        let root = CgroupRoot { path: mount.path().to_owned(), v1: None };
+        let root = CgroupRoot { path: mount.path().to_owned(), v1_memory: None, v1_pids: None };
         let make = |path: &str| {
             fs::create_dir_all(root.directory(path)).expect("a directory below it");
             CgroupId(fs::metadata(root.directory(path)).expect("is there").ino())

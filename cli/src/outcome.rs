@@ -124,7 +124,7 @@ pub(crate) fn print(findings: &Findings, anchor: ClockAnchor, node: &str, format
 pub(crate) mod tests {
     use super::*;
     use unready_diagnosis::{
-        cause::Cause,
+        catalogue::Cause,
         units::CgroupId,
         verdict::{Completeness, Confidence, Evidence, Remedy, Subject, SubjectKind, Workload},
     };

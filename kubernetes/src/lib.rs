@@ -38,6 +38,7 @@ pub mod token;
 pub mod trouble;
 pub mod watch;
 
+pub use convert::quantity::units_of;
 pub use kube::{Client, Error};
 
 use kube::{Api, Resource};

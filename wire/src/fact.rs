@@ -4,7 +4,7 @@ use crate::{date, narrow};
 use unready_diagnosis::{
     answer::FileKind,
     record::ExitStatus,
-    rules::words::call_name,
+    words::call_name,
     story::fact::{Fact, FailedCall, File, Inode, Resource, Socket},
     units::ClockAnchor,
 };

@@ -1,6 +1,6 @@
 //! Memory of a cgroup: cgroup v2's files where it accounts memory, v1's on hybrid machines.
 
-use super::proc;
+use super::control::{keyed, number, smallest};
 use crate::cgroupfs::CgroupRoot;
 use std::path::Path;
 use unready_diagnosis::question::Memory;
@@ -16,7 +16,7 @@ pub(super) fn read(root: &CgroupRoot, path: &str) -> Option<Memory> {
 fn read_v2(top: &Path, directory: &Path) -> Option<Memory> {
     let current = number(&directory.join("memory.current"))?;
     Some(Memory {
-        limit: smallest(top, directory, "memory.max"),
+        limit: smallest(top, directory, "memory.max").map(|(limit, _)| limit),
         peak: number(&directory.join("memory.peak")),
         current: Some(current),
         oom_kills: keyed(&directory.join("memory.events"), "oom_kill"),
@@ -26,33 +26,11 @@ fn read_v2(top: &Path, directory: &Path) -> Option<Memory> {
 fn read_v1(top: &Path, directory: &Path) -> Option<Memory> {
     let current = number(&directory.join("memory.usage_in_bytes"))?;
     Some(Memory {
-        limit: smallest(top, directory, "memory.limit_in_bytes"),
+        limit: smallest(top, directory, "memory.limit_in_bytes").map(|(limit, _)| limit),
         peak: number(&directory.join("memory.max_usage_in_bytes")),
         current: Some(current),
         oom_kills: keyed(&directory.join("memory.oom_control"), "oom_kill"),
     })
-}
-
-/// The limit that binds: the smallest of the cgroup's own and those above it.
-fn smallest(top: &Path, directory: &Path, name: &str) -> Option<u64> {
-    /// v1 has no word for "no limit", but a number of pages near the largest (`PAGE_COUNTER_MAX`).
-    const NO_LIMIT: u64 = 1 << 60;
-    let inside = directory.ancestors().take_while(|ancestor| *ancestor != top && ancestor.starts_with(top));
-    inside.filter_map(|ancestor| number(&ancestor.join(name))).filter(|limit| *limit < NO_LIMIT).min()
-}
-
-/// A file with one number. `max` is none.
-fn number(path: &Path) -> Option<u64> {
-    text(path)?.trim().parse().ok()
-}
-
-/// A line `key value` of a flat file.
-fn keyed(path: &Path, key: &str) -> Option<u64> {
-    text(path)?.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
-}
-
-fn text(path: &Path) -> Option<String> {
-    proc::read_bytes(path, 4096).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod acl;
 mod bundle;
 mod choice;
 mod contents;
+mod control;
 mod crew;
 mod executable;
 mod files;
@@ -38,6 +39,7 @@ mod memory;
 mod mounts;
 mod netns;
 mod proc;
+mod processes;
 mod reach;
 mod rootfs;
 mod sockets;
@@ -257,10 +259,22 @@ impl Shared {
             Question::Memory { cgroup } => self.memory_answer(cgroup)?,
             Question::Usage { scope, path, start } => Answer::Usage(files::usage(&self.view(scope)?, scope.process, &path, start)?),
             Question::Limits { scope } => Answer::Limits(files::limits(&self.view(scope)?, scope.process)?),
+            Question::ProcessLimits { scope, uid } => self.process_limits(scope, uid)?,
             Question::RuntimeSpec { cgroup, container_id } => self.runtime_spec(cgroup, &container_id)?,
             Question::Identify { cgroup, container_id } => self.identity(cgroup, &container_id)?,
             Question::Account { scope, uid } => files::account(&self.view(scope)?, uid),
         })
+    }
+
+    /// A limit of its own the process has only while it lives; another of the container has the same.
+    fn process_limits(&self, scope: Scope, uid: u32) -> Result<Answer, String> {
+        let pid = self.view(scope).ok().and_then(|view| view.live.or(view.neighbour));
+        let path = self.store.path(scope.cgroup);
+        let limits = processes::read(&self.cgroups, path.as_deref(), pid, uid);
+        if limits.user_limit.is_none() && limits.pids_now.is_none() {
+            return Err("the process ended and its cgroup was removed".to_owned());
+        }
+        Ok(Answer::ProcessLimits(limits))
     }
 
     fn listener(&self, scope: Scope, port: u16) -> Result<Answer, String> {

@@ -151,13 +151,18 @@ fn id_range(line: &str) -> Option<IdRange> {
     Some(IdRange { inside: next()?, outside: next()?, count: next()? })
 }
 
-/// Limits of open files of a process: soft and hard. `unlimited` is `u64::MAX`.
+/// Limits of open files of a process: soft and hard.
 pub(super) fn open_files(pid: u32) -> Option<(u64, u64)> {
-    parse_open_files(&read(pid, "limits", 8192)?)
+    limit(pid, "Max open files")
 }
 
-fn parse_open_files(limits: &str) -> Option<(u64, u64)> {
-    let row = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+/// A limit of a process by its name in `/proc/PID/limits`: soft and hard. `unlimited` is `u64::MAX`.
+pub(super) fn limit(pid: u32, name: &str) -> Option<(u64, u64)> {
+    parse_limit(&read(pid, "limits", 8192)?, name)
+}
+
+fn parse_limit(limits: &str, name: &str) -> Option<(u64, u64)> {
+    let row = limits.lines().find_map(|line| line.strip_prefix(name))?;
     let mut words = row.split_whitespace().map(|word| if word == "unlimited" { Some(u64::MAX) } else { word.parse().ok() });
     Some((words.next()??, words.next()??))
 }
@@ -211,7 +216,7 @@ mod tests {
     fn limits() {
         let text = "Limit                     Soft Limit           Hard Limit           Units     \n\
                     Max open files            1024                 unlimited            files     \n";
-        assert_eq!(parse_open_files(text), Some((1024, u64::MAX)));
-        assert_eq!(parse_open_files(""), None);
+        assert_eq!(parse_limit(text, "Max open files"), Some((1024, u64::MAX)));
+        assert_eq!(parse_limit("", "Max open files"), None);
     }
 }

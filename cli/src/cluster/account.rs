@@ -8,7 +8,7 @@ use crate::{cause::WAITING, time::now};
 use futures_util::{StreamExt as _, stream};
 use unready_diagnosis::{
     cluster::{ClusterAnswer, ClusterQuestion},
-    engine,
+    of_pod,
     platform::{self, Scene},
     pod::{Claim, Pod, PodEvent},
     units::ClockAnchor,

@@ -2,13 +2,13 @@
 //!
 //! Refused, with a hint: `64m` (to Kubernetes that is 0.064 bytes) and `64MB`, `64MiB` (no Kubernetes suffixes).
 
-use unready_kubernetes::convert::quantity;
+use unready_kubernetes::units_of;
 
 /// Bytes of a quantity, rounded up to whole ones.
 fn bytes(text: &str) -> Result<u64, String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);
-    match quantity::units_of(text) {
+    match units_of(text) {
         Some(u64::MAX) => Err(format!("{text} is more than a machine can have")),
         Some(size) if suffix != "m" => Ok(size),
         _ => Err(hint(number, suffix)),

@@ -9,7 +9,7 @@ mod container;
 mod event;
 mod meta;
 mod probe;
-mod quantity;
+pub(crate) mod quantity;
 mod security;
 mod status;
 mod volume;

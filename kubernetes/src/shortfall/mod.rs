@@ -20,7 +20,7 @@ use k8s_openapi::api::{core::v1::ObjectReference, events::v1::Event};
 use kube::{Api, Client, api::ListParams};
 use std::{fmt, time::Duration};
 use unready_diagnosis::{
-    engine::of_owner,
+    of_owner,
     platform::{self, OwnerState},
     pod::{Owner, PodEvent},
     units::ClockAnchor,
