@@ -17,8 +17,7 @@ use clap::{Args, ValueHint};
 use std::{path::PathBuf, time::Duration};
 use unready_agent::recording::{Header, Reader};
 use unready_diagnosis::{
-    Engine, Input, Output,
-    Config,
+    Config, Engine, Input, Output,
     input::RunChange,
     record::Record,
     units::{BootNanos, CgroupId, ClockAnchor},
@@ -169,7 +168,7 @@ impl Run {
                 self.outcome = Some(Outcome::GaveUp);
                 self.ended_by_user = self.exited.filter(|exited| now.since(*exited) < TOGETHER).map(|_| now);
             }
-            RunChange::Started { .. } | RunChange::Ready { .. } | RunChange::GiveUp { .. } => {}
+            RunChange::Started { .. } | RunChange::Probed { .. } | RunChange::Ready { .. } | RunChange::GiveUp { .. } => {}
         }
     }
 

@@ -81,6 +81,15 @@ pub enum RunChange {
         /// The probe that it must answer, as given.
         probe: Option<String>,
     },
+    /// The probe was tried.
+    Probed {
+        /// The cgroup.
+        cgroup: CgroupId,
+        /// It was answered, by the command itself.
+        passed: bool,
+        /// The answer, or why there was none: `connection refused`.
+        outcome: String,
+    },
     /// It became ready: judged healthy from here on.
     Ready {
         /// The cgroup.

@@ -4,9 +4,9 @@ use crate::{date, narrow};
 use unready_diagnosis::{
     answer::FileKind,
     record::ExitStatus,
-    words::call_name,
     story::fact::{Fact, FailedCall, File, Inode, Resource, Socket},
     units::ClockAnchor,
+    words::call_name,
 };
 use unready_proto::v1::{self, evidence};
 

@@ -4,8 +4,8 @@
 //! The numbers are libc's for the architecture that this is compiled for. arm64 has only the `…at` forms.
 
 use libc::{
-    EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EDQUOT, EINVAL, EISDIR, ELIBBAD, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOEXEC, ENOSPC,
-    ENOTDIR, ENXIO, EPERM, EROFS, ETXTBSY, c_int, c_long,
+    EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EDQUOT, EINVAL, EISDIR, ELIBBAD, ELOOP, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOEXEC,
+    ENOSPC, ENOTDIR, ENXIO, EPERM, EROFS, ETXTBSY, c_int, c_long,
 };
 #[cfg(target_arch = "x86_64")]
 use unready_agent_common::call::CREATES;

@@ -83,13 +83,8 @@ mod tests {
         write(&pod, &[("pids.max", "64\n"), ("pids.current", "60\n"), ("pids.events", "max 3\n")]);
         write(&container, &[("pids.max", "max\n"), ("pids.current", "58\n"), ("pids.events", "max 0\n")]);
         let of_pod = counted(top.path(), &container).unwrap();
-        let expected = ProcessLimits {
-            pids_limit: Some(64),
-            pids_now: Some(60),
-            pids_refused: Some(3),
-            pids_above: true,
-            ..ProcessLimits::default()
-        };
+        let expected =
+            ProcessLimits { pids_limit: Some(64), pids_now: Some(60), pids_refused: Some(3), pids_above: true, ..ProcessLimits::default() };
         assert_eq!(of_pod, expected);
         write(&container, &[("pids.max", "59\n")]);
         let own = counted(top.path(), &container).unwrap();

@@ -51,10 +51,9 @@ use std::{
 use tokio::sync::{mpsc, oneshot, watch};
 use unready_agent_common::watch::Level;
 use unready_diagnosis::{
-    Engine, Input, Output,
+    Config, Engine, Input, Output,
     cluster::{ClusterAnswer, ClusterQuestion},
     decode,
-    Config,
     input::{self, Loss, RunChange},
     question::{Answer, Question, QuestionId},
     record::{Record, Task},

@@ -113,7 +113,10 @@ impl<'a> Session<'a> {
                     self.interrupted |= time::timeout(interrupt::patience(status), interrupts.recv()).await.is_ok();
                     self.ended_by_us = self.interrupted;
                 }
-                Some(attempt) = attempts.recv() => self.note_attempt(attempt),
+                Some(attempt) = attempts.recv() => {
+                    self.note_attempt(attempt);
+                    self.tell_attempt().await;
+                }
                 _ = ticks.tick() => self.show_progress(),
             }
             if let Some(outcome) = self.outcome() {
@@ -174,6 +177,18 @@ impl<'a> Session<'a> {
                 Owner::Unknown => Seen::Foreign("a listener outside this network namespace".into()),
             },
         });
+    }
+
+    /// Attempts are part of the start's story.
+    async fn tell_attempt(&self) {
+        let Some(seen) = &self.attempt else { return };
+        let outcome = match seen {
+            Seen::Ready => self.answer.clone(),
+            Seen::Foreign(who) => format!("answered by {who}"),
+            Seen::Failed(reason) => reason.clone(),
+        };
+        let passed = *seen == Seen::Ready;
+        self.handle.input(Input::Run(RunChange::Probed { cgroup: self.cgroup.id(), passed, outcome })).await;
     }
 
     fn owner(&self, peer: SocketAddr) -> Owner {

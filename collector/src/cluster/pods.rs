@@ -5,9 +5,8 @@ use crate::store::{Store, StoreError};
 use std::collections::HashSet;
 use tokio::sync::mpsc;
 use unready_diagnosis::{
-    Engine,
+    Config, Engine,
     cluster::{ClusterAnswer, PodChange},
-    Config,
     input::{Input, Output},
     question::QuestionId,
 };

@@ -146,7 +146,7 @@ impl Container {
     }
 
     pub(crate) fn footprint(&self) -> usize {
-        1 + self.story.footprint() + self.docket.footprint() + self.runtime.len()
+        1 + self.story.footprint() + self.docket.footprint() + self.telling.footprint() + self.runtime.len()
     }
 
     pub(crate) fn attached(&mut self, pid: u32, comm: &str) {
@@ -162,6 +162,12 @@ impl Container {
         self.confirm();
         self.workload.command = command;
         self.run.probe = probe;
+    }
+
+    /// The launcher of a local run tried the probe.
+    pub(crate) fn probed(&mut self, passed: bool, outcome: &str, now: BootNanos) {
+        let target = self.run.probe.as_deref().unwrap_or_default();
+        self.story.milestones.tried(target, passed, outcome, now);
     }
 
     pub(crate) fn root_changed(&mut self, task: &Task, now: BootNanos) {
@@ -260,6 +266,7 @@ impl Container {
     pub(super) fn leave_alone(&mut self, state: State) {
         if self.is_starting() {
             self.docket.pending = None;
+            self.keep_waits();
             self.story.failures.clear();
         }
         if !self.state.is_ended() {

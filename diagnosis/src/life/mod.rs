@@ -175,6 +175,9 @@ impl Engine {
             RunChange::Started { cgroup, command, probe } => {
                 self.with(cgroup, now, |container, _| container.run_started(command, probe));
             }
+            RunChange::Probed { cgroup, passed, outcome } => {
+                self.with(cgroup, now, |container, now| container.probed(passed, &outcome, now));
+            }
             RunChange::Ready { cgroup } => self.with(cgroup, now, Container::became_ready),
             RunChange::GiveUp { cgroup } => self.with(cgroup, now, Container::give_up),
         }

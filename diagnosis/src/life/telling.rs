@@ -24,8 +24,18 @@ const AT_MOST: Duration = Duration::from_secs(1);
 pub(super) struct Telling {
     /// When what happened was last looked at.
     pub(super) looked: BootNanos,
+    /// Something is tried again and again.
+    pub(super) waits: bool,
+    /// Waits that are over.
+    over: Vec<Wait>,
     /// When it was last told, with how far it was and how much had happened.
-    told: Option<(BootNanos, Stage, usize)>,
+    told: Option<(BootNanos, Stage, u64)>,
+}
+
+impl Telling {
+    pub(super) const fn footprint(&self) -> usize {
+        self.over.len()
+    }
 }
 
 impl Container {
@@ -54,14 +64,15 @@ impl Container {
 
     /// Of starts that were not seen there is nothing to tell, nor of a pod's container whose name is not known yet.
     fn tells(&self) -> bool {
-        let is_named = self.membership.pod_uid.is_empty() || !self.workload.container.is_empty();
+        let is_to_be_named = self.membership.in_cluster && !self.membership.pod_uid.is_empty();
+        let is_named = !is_to_be_named || !self.workload.container.is_empty();
         let has_begun = !self.state.is_created() && !matches!(self.state, State::Resting(Rest::Idle(_) | Rest::Existing));
         self.is_confirmed() && is_named && has_begun && !self.story.milestones.all().is_empty()
     }
 
-    fn happened(&self) -> usize {
-        let attempts = self.story.milestones.attempts();
-        self.story.milestones.all().len() + attempts.len() + self.waits().count()
+    /// Grows with what happened.
+    const fn happened(&self) -> u64 {
+        self.story.milestones.happened() + self.telling.waits as u64
     }
 
     fn report(&self, now: BootNanos) -> StartReport {
@@ -100,6 +111,10 @@ impl Container {
 
     /// What it waited for: calls that were tried again and again, and files that came.
     fn waits(&self) -> impl Iterator<Item = Wait> {
+        self.telling.over.iter().cloned().chain(self.waits_on())
+    }
+
+    fn waits_on(&self) -> impl Iterator<Item = Wait> {
         let retried = self.story.failures.iter().filter(|failure| failure.is_retried() && !failure.is_noise());
         retried.map(|failure| self.wait(failure))
     }
@@ -108,5 +123,13 @@ impl Container {
         let target = words::subject_name(&failure.call.target);
         let came = self.docket.asked.awaited().find(|(path, _)| *path == target).and_then(|(_, at)| at);
         Wait { from: failure.first, until: came.filter(|at| *at >= failure.last), target, text: words::failure(failure) }
+    }
+
+    /// What failed is about to be forgotten: it is not waited for any more.
+    pub(super) fn keep_waits(&mut self) {
+        let room = WAITS.saturating_sub(self.telling.over.len());
+        let over = self.story.failures.iter().filter(|failure| failure.is_retried() && !failure.is_noise()).take(room);
+        let over: Vec<Wait> = over.map(|failure| Wait { until: Some(failure.last), ..self.wait(failure) }).collect();
+        self.telling.over.extend(over);
     }
 }

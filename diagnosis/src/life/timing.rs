@@ -30,6 +30,7 @@ impl Container {
         if !self.is_probed(now) && self.story.listeners.iter().any(|(_, since)| now.since(*since) >= config.ready_after) {
             self.became_ready(now);
         } else if let Some(index) = self.retried(now) {
+            self.telling.waits = true;
             if self.docket.pending.is_none() && !self.docket.has_spoken_of(index) {
                 self.docket.consider(Trigger::Retry, now);
             }

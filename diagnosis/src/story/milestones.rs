@@ -9,6 +9,7 @@ use crate::units::BootNanos;
 pub(crate) struct Milestones {
     all: Vec<Milestone>,
     attempts: Vec<Attempt>,
+    happened: u64,
     dropped: u32,
 }
 
@@ -25,6 +26,11 @@ impl Milestones {
         &self.attempts
     }
 
+    /// Grows with what happened.
+    pub(crate) const fn happened(&self) -> u64 {
+        self.happened
+    }
+
     /// How many were left out.
     pub(crate) const fn dropped(&self) -> u32 {
         self.dropped
@@ -32,6 +38,7 @@ impl Milestones {
 
     /// Something happened.
     pub(crate) fn reach(&mut self, step: Step, at: BootNanos) {
+        self.happened = self.happened.saturating_add(1);
         if self.all.len() >= MILESTONES {
             self.all.remove(MILESTONES / 2);
             self.dropped = self.dropped.saturating_add(1);
@@ -57,6 +64,7 @@ impl Milestones {
             last.count = last.count.saturating_add(1);
             return;
         }
+        self.happened = self.happened.saturating_add(1);
         if self.attempts.len() >= ATTEMPTS {
             self.attempts.remove(ATTEMPTS / 2);
             self.dropped = self.dropped.saturating_add(1);

@@ -208,6 +208,7 @@ fn run() -> impl Strategy<Value = RunChange> {
             command: vec!["app".to_owned()],
             probe
         }),
+        (cgroup(), any::<bool>()).prop_map(|(cgroup, passed)| RunChange::Probed { cgroup, passed, outcome: "200 OK".to_owned() }),
         cgroup().prop_map(|cgroup| RunChange::Ready { cgroup }),
         cgroup().prop_map(|cgroup| RunChange::GiveUp { cgroup }),
     ]

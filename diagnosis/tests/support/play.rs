@@ -23,6 +23,7 @@ use unready_diagnosis::{
     of_owner, platform,
     question::{Answer, PodAnnotations, Question, QuestionId},
     record::Record,
+    story::report::StartReport,
     units::{BootNanos, CgroupId, ClockAnchor},
     verdict::Verdict,
 };
@@ -60,6 +61,8 @@ pub struct Played {
     pub said: usize,
     /// The last word on how closely its cgroup is looked at.
     pub level: Option<Level>,
+    /// How its start was told.
+    pub starts: Vec<StartReport>,
 }
 
 /// A scenario as one of several containers.
@@ -181,6 +184,15 @@ pub fn play_masked(scenario: &Scenario, answering: Answering, mask: &Mask) -> Ve
     let casts = [cast];
     let player = Player { mask: Some(mask), ..Player::new(&casts, answering) };
     player.play(cast.inputs()).remove(&cast.cgroup()).unwrap_or_default().verdicts
+}
+
+/// Plays a scenario, and so long after: how its starts were told.
+pub fn play_starts(scenario: &Scenario, afterwards: Duration) -> Vec<StartReport> {
+    let cast = alone(scenario);
+    let casts = [cast];
+    let inputs = cast.inputs();
+    let end = inputs.iter().map(|(at, _)| *at).max().unwrap_or(START).after(afterwards);
+    Player::new(&casts, Answering::Prompt).play_until(inputs, end).remove(&cast.cgroup()).unwrap_or_default().starts
 }
 
 /// Plays a scenario with other numbers of the judge.
@@ -337,7 +349,9 @@ impl<'a> Player<'a> {
                 };
                 self.answers.insert((due, id), Input::ClusterAnswer { id, answer });
             }
-            Output::Start(_) => {}
+            Output::Start(report) => {
+                self.played.get_mut(&report.cgroup).expect("a container of the cast").starts.push(*report);
+            }
             Output::Release(cgroup) => self.played.get_mut(&cgroup).expect("a container of the cast").released = true,
             Output::Attention(attention) => {
                 if let Some(played) = self.played.get_mut(&attention.cgroup) {

@@ -260,6 +260,11 @@ fn load(file: &Path) -> Scenario {
 }
 
 impl Scenario {
+    /// From text, for tests of their own.
+    pub fn parse(text: &str) -> Self {
+        serde_norway::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
     /// `<cause>/<name>`.
     pub fn name(&self) -> String {
         let folder = self.file.parent().and_then(Path::file_name).unwrap_or_default();
