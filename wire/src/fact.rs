@@ -97,9 +97,11 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_there_is_told_apart_from_one_of_root() {
-        let of = |found| match fact(&Fact::File(File { path: "/x".into(), found }), ANCHOR) {
-            evidence::Fact::File(file) => file.found,
-            other => unreachable!("{other:?}"),
+        let of = |found| {
+            let evidence::Fact::File(file) = fact(&Fact::File(File { path: "/x".into(), found }), ANCHOR) else {
+                unreachable!("a file stays one")
+            };
+            file.found
         };
         assert_eq!(of(None), None);
         let root = Inode { kind: FileKind::CharDevice, mode: 0o600, uid: 0, gid: 0 };

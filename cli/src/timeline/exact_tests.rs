@@ -26,6 +26,7 @@ const MS: u64 = S / 1_000;
 const T: u64 = 1_795_000_000 * S;
 const UID: &str = "uid-orders";
 
+#[expect(clippy::unnecessary_wraps, reason = "as the messages have it")]
 fn at(millis: u64) -> Option<Timestamp> {
     Some(timestamp(T + millis * MS + 417))
 }
@@ -150,7 +151,7 @@ fn row<'a>(text: &'a str, name: &str) -> &'a str {
 
 #[test]
 fn a_healthy_start_has_milliseconds() {
-    let text = plain(&healthy(healthy_starts()));
+    let text = draw(&healthy(healthy_starts()), Style { width: Some(130), color: false });
     println!("{text}");
     assert!(text.contains("milliseconds are the kernel's, whole seconds the API server's\n\n"), "{text}");
     let after = |name: &str| -> Vec<&str> {
@@ -160,14 +161,14 @@ fn a_healthy_start_has_milliseconds() {
     assert_eq!(after("init migrate"), ["4.398 s  exec /app/server", "9.077 s  ends: exit 0"]);
     let app = [
         "10.217 s  exec /app/server",
-        "10.560 s  waits for /run/secrets/token until 13.480 s: open(\"/run/secrets/token\") = ENOENT, 1…",
+        "10.560 s  waits for /run/secrets/token until 13.480 s: open(\"/run/secrets/token\") = ENOENT, 14 times in 2.9 s",
         "10.700 s  probe http://10.1.2.3:8080/readyz fails: connection refused, 3 times until 12.700 s",
         "13.501 s  listening on [::]:8080",
         "13.702 s  probe http://10.1.2.3:8080/readyz succeeds: 200",
         "13.704 s  ready",
     ];
     assert_eq!(after("app"), app);
-    assert!(row(&text, "init migrate").contains("4.866s") && row(&text, "app").contains("3.700s"), "{text}");
+    assert!(row(&text, "init migrate").contains("4.867s") && row(&text, "app").contains("3.700s"), "{text}");
 }
 
 #[test]

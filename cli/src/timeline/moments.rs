@@ -100,6 +100,7 @@ mod tests {
 
     const T: u64 = 1_795_000_000_000_000_000;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as the messages have it")]
     fn at(millis: u64) -> Option<Timestamp> {
         Some(timestamp(T + millis * 1_000_000))
     }
