@@ -8,41 +8,41 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
-    /// To [`Question::WalkPath`].
+    /// To [`Question::WalkPath`](crate::question::Question::WalkPath).
     Walk(Walk),
-    /// To [`Question::FindMount`].
+    /// To [`Question::FindMount`](crate::question::Question::FindMount).
     Mount {
         /// The mount, if one of the container's has that device.
         mount: Option<Mount>,
         /// Full path of the file, when the process still had it open.
         path: Option<String>,
     },
-    /// To [`Question::ReadExecutable`].
+    /// To [`Question::ReadExecutable`](crate::question::Question::ReadExecutable).
     Executable(Executable),
-    /// To [`Question::AwaitPath`].
+    /// To [`Question::AwaitPath`](crate::question::Question::AwaitPath).
     Appeared {
         /// When it was there; `None`: not within the time.
         at: Option<BootNanos>,
     },
-    /// To [`Question::FindListener`].
+    /// To [`Question::FindListener`](crate::question::Question::FindListener).
     Listener(Option<Listener>),
-    /// To [`Question::LocalAddresses`], as text.
+    /// To [`Question::LocalAddresses`](crate::question::Question::LocalAddresses), as text.
     Addresses(Vec<String>),
-    /// To [`Question::UnprivilegedPort`].
+    /// To [`Question::UnprivilegedPort`](crate::question::Question::UnprivilegedPort).
     UnprivilegedPort(u16),
-    /// To [`Question::Memory`].
+    /// To [`Question::Memory`](crate::question::Question::Memory).
     Memory(Memory),
-    /// To [`Question::Usage`].
+    /// To [`Question::Usage`](crate::question::Question::Usage).
     Usage(Usage),
-    /// To [`Question::Limits`].
+    /// To [`Question::Limits`](crate::question::Question::Limits).
     Limits(Limits),
-    /// To [`Question::ProcessLimits`].
+    /// To [`Question::ProcessLimits`](crate::question::Question::ProcessLimits).
     ProcessLimits(ProcessLimits),
-    /// To [`Question::RuntimeSpec`].
+    /// To [`Question::RuntimeSpec`](crate::question::Question::RuntimeSpec).
     RuntimeSpec(RuntimeSpec),
-    /// To [`Question::Identify`].
+    /// To [`Question::Identify`](crate::question::Question::Identify).
     Identity(PodAnnotations),
-    /// To [`Question::Account`]: whether there is an entry, and whether the file exists.
+    /// To [`Question::Account`](crate::question::Question::Account): whether there is an entry, and whether the file exists.
     Account {
         /// `/etc/passwd` exists.
         file: bool,

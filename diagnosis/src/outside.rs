@@ -121,6 +121,19 @@ fn is_color(parameter: &str) -> bool {
     parameter.parse::<u8>().is_ok_and(|number| matches!(number, 30..=37 | 90..=97))
 }
 
+/// A text as it is told.
+pub(crate) fn text(from: String) -> String {
+    match escaped(&from) {
+        Cow::Owned(escaped) => escaped,
+        Cow::Borrowed(_) => from,
+    }
+}
+
+/// Texts as they are told.
+pub(crate) fn texts(from: Vec<String>) -> Vec<String> {
+    from.into_iter().map(text).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]

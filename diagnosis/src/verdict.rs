@@ -2,13 +2,12 @@
 
 use crate::{
     catalogue::Cause,
-    outside,
+    outside::{text, texts},
     pod::{ContainerKind, Owner},
     story::fact::Fact,
     units::{BootNanos, CgroupId},
 };
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 
 /// A finding about one start of one container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,17 +143,6 @@ impl Owner {
     fn escaped(self) -> Self {
         Self { kind: text(self.kind), name: text(self.name), api_version: text(self.api_version), strategy: text(self.strategy) }
     }
-}
-
-pub(crate) fn text(from: String) -> String {
-    match outside::escaped(&from) {
-        Cow::Owned(escaped) => escaped,
-        Cow::Borrowed(_) => from,
-    }
-}
-
-fn texts(from: Vec<String>) -> Vec<String> {
-    from.into_iter().map(text).collect()
 }
 
 /// What it means for the start.

@@ -18,16 +18,13 @@
 //!
 //! Refused: to say anything because of a step. Sentences with dates in them are remembered anew, and not said again.
 
-use super::{Engine, pod_state::PodState};
 use crate::{
     answer::Answer,
     pod::{ContainerState, Pod, PodEvent},
     units::{BootNanos, ClockAnchor},
-    verdict::Verdict,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     time::Duration,
 };
 
@@ -41,7 +38,7 @@ const CUT: u64 = 1_000_000_000;
 /// The clocks that have run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Clocks {
-    now: ClockAnchor,
+    pub(super) now: ClockAnchor,
     /// Oldest first, each with the moment at which the next one took its place.
     former: VecDeque<(ClockAnchor, BootNanos)>,
 }
@@ -62,7 +59,7 @@ impl Clocks {
         self.former.len()
     }
 
-    fn set(&mut self, anchor: ClockAnchor, at: BootNanos) {
+    pub(super) fn set(&mut self, anchor: ClockAnchor, at: BootNanos) {
         if self.former.len() == FORMER {
             self.former.pop_front();
         }
@@ -77,7 +74,7 @@ impl Clocks {
 
     /// A date that was heard at a moment, by the clock of now. `None`: no clock of this node showed it before then. What two clocks
     /// have shown is taken for the later: nothing is called slow for what may be young.
-    fn by_now(&self, date: u64, heard: BootNanos) -> Option<u64> {
+    pub(super) fn by_now(&self, date: u64, heard: BootNanos) -> Option<u64> {
         if (self.began()..=self.now.wall_nanos(heard.after(SKEW))).contains(&date) {
             return Some(date);
         }
@@ -92,7 +89,7 @@ impl Clocks {
 
 /// What a date tells of.
 #[derive(Clone, Copy, Debug)]
-enum Tells {
+pub(super) enum Tells {
     /// Something that was.
     Past,
     /// When something is to be over, so long after it began.
@@ -144,7 +141,7 @@ impl Dates {
 
     /// Before the first step everything is by the clock of now already, but for what that clock has not shown yet: it belongs to others
     /// and is as old as our knowledge of it.
-    fn begin(&mut self, pod: &mut Pod, events: &mut [PodEvent], now: u64) {
+    pub(super) fn begin(&mut self, pod: &mut Pod, events: &mut [PodEvent], now: u64) {
         let mut known = BTreeMap::new();
         of_pod(pod, |date, tells| {
             let told = *date;
@@ -162,7 +159,7 @@ impl Dates {
         self.of_events = known;
     }
 
-    fn move_by(&mut self, step: i64) {
+    pub(super) fn move_by(&mut self, step: i64) {
         for date in self.of_pod.values_mut().chain(self.of_events.values_mut()) {
             *date = date.saturating_add_signed(step);
         }
@@ -170,7 +167,7 @@ impl Dates {
 }
 
 /// All dates of a pod that are known.
-fn of_pod(pod: &mut Pod, mut each: impl FnMut(&mut u64, Tells)) {
+pub(super) fn of_pod(pod: &mut Pod, mut each: impl FnMut(&mut u64, Tells)) {
     let mut past = |date: &mut u64| {
         if *date > 0 {
             each(date, Tells::Past);
@@ -196,12 +193,12 @@ fn of_pod(pod: &mut Pod, mut each: impl FnMut(&mut u64, Tells)) {
     }
 }
 
-fn of_events(events: &mut [PodEvent], mut each: impl FnMut(&mut u64)) {
+pub(super) fn of_events(events: &mut [PodEvent], mut each: impl FnMut(&mut u64)) {
     events.iter_mut().flat_map(|event| [&mut event.first, &mut event.last]).filter(|date| **date > 0).for_each(&mut each);
 }
 
 /// All dates of an answer: those of files, by the clock of this node (or of a file server).
-fn of_answer(answer: &mut Answer, mut each: impl FnMut(&mut u64)) {
+pub(super) fn of_answer(answer: &mut Answer, mut each: impl FnMut(&mut u64)) {
     if let Answer::Walk(walk) = answer {
         walk.components.iter_mut().flat_map(|file| [&mut file.born, &mut file.changed]).flatten().for_each(&mut each);
     }
@@ -210,46 +207,4 @@ fn of_answer(answer: &mut Answer, mut each: impl FnMut(&mut u64)) {
 /// A kept answer's dates move with the clock.
 pub(super) fn move_answer(answer: &mut Answer, step: i64) {
     of_answer(answer, |date| *date = date.saturating_add_signed(step));
-}
-
-impl PodState {
-    /// The clock was set: dates move with it.
-    fn move_by(&mut self, clocks: &Clocks, step: i64, now: BootNanos) {
-        let pod = Arc::make_mut(&mut self.pod); // its containers keep theirs: no rule of theirs looks at its dates
-        if !clocks.was_set() {
-            self.dates.begin(pod, &mut self.events, clocks.now.wall_nanos(now));
-        }
-        of_pod(pod, |date, _| *date = date.saturating_add_signed(step));
-        of_events(&mut self.events, |date| *date = date.saturating_add_signed(step));
-        self.dates.move_by(step);
-    }
-}
-
-impl Engine {
-    /// The node's wall clock was set, at about `now`: what is kept moves with it, and nothing is said.
-    pub fn handle_clock(&mut self, anchor: ClockAnchor, now: BootNanos) {
-        let step = anchor.ahead_of(self.config.clock);
-        if step == 0 {
-            return;
-        }
-        let before = self.config;
-        self.config.clock = anchor;
-        for state in self.pods.states_mut() {
-            let said: Vec<Verdict> = state.verdicts(&before, now);
-            state.move_by(&self.clocks, step, now);
-            let dated = state.verdicts(&self.config, now);
-            state.redate(&said, dated);
-        }
-        for container in self.containers.values_mut() {
-            container.docket.asked.answers_mut().for_each(|answer| move_answer(answer, step));
-        }
-        self.clocks.set(anchor, now);
-    }
-
-    /// The dates of an answer by the clock of now, as far as they are of this node's clocks.
-    pub(super) fn read_answer(&self, answer: &mut Answer, heard: BootNanos) {
-        if self.clocks.was_set() {
-            of_answer(answer, |date| *date = self.clocks.by_now(*date, heard).unwrap_or(*date));
-        }
-    }
 }

@@ -1,10 +1,8 @@
 //! One start of one container: who it is, what happened in it, how far it is, and what is thought of it.
 
 use super::{
-    membership::{Membership, Origin},
-    presence::Presence,
+    parts::{Membership, Origin, Presence, Telling},
     state::{End, Entered, Made, Main, Rest, State},
-    telling::Telling,
 };
 use crate::{
     attribution::{self, Place, Runtime},

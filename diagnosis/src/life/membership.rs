@@ -2,56 +2,24 @@
 
 use super::{
     container::{Container, Fate},
+    parts::{KnownManifest, Origin},
     state::State,
 };
 use crate::{
     answer::PodAnnotations,
     case::Manifest,
-    pod::{Claim, ContainerKind, ContainerState, Pod},
+    pod::{ContainerKind, ContainerState},
     question::Question,
     record::ExitStatus,
     units::BootNanos,
 };
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 /// How long a verdict waits for the manifest of a container whose name is known.
 const SPEC_WITHIN: Duration = Duration::from_secs(3);
 /// How long a verdict waits for the container's name: the kubelet reports a new container's id within about a second
 /// (`pkg/kubelet/pleg/generic.go`, relist period), and may be late.
 const NAME_WITHIN: Duration = Duration::from_secs(10);
-
-/// A container's part of a pod that the API server has told of.
-#[derive(Clone, Debug)]
-pub(crate) struct KnownManifest {
-    pub(crate) pod: Arc<Pod>,
-    pub(crate) name: String,
-    pub(crate) claims: Arc<Vec<Claim>>,
-}
-
-/// Whether its start was seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Origin {
-    /// It was.
-    #[default]
-    Seen,
-    /// It was there before us.
-    Before,
-    /// The same, and it was not ready: it is looked at, and its main process is not known.
-    Revived,
-}
-
-/// What a container knows of the pod that it belongs to.
-#[derive(Debug, Default)]
-pub(crate) struct Membership {
-    /// Uid of the pod as its cgroup has it; empty: in no pod.
-    pub(crate) pod_uid: String,
-    /// Pods are told of: names and specs can be waited for.
-    pub(crate) in_cluster: bool,
-    pub(crate) manifest: Option<KnownManifest>,
-    pub(crate) origin: Origin,
-    /// It got over what was said of it.
-    pub(crate) got_well: bool,
-}
 
 impl Container {
     /// The manifest's part, for rules.

@@ -1,7 +1,7 @@
 //! What is known and was said of one pod.
 
 use super::{
-    clock::{Clocks, Dates},
+    clock::{Clocks, Dates, of_events, of_pod},
     config::Config,
 };
 use crate::{
@@ -295,6 +295,19 @@ impl PodState {
             all.push(verdict);
         }
         all
+    }
+}
+
+impl PodState {
+    /// The clock was set: dates move with it.
+    pub(super) fn move_by(&mut self, clocks: &Clocks, step: i64, now: BootNanos) {
+        let pod = Arc::make_mut(&mut self.pod); // its containers keep theirs: no rule of theirs looks at its dates
+        if !clocks.was_set() {
+            self.dates.begin(pod, &mut self.events, clocks.now.wall_nanos(now));
+        }
+        of_pod(pod, |date, _| *date = date.saturating_add_signed(step));
+        of_events(&mut self.events, |date| *date = date.saturating_add_signed(step));
+        self.dates.move_by(step);
     }
 }
 

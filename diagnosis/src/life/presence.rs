@@ -9,7 +9,7 @@
 use super::{
     config::Config,
     container::Container,
-    membership::Origin,
+    parts::Origin,
     state::{End, Made, Main, Rest, State},
 };
 use crate::{
@@ -37,17 +37,6 @@ const DISORDER: Duration = Duration::from_millis(5);
 const ATTACHED_WITHIN: Duration = Duration::from_millis(20);
 /// A time between two readings of the counters in which nothing started.
 const AT_REST: Duration = Duration::from_secs(1);
-
-/// See the module's head.
-#[derive(Debug, Default)]
-pub(crate) struct Presence {
-    /// The last record.
-    touched: BootNanos,
-    /// When its start was over.
-    over: Option<BootNanos>,
-    /// What the API server said of this very start that the records did not, and when.
-    told: Option<(BootNanos, ContainerState)>,
-}
 
 impl Container {
     pub(super) fn touch(&mut self, now: BootNanos) {

@@ -8,7 +8,7 @@ use crate::{
     input::Output,
     story::{
         failure::Failure,
-        report::{Stage, StartReport, WAITS, Wait},
+        report::{StartReport, WAITS, Wait},
     },
     units::BootNanos,
     verdict::id_of,
@@ -18,25 +18,6 @@ use std::time::Duration;
 
 /// A start that gets on is told of at most so often.
 const AT_MOST: Duration = Duration::from_secs(1);
-
-/// What was told of a start, and when it was looked at.
-#[derive(Debug, Default)]
-pub(super) struct Telling {
-    /// When what happened was last looked at.
-    pub(super) looked: BootNanos,
-    /// Something is tried again and again.
-    pub(super) waits: bool,
-    /// Waits that are over.
-    over: Vec<Wait>,
-    /// When it was last told, with how far it was and how much had happened.
-    told: Option<(BootNanos, Stage, u64)>,
-}
-
-impl Telling {
-    pub(super) const fn footprint(&self) -> usize {
-        self.over.len()
-    }
-}
 
 impl Container {
     /// Tells how the start goes, if that is due.

@@ -6,10 +6,11 @@
 
 use super::{
     advice::{Advice, change},
-    candidates::{Change, Refusal, candidates, loses_fs_group, with_mode},
+    candidates::{Change, candidates, loses_fs_group, with_mode},
     chain,
     located::Located,
     patch::{self, of_container},
+    refusal::Refusal,
     shared, simulate, ungiven, written,
 };
 use crate::{

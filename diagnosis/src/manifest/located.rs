@@ -2,7 +2,7 @@
 
 use crate::{
     case::Manifest,
-    pod::{Claim, FsGroupReach, Keys, ProjectedSource, Volume, VolumeMount, VolumeSource},
+    pod::{Claim, FsGroupReach, KeyPath, Keys, ProjectedSource, Volume, VolumeMount, VolumeSource},
     question::{Component, Mount, Walk},
     words,
 };
@@ -204,6 +204,11 @@ fn projected(source: &ProjectedSource, wanted: &str) -> Option<String> {
 
 fn default_mode(mode: u32) -> String {
     format!("defaultMode {mode:04o}")
+}
+
+/// The `items` of a volume, when it has any.
+pub(super) fn items_of(source: &VolumeSource) -> Option<&[KeyPath]> {
+    source.keys().map(|keys| keys.items).filter(|items| !items.is_empty())
 }
 
 #[cfg(test)]

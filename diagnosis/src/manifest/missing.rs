@@ -193,11 +193,6 @@ fn given(source: &ProjectedSource) -> Vec<String> {
     all.or(other).into_iter().collect()
 }
 
-/// The `items` of a volume, when it has any.
-pub(super) fn items_of(source: &VolumeSource) -> Option<&[KeyPath]> {
-    source.keys().map(|keys| keys.items).filter(|items| !items.is_empty())
-}
-
 /// It came, but late: who writes it, and what makes the pod wait for it.
 pub(super) fn late(advice: &mut Advice, case: &Case<'_>, name: &str) {
     let Some(spec) = case.manifest else { return };

@@ -18,6 +18,7 @@ mod missing;
 mod mode;
 pub mod patch;
 mod readonly;
+mod refusal;
 mod rights;
 mod shared;
 mod simulate;

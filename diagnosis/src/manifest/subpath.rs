@@ -4,8 +4,7 @@
 use super::{
     advice::{Advice, change},
     alike,
-    located::{Located, locate},
-    missing::items_of,
+    located::{Located, items_of, locate},
     patch::of_container,
 };
 use crate::{

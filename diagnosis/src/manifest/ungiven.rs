@@ -12,9 +12,9 @@
 //!   `pkg/volume/volume_linux.go`): that is mended by a patch.
 
 use super::{
-    candidates::Refusal,
     located::Located,
     patch::{self, is_local},
+    refusal::Refusal,
 };
 use crate::{
     case::Manifest,

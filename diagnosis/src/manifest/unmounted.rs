@@ -6,8 +6,7 @@
 use super::{
     advice::{Advice, change},
     alike,
-    located::{Located, below},
-    missing::items_of,
+    located::{Located, below, items_of},
     patch::of_container,
     written,
 };

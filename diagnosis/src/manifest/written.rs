@@ -2,8 +2,8 @@
 
 use super::{
     advice::{Advice, change},
-    candidates::Refusal,
     patch::{join, of_container},
+    refusal::Refusal,
 };
 use crate::{
     case::{Case, Manifest},

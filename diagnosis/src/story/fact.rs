@@ -2,9 +2,9 @@
 
 use crate::{
     answer::FileKind,
+    outside::text,
     record::{Call, Errno, ExitStatus},
     units::BootNanos,
-    verdict::text,
 };
 use serde::{Deserialize, Serialize};
 

@@ -4,9 +4,10 @@
 //! Everything is bounded; what did not fit is counted in [`StartReport::dropped`]. A report replaces the one before of the same id.
 
 use crate::{
+    outside::text,
     record::ExitStatus,
     units::{BootNanos, CgroupId},
-    verdict::{Completeness, Workload, text},
+    verdict::{Completeness, Workload},
 };
 use serde::{Deserialize, Serialize};
 

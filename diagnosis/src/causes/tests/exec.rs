@@ -8,7 +8,7 @@ use crate::{
         Cause, Layer, command_not_found, library_missing, loader_missing, not_executable, permission_denied, script_interpreter_missing,
     },
     causes, judge,
-    question::{Answer, Component, ExecFormat, Executable, Mount, Question, RuntimeSpec, Walk},
+    question::{Answer, Component, ExecFormat, Executable, Question, RuntimeSpec, Walk},
     record::{Call, Errno, ExitStatus},
     story::failure::Failure,
     units::BootNanos,

@@ -8,7 +8,7 @@ use crate::{
         Cause, Layer, file_missing, permission_denied, read_only_filesystem, runtime_file_missing, storage_full, too_many_files,
         wrong_file_type,
     },
-    question::{AclEntry, AclTag, Answer, Component, FileKind, IdRange, Limits, Mount, Question, Stop, Usage, Walk},
+    question::{AclEntry, AclTag, Answer, Component, FileKind, IdRange, Limits, Mount, Question, Usage, Walk},
     record::{Call, Creds, Errno, ExitStatus, Target},
     story::failure::Failure,
     units::BootNanos,

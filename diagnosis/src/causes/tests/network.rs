@@ -5,7 +5,7 @@ use super::{explain, questions, text};
 use crate::{
     case::finding::Finding,
     catalogue::{Cause, address_in_use, permission_denied},
-    question::{Answer, FileKind, Listener, Walk},
+    question::{Answer, Listener},
     record::{Call, PathArg, Target},
     story::failure::Failure,
     units::BootNanos,

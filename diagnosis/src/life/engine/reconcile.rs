@@ -2,10 +2,11 @@
 //!
 //! Nothing that happened since the walk began is undone by it, and where it was cut, absence proves nothing.
 
-use super::{Engine, Nested, container::Container, membership::Origin};
+use super::{Engine, Nested};
 use crate::{
     attribution::{self, Place},
     input::Loss,
+    life::{container::Container, parts::Origin},
     snapshot::{Existing, Processes, Snapshot},
     units::{BootNanos, CgroupId},
 };
