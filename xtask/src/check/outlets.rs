@@ -9,7 +9,8 @@ use super::{
 use crate::project::Project;
 
 /// Where the programs that are shipped live.
-const SHIPPED: &[&str] = &["agent/src/", "cli/src/", "collector/src/", "diagnosis/src/", "kubernetes/src/", "transport/src/", "wire/src/"];
+const SHIPPED: &[&str] =
+    &["agent/src/", "cli/src/", "collector/src/", "diagnosis/src/", "inspect/src/", "kubernetes/src/", "transport/src/", "wire/src/"];
 /// Who may write, and what stands between.
 const OUTLETS: &[(&str, &str)] = &[
     ("agent/src/main.rs", "the log and the last sentence, by unready_wire::outlet"),
