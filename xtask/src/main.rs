@@ -24,6 +24,7 @@ mod project;
 mod setup;
 mod test;
 mod vm;
+mod weights;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -66,6 +67,8 @@ enum Command {
     Manifests,
     /// Write docs/metrics.md, the list of all metrics
     Metrics,
+    /// Move each number of the judge, and show which scenarios say something else
+    Weights,
 }
 
 fn run(command: Command) -> Result<()> {
@@ -84,6 +87,7 @@ fn run(command: Command) -> Result<()> {
         Command::Generate => build::generate(&project),
         Command::Manifests => manifests::run(&project),
         Command::Metrics => metrics::run(&project),
+        Command::Weights => weights::run(&project),
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
 use crate::project::Project;
 use anyhow::{Context as _, Result};
 
-const CATALOGUE: &str = "diagnosis/src/cause.rs";
+const CATALOGUE: &str = "diagnosis/src/catalogue/mod.rs";
 const DOCUMENT: &str = "docs/causes.md";
 /// What each section must say, in this order.
 const LEADS: &[&str] = &["Symptom", "Observed", "Told apart", "Remedy", "Reproduce"];
@@ -25,15 +25,25 @@ pub(super) fn check(_: &Project, tree: &Tree) -> Vec<Finding> {
     }
 }
 
-/// The codes, in the order of the catalogue.
+/// The codes, in the order of the catalogue: `catalogue! { Code, module, Group: "…" { … } … }`.
 pub(super) fn catalogue(tree: &Tree) -> Result<Vec<String>> {
     let source = tree.file(CATALOGUE).with_context(|| format!("{CATALOGUE} is missing"))?;
     let tokens = tokens(&source.text);
-    // `causes ! {` also begins the macro's definition as `macro_rules ! causes {`, which has no mark between.
-    let starts = |window: &[super::rust::Token<'_>]| matches!(window, [a, b, c] if (a.text, b.text, c.text) == ("causes", "!", "{"));
-    let start = tokens.windows(3).position(starts).with_context(|| format!("{CATALOGUE} has no `causes! {{ … }}`"))?;
-    let body = tokens.iter().skip(start + 3).take_while(|token| token.text != "}");
-    Ok(body.filter(|token| token.text.starts_with(char::is_uppercase)).map(|token| token.text.to_owned()).collect())
+    // `catalogue ! {` also begins the macro's definition as `macro_rules ! catalogue {`, which has no mark between.
+    let starts = |window: &[super::rust::Token<'_>]| matches!(window, [a, b, c] if (a.text, b.text, c.text) == ("catalogue", "!", "{"));
+    let start = tokens.windows(3).position(starts).with_context(|| format!("{CATALOGUE} has no `catalogue! {{ … }}`"))?;
+    let mut depth = 0;
+    let mut codes = Vec::new();
+    for window in tokens[start + 3..].windows(2) {
+        match window[0].text {
+            "{" => depth += 1,
+            "}" if depth == 0 => break,
+            "}" => depth -= 1,
+            text if depth == 0 && window[1].text == "," && text.starts_with(char::is_uppercase) => codes.push(text.to_owned()),
+            _ => {}
+        }
+    }
+    Ok(codes)
 }
 
 /// Is there a section of that name?
@@ -116,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_catalogue_is_read_from_its_source() {
-        let code = "macro_rules! causes { ($x:ident) => { enum Cause { $x } } }\ncauses! {\n/// Doc.\nFileMissing,\n/// Doc.\nCrashed,\n}\nstruct Other;";
+        let code = "macro_rules! catalogue { ($x:ident) => { enum Cause { $x } } }\ncatalogue! {\nFileMissing, file_missing, Files: \"x\" {\nMISSING = \"a\": \"b\",\n}\nCrashed, crashed, Exits: \"x\" { A = \"a\": \"b\", }\n}\nstruct Other;";
         let tree = Tree::of(&[(CATALOGUE, code)]);
         assert_eq!(catalogue(&tree).unwrap(), ["FileMissing", "Crashed"]);
     }

@@ -89,7 +89,7 @@ mod tests {
 
     fn tree() -> Tree {
         Tree::of(&[
-            ("diagnosis/src/cause.rs", "causes! { FileMissing, Crashed }"),
+            ("diagnosis/src/catalogue/mod.rs", "catalogue! { FileMissing, file_missing, Files: { } Crashed, crashed, Exits: { } }"),
             ("docs/causes.md", "## Crashed\n"),
             ("tests/scenarios/files/a.yaml", "cause: FileMissing\nrole: trigger\ninputs: [{ at: 1 }]\n"),
             ("tests/scenarios/files/b.yaml", "cause: FileMissing\nrole: near-miss\n"),
