@@ -3,32 +3,6 @@
 #[cfg(feature = "user")]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-wire_enum! {
-    /// The hooks, named after their tracepoints, each with its own row of counters.
-    pub enum Hook: u32 {
-        /// `cgroup_mkdir`
-        CgroupMkdir = 0,
-        /// `cgroup_rmdir`
-        CgroupRmdir = 1,
-        /// `cgroup_attach_task`
-        CgroupAttach = 2,
-        /// `sched_process_exec`
-        Exec = 3,
-        /// `sched_process_exit`
-        Exit = 4,
-        /// `mark_victim`
-        OomVictim = 5,
-        /// `sys_exit`, calls that failed
-        CallFailed = 6,
-        /// `sys_exit`, `pivot_root` and `chroot` that succeeded; what else succeeds is not counted, it leaves at once
-        RootChanged = 7,
-        /// `inet_sock_set_state`, transitions to and from LISTEN
-        Listen = 8,
-        /// `io_uring_create`
-        IoUring = 9,
-    }
-}
-
 /// One row, per CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

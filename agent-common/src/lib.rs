@@ -43,6 +43,7 @@ macro_rules! wire_enum {
 
 pub mod call;
 pub mod counters;
+pub mod hooks;
 pub mod limits;
 pub mod offsets;
 pub mod record;

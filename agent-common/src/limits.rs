@@ -50,7 +50,7 @@ pub const fn maps_bytes(cpus: usize) -> usize {
         + hash_bytes(TOLD_MAX, 8, 8)
         + LOG_RING_BYTES as usize
         + CALLS_MAX as usize * size_of::<crate::call::CallRule>()
-        + cpus * crate::counters::Hook::ALL.len() * size_of::<crate::counters::HookCounters>()
+        + cpus * crate::hooks::Hook::ALL.len() * size_of::<crate::counters::HookCounters>()
         + cpus * size_of::<crate::record::CallFailed>() // the scratch record
 }
 

@@ -33,7 +33,7 @@ use aya_ebpf::{
 };
 use unready_agent_common::{
     call::{CallRule, Shape},
-    counters::Hook,
+    hooks::Hook,
     limits::SENT_PER_CGROUP_MAX,
     offsets::ABSENT,
     record::{CallFailed, Header, Kind, OTHER_PRESENT},

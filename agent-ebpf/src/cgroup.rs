@@ -20,7 +20,7 @@ use crate::{
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::raw_tracepoint, programs::RawTracePointContext};
 use core::mem::MaybeUninit;
 use unready_agent_common::{
-    counters::Hook,
+    hooks::Hook,
     limits::{COMM_CAP, MADE_MAX, PATH_CAP},
     record::{CgroupAttached, CgroupCreated, CgroupRemoved, Kind},
     watch::{Budget, IS_COUNTED, Level, Watch},

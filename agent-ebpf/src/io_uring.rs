@@ -8,7 +8,7 @@ use crate::{
     tally::{Outcome, tally},
 };
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
-use unready_agent_common::{counters::Hook, watch::USES_IO_URING};
+use unready_agent_common::{hooks::Hook, watch::USES_IO_URING};
 
 /// `io_uring_create`: none of its arguments is of interest
 #[raw_tracepoint(tracepoint = "io_uring_create")]

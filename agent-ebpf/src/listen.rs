@@ -9,7 +9,7 @@ use crate::{
 };
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use unready_agent_common::{
-    counters::Hook,
+    hooks::Hook,
     record::{Kind, Listening},
     watch::Budget,
 };

@@ -6,7 +6,8 @@ use aya_ebpf::{
 };
 use unready_agent_common::{
     call::CallRule,
-    counters::{Hook, HookCounters},
+    counters::HookCounters,
+    hooks::Hook,
     limits::{CALLS_MAX, ENDED_MAX, REPEATS_MAX, RING_BYTES, TOLD_MAX, WATCHED_MAX},
     record::CallFailed,
     watch::{RepeatKey, RepeatValue, Watch},

@@ -26,7 +26,7 @@ use aya_ebpf::{
     programs::{RawTracePointContext, TracePointContext},
 };
 use unready_agent_common::{
-    counters::Hook,
+    hooks::Hook,
     limits::{ARGS_CAP, PATH_CAP},
     record::{Exec, Exit, Kind, OomVictim, Task},
     watch::{Budget, Watch},

@@ -12,7 +12,7 @@ use crate::{
     tally::{Outcome, tally},
 };
 use unready_agent_common::{
-    counters::Hook,
+    hooks::Hook,
     record::{Kind, RootChanged},
     watch::Budget,
 };

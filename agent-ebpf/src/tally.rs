@@ -1,7 +1,7 @@
 //! What became of each event, counted in one place so that the counters add up.
 
 use crate::maps::COUNTERS;
-use unready_agent_common::counters::{Hook, HookCounters};
+use unready_agent_common::{counters::HookCounters, hooks::Hook};
 
 /// What a program did with an event.
 #[derive(Clone, Copy)]

@@ -19,7 +19,7 @@ use unready_agent::{
     cgroupfs::CgroupRoot,
     investigate::Investigator,
 };
-use unready_agent_common::{counters::Hook, limits::SENT_PER_CGROUP_MAX, watch::Level};
+use unready_agent_common::{hooks::Hook, limits::SENT_PER_CGROUP_MAX, watch::Level};
 use unready_diagnosis::{
     decode,
     question::{Answer, Question, Scope, View},

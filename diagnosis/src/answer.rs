@@ -1,7 +1,6 @@
 //! What the world was found to be like: the answers to the engine's questions, as plain facts.
 
-#[expect(unused_imports, reason = "the documentation links to the questions")]
-use crate::{units::BootNanos};
+use crate::units::BootNanos;
 use serde::{Deserialize, Serialize};
 
 /// An answer.

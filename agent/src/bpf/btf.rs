@@ -96,7 +96,13 @@ impl Btf {
 
     /// The types of a kind with these names, in one walk: there are a hundred thousand types, and starting must be quick.
     pub(super) fn find<const N: usize>(&self, wanted: Kind, names: [&str; N]) -> [Option<TypeId>; N] {
-        let mut found = [None; N];
+        let found = self.find_all(wanted, &names);
+        std::array::from_fn(|index| found[index])
+    }
+
+    /// The same of any number of names.
+    pub(super) fn find_all(&self, wanted: Kind, names: &[&str]) -> Vec<Option<TypeId>> {
+        let mut found = vec![None; names.len()];
         for id in 1..u32::try_from(self.types.len()).unwrap_or(u32::MAX) {
             let Some((name_at, info, _)) = self.head(id) else {
                 continue;

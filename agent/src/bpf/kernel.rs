@@ -2,7 +2,7 @@
 
 use super::{
     error::LoadError,
-    hooks::{Row, Stage},
+    hooks::{Seat, Stage},
     links::{self, Detacher, Link, has_errno},
     load::{self, Loaded},
     log::Messages,
@@ -18,7 +18,8 @@ use aya::{
 use std::sync::Arc;
 use unready_agent_common::{
     call::CallRule,
-    counters::{Hook, HookCounters},
+    counters::HookCounters,
+    hooks::Hook,
     limits::REPEATS_MAX,
     watch::{Level, RepeatKey, RepeatValue, Watch},
 };
@@ -38,9 +39,9 @@ pub struct Kernel {
     _calls: Array<MapData, Plain<CallRule>>,
     degraded: Vec<String>,
     /// What this kernel has a place for.
-    usable: Vec<&'static Row>,
-    starting: Vec<(&'static Row, Link)>,
-    lifecycle: Vec<(&'static Row, Link)>,
+    usable: Vec<Seat>,
+    starting: Vec<(Seat, Link)>,
+    lifecycle: Vec<(Seat, Link)>,
     detacher: Detacher,
     debug_log: bool,
 }
@@ -166,7 +167,7 @@ impl Kernel {
     /// include them. From 7.0 on tracepoints can be preempted, so that now and then one is missed in a storm. 0 for a hook
     /// whose kernel (before 5.12) does not tell.
     pub fn missed(&self) -> Vec<(Hook, u64)> {
-        self.usable.iter().map(|row| (row.hook, links::missed(&self.ebpf, row).unwrap_or(0))).collect()
+        self.usable.iter().map(|seat| (seat.row.hook, links::missed(&self.ebpf, *seat).unwrap_or(0))).collect()
     }
 
     /// The end of the ring buffer that is read; once, and inside a tokio runtime.
@@ -175,15 +176,15 @@ impl Kernel {
         Reader::new(load::take(&mut self.ebpf, "RECORDS")?, messages)
     }
 
-    fn attach(&mut self, stage: Stage) -> Result<Vec<(&'static Row, Link)>, LoadError> {
-        let rows: Vec<&'static Row> = self.usable.iter().copied().filter(|row| row.stage == stage).collect();
-        rows.into_iter().map(|row| Ok((row, self.detacher.attach(&mut self.ebpf, row)?))).collect()
+    fn attach(&mut self, stage: Stage) -> Result<Vec<(Seat, Link)>, LoadError> {
+        let seats: Vec<Seat> = self.usable.iter().copied().filter(|seat| seat.row.stage == stage).collect();
+        seats.into_iter().map(|seat| Ok((seat, self.detacher.attach(&mut self.ebpf, seat)?))).collect()
     }
 
     /// The hooks that this kernel has a place for.
     fn hooks(&self) -> impl Iterator<Item = Hook> {
         // Changes of root are seen by the program of failing calls, which is always there.
-        let usable = |hook: &Hook| *hook == Hook::RootChanged || self.usable.iter().any(|row| row.hook == *hook);
+        let usable = |hook: &Hook| *hook == Hook::RootChanged || self.usable.iter().any(|seat| seat.row.hook == *hook);
         Hook::ALL.iter().copied().filter(usable)
     }
 

@@ -1,6 +1,6 @@
 //! What keeps programs attached, and letting go of them without making anyone wait.
 
-use super::{error::LoadError, hooks::Row};
+use super::{error::LoadError, hooks::Seat};
 use aya::{
     Ebpf,
     programs::{Program, ProgramError, raw_trace_point::RawTracePointLink, trace_point::TracePointLink},
@@ -22,7 +22,7 @@ pub(super) enum Link {
 }
 
 /// A link that is on its way out, with the program that it held.
-type Leaving = (&'static Row, Link);
+type Leaving = (Seat, Link);
 
 /// Lets go of links, in a thread: with the last tracer of system calls the kernel goes through all tasks. What has not been let
 /// go of when it is wanted again is taken back.
@@ -34,19 +34,19 @@ pub(super) struct Detacher {
 
 impl Detacher {
     /// Attaches a program, or takes its link back.
-    pub(super) fn attach(&mut self, ebpf: &mut Ebpf, row: &'static Row) -> Result<Link, LoadError> {
-        if let Some(link) = self.take_back(row) {
+    pub(super) fn attach(&mut self, ebpf: &mut Ebpf, seat: Seat) -> Result<Link, LoadError> {
+        if let Some(link) = self.take_back(seat) {
             return Ok(link);
         }
-        let result = match attach(ebpf, row) {
+        let result = match attach(ebpf, seat) {
             // Before 6.10 a raw tracepoint holds a program once: the link that is being let go of is in the way.
             Err(error) if has_errno(&error, libc::EEXIST) && self.running.is_some() => {
                 self.wait();
-                attach(ebpf, row)
+                attach(ebpf, seat)
             }
             other => other,
         };
-        result.map_err(|error| LoadError::of_program(row.program, &error))
+        result.map_err(|error| LoadError::of_program(seat.program, &error))
     }
 
     /// Lets go of links, the last first.
@@ -67,9 +67,9 @@ impl Detacher {
         self.running = std::thread::Builder::new().name("detach".to_owned()).spawn(work).ok();
     }
 
-    fn take_back(&self, row: &'static Row) -> Option<Link> {
+    fn take_back(&self, seat: Seat) -> Option<Link> {
         let mut leaving = queue(&self.leaving);
-        let index = leaving.iter().position(|(other, _)| other.program == row.program)?;
+        let index = leaving.iter().position(|(other, _)| other.program == seat.program)?;
         Some(leaving.remove(index).1)
     }
 
@@ -91,14 +91,14 @@ fn queue(leaving: &Mutex<Vec<Leaving>>) -> MutexGuard<'_, Vec<Leaving>> {
     leaving.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn attach(ebpf: &mut Ebpf, row: &Row) -> Result<Link, ProgramError> {
-    match (ebpf.program_mut(row.program), row.group) {
+fn attach(ebpf: &mut Ebpf, seat: Seat) -> Result<Link, ProgramError> {
+    match (ebpf.program_mut(seat.program), seat.group) {
         (Some(Program::RawTracePoint(program)), None) => {
-            let id = program.attach(row.tracepoint)?;
+            let id = program.attach(seat.row.tracepoint)?;
             program.take_link(id).map(Link::Raw)
         }
         (Some(Program::TracePoint(program)), Some(group)) => {
-            let id = program.attach(group, row.tracepoint)?;
+            let id = program.attach(group, seat.row.tracepoint)?;
             program.take_link(id).map(Link::Tracepoint)
         }
         _ => Err(ProgramError::UnexpectedProgramType),
@@ -106,16 +106,16 @@ fn attach(ebpf: &mut Ebpf, row: &Row) -> Result<Link, ProgramError> {
 }
 
 /// Whether tracefs shows the tracepoint of a program that needs it; else what to do.
-pub(super) fn probe(row: &Row) -> Result<(), String> {
-    let event = format!("events/{}/{}/id", row.group.unwrap_or_default(), row.tracepoint);
+pub(super) fn probe(seat: Seat) -> Result<(), String> {
+    let event = format!("events/{}/{}/id", seat.group.unwrap_or_default(), seat.row.tracepoint);
     let is_there = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"].iter().any(|place| Path::new(place).join(&event).exists());
     let missing = || "tracefs is not mounted: as root, `mount -t tracefs none /sys/kernel/tracing`".to_owned();
     is_there.then_some(()).ok_or_else(missing)
 }
 
 /// How often the kernel did not run a program, as it tells in `fdinfo`.
-pub(super) fn missed(ebpf: &Ebpf, row: &Row) -> Option<u64> {
-    let program = ebpf.program(row.program)?.fd().ok()?;
+pub(super) fn missed(ebpf: &Ebpf, seat: Seat) -> Option<u64> {
+    let program = ebpf.program(seat.program)?.fd().ok()?;
     let descriptor = program.as_fd().as_raw_fd();
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{descriptor}")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()

@@ -4,7 +4,7 @@ use super::{
     btf::Btf,
     calls,
     error::LoadError,
-    hooks::{HOOKS, Row, STEADY},
+    hooks::{Seat, programs},
     links, log, offsets,
     options::LoadOptions,
     pod::Plain,
@@ -28,7 +28,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/un
 pub(super) struct Loaded {
     pub(super) ebpf: Ebpf,
     /// The programs that this kernel has a place for.
-    pub(super) usable: Vec<&'static Row>,
+    pub(super) usable: Vec<Seat>,
     /// What is lost without the others.
     pub(super) degraded: Vec<String>,
 }
@@ -127,11 +127,11 @@ fn parse(globals: &Globals) -> Result<Ebpf, LoadError> {
 }
 
 /// Loads what the kernel has a place for; says what is lost without the rest.
-fn load_programs(ebpf: &mut Ebpf, tracepoints: &Tracepoints, degraded: &mut Vec<String>) -> Result<Vec<&'static Row>, LoadError> {
+fn load_programs(ebpf: &mut Ebpf, tracepoints: &Tracepoints, degraded: &mut Vec<String>) -> Result<Vec<Seat>, LoadError> {
     let mut usable = Vec::new();
     let preemptible = Tracepoints::are_preemptible();
-    for row in &HOOKS {
-        if preemptible && let Some((_, steady)) = STEADY.iter().find(|(replaced, _)| *replaced == row.program) {
+    for row in programs() {
+        if preemptible && let Some(steady) = Seat::steady(row) {
             match links::probe(steady).and_then(|()| load_program(ebpf, steady.program).map_err(|error| error.to_string())) {
                 Ok(()) => {
                     usable.push(steady);
@@ -146,7 +146,7 @@ fn load_programs(ebpf: &mut Ebpf, tracepoints: &Tracepoints, degraded: &mut Vec<
             Err(LoadError::Attach { program: row.program, reason: format!("this kernel has no tracepoint {}", row.tracepoint) })
         };
         match (loaded, row.lost) {
-            (Ok(()), _) => usable.push(row),
+            (Ok(()), _) => usable.push(Seat::raw(row)),
             (Err(error), Some(lost)) => degraded.push(format!("{error}: {lost}")),
             (Err(error), None) => return Err(error),
         }

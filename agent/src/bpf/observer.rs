@@ -4,7 +4,7 @@
 //! What a program has cost is in `fdinfo` (`bpf_prog_show_fdinfo` in kernel/bpf/syscall.c), and counted only while
 //! `kernel.bpf_stats_enabled` is 1: the kernel then reads the clock around each run.
 
-use super::{error::LoadError, hooks::Row, pod::Plain};
+use super::{error::LoadError, hooks::Seat, pod::Plain};
 use aya::{
     Ebpf,
     maps::{HashMap, Map, MapData, PerCpuArray},
@@ -17,7 +17,8 @@ use std::{
     time::Duration,
 };
 use unready_agent_common::{
-    counters::{Hook, HookCounters},
+    counters::HookCounters,
+    hooks::Hook,
     limits::{REPEATS_MAX, WATCHED_MAX},
     watch::{RepeatKey, RepeatValue, Watch},
 };
@@ -29,7 +30,7 @@ pub(super) type Counters = Arc<PerCpuArray<MapData, Plain<HookCounters>>>;
 pub struct Observer {
     counters: Counters,
     hooks: Vec<Hook>,
-    programs: Vec<(&'static Row, ProgramFd)>,
+    programs: Vec<(Seat, ProgramFd)>,
     twins: Arc<Twins>,
 }
 
@@ -81,14 +82,8 @@ impl fmt::Debug for Observer {
 }
 
 impl Observer {
-    pub(super) fn new(
-        ebpf: &Ebpf,
-        usable: &[&'static Row],
-        counters: Counters,
-        hooks: Vec<Hook>,
-        twins: Arc<Twins>,
-    ) -> Result<Self, LoadError> {
-        let programs = usable.iter().map(|row| Ok((*row, descriptor(ebpf, row)?))).collect::<Result<_, LoadError>>()?;
+    pub(super) fn new(ebpf: &Ebpf, usable: &[Seat], counters: Counters, hooks: Vec<Hook>, twins: Arc<Twins>) -> Result<Self, LoadError> {
+        let programs = usable.iter().map(|seat| Ok((*seat, descriptor(ebpf, *seat)?))).collect::<Result<_, LoadError>>()?;
         Ok(Self { counters, hooks, programs, twins })
     }
 
@@ -96,7 +91,7 @@ impl Observer {
     pub fn observe(&self) -> Observation {
         Observation {
             hooks: self.hooks.iter().map(|hook| (*hook, sum(&self.counters, *hook))).collect(),
-            programs: self.programs.iter().map(|(row, descriptor)| cost(row, descriptor)).collect(),
+            programs: self.programs.iter().map(|(seat, descriptor)| cost(*seat, descriptor)).collect(),
             maps: self.twins.fill(),
         }
     }
@@ -149,10 +144,10 @@ fn twin(name: &'static str, map: &Map) -> Result<Map, LoadError> {
     data.map_err(|error| LoadError::of_map(name, &error))
 }
 
-fn cost(row: &Row, program: &ProgramFd) -> ProgramCost {
+fn cost(seat: Seat, program: &ProgramFd) -> ProgramCost {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_fd().as_raw_fd())).unwrap_or_default();
     let (runs, time, missed) = parse(&text);
-    ProgramCost { program: row.program, runs, time, missed }
+    ProgramCost { program: seat.program, runs, time, missed }
 }
 
 fn parse(fdinfo: &str) -> (u64, Duration, u64) {
@@ -163,10 +158,10 @@ fn parse(fdinfo: &str) -> (u64, Duration, u64) {
     (value("run_cnt"), Duration::from_nanos(value("run_time_ns")), value("recursion_misses"))
 }
 
-fn descriptor(ebpf: &Ebpf, row: &Row) -> Result<ProgramFd, LoadError> {
-    let program = ebpf.program(row.program).ok_or_else(|| LoadError::Object(format!("it has no program {}", row.program)))?;
-    let clone = program.fd().map_err(|error| LoadError::of_program(row.program, &error))?.try_clone();
-    clone.map_err(|error| LoadError::Attach { program: row.program, reason: format!("its descriptor cannot be copied: {error}") })
+fn descriptor(ebpf: &Ebpf, seat: Seat) -> Result<ProgramFd, LoadError> {
+    let program = ebpf.program(seat.program).ok_or_else(|| LoadError::Object(format!("it has no program {}", seat.program)))?;
+    let clone = program.fd().map_err(|error| LoadError::of_program(seat.program, &error))?.try_clone();
+    clone.map_err(|error| LoadError::Attach { program: seat.program, reason: format!("its descriptor cannot be copied: {error}") })
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 
 use super::{
     btf::{Btf, Kind, Prototype},
-    hooks::HOOKS,
+    hooks::{Row, programs},
 };
 use unready_agent_common::offsets::Dialect;
 
@@ -14,9 +14,10 @@ pub(super) struct Tracepoints(Vec<(&'static str, Prototype)>);
 impl Tracepoints {
     /// Looks for those of the table.
     pub(super) fn of_kernel(btf: &Btf) -> Self {
-        let types = HOOKS.each_ref().map(|row| format!("btf_trace_{}", row.tracepoint));
-        let found = btf.find(Kind::Typedef, types.each_ref().map(String::as_str));
-        let known = HOOKS.iter().zip(found).filter_map(|(row, id)| Some((row.tracepoint, btf.prototype(id?)?)));
+        let rows: Vec<&Row> = programs().collect();
+        let types: Vec<String> = rows.iter().map(|row| format!("btf_trace_{}", row.tracepoint)).collect();
+        let found = btf.find_all(Kind::Typedef, &types.iter().map(String::as_str).collect::<Vec<_>>());
+        let known = rows.iter().zip(found).filter_map(|(row, id)| Some((row.tracepoint, btf.prototype(id?)?)));
         Self(known.collect())
     }
 

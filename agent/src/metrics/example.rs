@@ -8,7 +8,7 @@ use crate::{
     pipeline::QueueFill,
 };
 use std::time::Duration;
-use unready_agent_common::counters::{Hook, HookCounters};
+use unready_agent_common::{counters::HookCounters, hooks::Hook};
 use unready_diagnosis::{
     cluster::PodChange,
     pod::{Condition, Container, ContainerState, ContainerStatus, Pod, PodStatus},

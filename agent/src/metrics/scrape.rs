@@ -10,7 +10,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use unready_agent_common::counters::Hook;
+use unready_agent_common::hooks::Hook;
 use unready_diagnosis::Config;
 
 /// A look at something that goes on elsewhere.

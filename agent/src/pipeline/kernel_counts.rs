@@ -7,7 +7,7 @@ use crate::bpf::Kernel;
 use std::{collections::BTreeMap, ops::Bound, time::Duration};
 use unready_agent_common::{
     call::Call as WireCall,
-    counters::Hook,
+    hooks::Hook,
     watch::{RepeatKey, USES_COMPAT, USES_IO_URING},
 };
 use unready_diagnosis::{

@@ -14,7 +14,7 @@ use std::{
     fmt, fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
 };
-use unready_agent_common::{counters::Hook, watch::USES_IO_URING};
+use unready_agent_common::{hooks::Hook, watch::USES_IO_URING};
 use unready_diagnosis::record::{Call, CallFailed, Errno, ExitStatus, Record, Target, Task};
 
 /// What the cgroup of "eat" may use; the program itself needs some 4 MiB.
