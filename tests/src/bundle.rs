@@ -55,6 +55,8 @@ pub struct Bundle {
     pub user_namespace: Option<u32>,
     /// Memory limit, bytes.
     pub memory: Option<u64>,
+    /// How many processes and threads it may have.
+    pub pids: Option<u32>,
     /// Cgroup's path below the hierarchies' roots.
     pub cgroup: String,
 }
@@ -95,6 +97,7 @@ impl Bundle {
             mounts: Vec::new(),
             user_namespace: None,
             memory: None,
+            pids: None,
             cgroup: cgroup.into(),
         }
     }
@@ -162,6 +165,13 @@ impl Bundle {
         self
     }
 
+    /// With a limit of processes and threads. Not too low: the runtime's own init has a few threads.
+    #[must_use]
+    pub fn pids(mut self, limit: u32) -> Self {
+        self.pids = Some(limit);
+        self
+    }
+
     /// Writes `config.json` into a directory.
     pub fn write(&self, directory: &Path) -> Result<()> {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
@@ -215,7 +225,10 @@ impl Bundle {
             linux["gidMappings"] = map;
         }
         if let Some(bytes) = self.memory {
-            linux["resources"] = json!({ "memory": { "limit": bytes } });
+            linux["resources"]["memory"] = json!({ "limit": bytes });
+        }
+        if let Some(limit) = self.pids {
+            linux["resources"]["pids"] = json!({ "limit": limit });
         }
         linux["namespaces"] = namespaces.into_iter().map(|kind| json!({ "type": kind })).collect();
         linux

@@ -42,6 +42,8 @@ const ENDS: &[(&str, Option<Ended>, &str)] = &[
     ("no-directory", Some(Ended::Code(1)), "/data/state/started: No such file or directory"),
     ("dangling-link", Some(Ended::Code(1)), "/keys/tls.key: No such file or directory"),
     ("too-many-files", Some(Ended::Code(1)), "Too many open files"),
+    ("too-many-threads", Some(Ended::Code(1)), "Resource temporarily unavailable"),
+    ("too-many-processes", Some(Ended::Code(1)), "Resource temporarily unavailable"),
     ("port-taken", Some(Ended::Code(1)), "port 8080: Address already in use"),
     ("foreign-address", Some(Ended::Code(1)), "192.0.2.1:8080: Cannot assign requested address"),
     ("no-setgroups", Some(Ended::Code(1)), "setgroups to 1001 failed: Operation not permitted"),

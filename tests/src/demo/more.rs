@@ -74,6 +74,18 @@ pub const SCENARIOS: &[Scenario] = &[
         ["TooManyFiles", "RLIMIT_NOFILE", "process limit", "limit"],
     ),
     explained(
+        "too-many-threads",
+        "more threads than the container's cgroup may hold",
+        |world, name| Ok(app(world, name, &["/bin/many-threads"]).pids(64)),
+        ["LimitReached", "pids.max", "pids limit", "--pids-limit"],
+    ),
+    explained(
+        "too-many-processes",
+        "more processes than its user may have",
+        |world, name| Ok(app(world, name, &["/bin/sh", "-c", "ulimit -u 20; exec /bin/many-threads"]).user(61_234, 61_234)),
+        ["LimitReached", "RLIMIT_NPROC", "process limit", "--ulimit nproc"],
+    ),
+    explained(
         "port-taken",
         "a port that another process of the container has",
         |world, name| Ok(app(world, name, &["/bin/sh", "-c", "/bin/serve 8080 & sleep 0.3; exec /bin/bind-port 8080"])),

@@ -17,7 +17,7 @@ use std::{
 pub const LOADER: &str = if cfg!(target_arch = "aarch64") { "/lib/ld-linux-aarch64.so.1" } else { "/lib64/ld-linux-x86-64.so.2" };
 
 /// Workloads that are copied into the root file system, as `/bin/NAME`.
-const WORKLOADS: [&str; 13] = [
+const WORKLOADS: [&str; 14] = [
     "bind-address",
     "bind-port",
     "bind-socket",
@@ -25,6 +25,7 @@ const WORKLOADS: [&str; 13] = [
     "eat-memory",
     "fill-disk",
     "many-files",
+    "many-threads",
     "open-or-exit",
     "optional-log",
     "read-ca-bundle",
