@@ -74,7 +74,7 @@ hooks! {
     RootChanged = 7, "`pivot_root` or `chroot` succeeded; what else succeeds is not counted, it leaves at once": "call_failed" on "sys_exit", Starting;
     Listen = 8, "a socket began or ceased to listen": "listen_changed" on "inet_sock_set_state", Starting,
         lost "it is not seen when a program begins to listen";
-    IoUring = 9, "an io_uring was made": "io_uring_created" on "io_uring_create", Starting,
+    IoUring = 9, "an `io_uring` was made": "io_uring_created" on "io_uring_create", Starting,
         lost "verdicts do not say that a program used io_uring, by which it opens files unseen";
 }
 

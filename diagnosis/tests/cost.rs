@@ -1,7 +1,12 @@
 //! What judging costs while a container is busy: a start with as many failures and processes as are kept, whose judgement waits for answers
 //! that do not come, while thousands of further records do.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
-#![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "what the crate may not do, its tests must")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_macros,
+    clippy::disallowed_types,
+    reason = "what the crate may not do, its tests must"
+)]
 
 use std::time::{Duration, Instant};
 use unready_diagnosis::{

@@ -54,8 +54,8 @@ fn most(config: &Config) -> usize {
 }
 
 /// Lets an engine live through some moves; returns all that it said, and its largest footprint.
-fn live(config: Config, moves: &[Move]) -> (Vec<Output>, usize) {
-    let mut engine = Engine::new(config);
+fn live(config: &Config, moves: &[Move]) -> (Vec<Output>, usize) {
+    let mut engine = Engine::new(*config);
     let mut now = START;
     let mut outputs = Vec::new();
     let mut open = Vec::new();
@@ -102,25 +102,25 @@ proptest! {
     /// Arbitrary inputs, answers that do not fit, clocks that go backwards: never a panic, never without end.
     #[test]
     fn anything_may_come(moves in moves(0..400)) {
-        in_time("arbitrary inputs", move || live(Config::default(), &moves));
+        in_time("arbitrary inputs", move || live(&Config::default(), &moves));
     }
 
     #[test]
     fn the_same_inputs_give_the_same_outputs(moves in moves(0..300)) {
-        let (first, second) = in_time("a replay", move || (live(small(), &moves).0, live(small(), &moves).0));
+        let (first, second) = in_time("a replay", move || (live(&small(), &moves).0, live(&small(), &moves).0));
         prop_assert_eq!(first, second);
     }
 
     #[test]
     fn a_question_id_is_never_used_twice(moves in moves(0..300)) {
-        let (outputs, _) = in_time("arbitrary inputs", move || live(Config::default(), &moves));
+        let (outputs, _) = in_time("arbitrary inputs", move || live(&Config::default(), &moves));
         let ids: Vec<_> = outputs.iter().filter_map(|output| match output { Output::Ask(id, _) => Some(*id), _ => None }).collect();
         prop_assert!(ids.windows(2).all(|pair| pair[0] < pair[1]));
     }
 
     #[test]
     fn memory_is_bounded(moves in moves(0..1500)) {
-        let (_, largest) = in_time("a flood", move || live(small(), &moves));
+        let (_, largest) = in_time("a flood", move || live(&small(), &moves));
         prop_assert!(largest <= most(&small()), "{largest} items, at most {} expected", most(&small()));
     }
 }

@@ -24,9 +24,8 @@ use unready_diagnosis::{
 fn told(steps: &[&str], pod: Option<&str>) -> Vec<StartReport> {
     let mut yaml = "cause: Crashed\nrole: healthy\nabout: x.\nstays: true\n".to_owned();
     yaml += &pod.map(|pod| format!("pod: {pod}\n")).unwrap_or_default();
-    yaml += "steps:\n";
-    steps.iter().for_each(|step| yaml += &format!("  - '{step}'\n"));
-    yaml += "expect: []\n";
+    let steps: Vec<String> = steps.iter().map(|step| format!("  - '{step}'\n")).collect();
+    yaml += &["steps:\n", &steps.concat(), "expect: []\n"].concat();
     play_starts(&Scenario::parse(&yaml), Duration::from_mins(40))
 }
 

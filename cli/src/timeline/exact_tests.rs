@@ -152,7 +152,6 @@ fn row<'a>(text: &'a str, name: &str) -> &'a str {
 #[test]
 fn a_healthy_start_has_milliseconds() {
     let text = draw(&healthy(healthy_starts()), Style { width: Some(130), color: false });
-    println!("{text}");
     assert!(text.contains("milliseconds are the kernel's, whole seconds the API server's\n\n"), "{text}");
     let after = |name: &str| -> Vec<&str> {
         let lines = text.lines().skip_while(|line| !line.starts_with(name)).skip(1);
@@ -175,7 +174,6 @@ fn a_healthy_start_has_milliseconds() {
 fn without_reports_the_picture_is_as_before_and_says_why() {
     let known = plain(&healthy(Known::default()));
     let missing = plain(&healthy(Known::missing("there is no collector to ask")));
-    println!("{missing}");
     assert!(missing.contains("the API server's times have whole seconds\nno milliseconds: there is no collector to ask\n\n"), "{missing}");
     let picture = |text: &str| text.split_once("\n\n").map(|(_, picture)| picture.to_owned());
     assert_eq!(picture(&known), picture(&missing));
@@ -188,7 +186,6 @@ fn without_reports_the_picture_is_as_before_and_says_why() {
 fn a_crash_loop_shows_the_starts_that_the_api_server_has_forgotten() {
     let timeline = sick(4);
     let text = plain(&timeline);
-    println!("{text}");
     let names: Vec<&str> = timeline.spans.iter().map(|span| span.name.as_str()).collect();
     let expected = ["scheduled", "sandbox", "init migrate", "app, start 1", "app, start 2", "app, start 3", "app, waits", "ready"];
     assert_eq!(names, expected);

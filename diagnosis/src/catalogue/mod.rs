@@ -74,6 +74,7 @@ macro_rules! catalogue {
 
         $(
             #[doc = concat!("The layers of [`Cause::", stringify!($name), "`].")]
+            #[allow(clippy::doc_markdown, reason = "the names of Kubernetes objects stand in prose, here and in what is printed")]
             pub mod $module {
                 use super::{Cause, Layer};
                 $(

@@ -34,6 +34,7 @@ struct Met {
     proved: bool,
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a rule")]
 fn explain(failure: &Failure, case: &Case<'_>) -> Option<Finding> {
     let limits = case.answers.iter().find_map(|(_, answer)| if let Answer::ProcessLimits(limits) = answer { Some(*limits) } else { None });
     let met = limits.and_then(|limits| by_pids(limits).or_else(|| by_node(limits)).or_else(|| by_user(failure, limits)));

@@ -41,6 +41,7 @@ fn explain(suspect: Suspect<'_>, case: &Case<'_>) -> Option<Finding> {
 }
 
 /// The kernel ended a process for lack of memory.
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a rule")]
 fn out_of_memory(at: BootNanos, victim: Process, case: &Case<'_>) -> Option<Finding> {
     let memory = end::memory(case);
     let killed = case.processes.iter().find(|view| view.process.pid == victim.pid);

@@ -24,6 +24,7 @@ fn takes(failure: &Failure) -> bool {
     failure.call.errno == Errno::EROFS && rule::is_on_file(failure)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a rule")]
 fn explain(failure: &Failure, case: &Case<'_>) -> Option<Finding> {
     let paths = paths(failure, case);
     let walked: Vec<(&PathArg, &Walk)> = paths.iter().filter_map(|(_, path)| Some((path, walk_of(case, path)?))).collect();

@@ -42,6 +42,7 @@ fn usage<'a>(case: &Case<'a>) -> Option<&'a Usage> {
     case.answers.iter().find_map(|(_, answer)| if let Answer::Usage(usage) = answer { Some(usage) } else { None })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a rule")]
 fn explain(failure: &Failure, case: &Case<'_>) -> Option<Finding> {
     let usage = usage(case);
     let found = found_mount(case);

@@ -22,6 +22,7 @@ fn questions(failure: &Failure, case: &Case<'_>) -> Vec<Question> {
     vec![Question::Limits { scope: case.scope(failure.call.task.process) }]
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of a rule")]
 fn explain(failure: &Failure, case: &Case<'_>) -> Option<Finding> {
     let limits = case.answers.iter().find_map(|(_, answer)| if let Answer::Limits(limits) = answer { Some(*limits) } else { None });
     let system = failure.call.errno == Errno::ENFILE;

@@ -55,7 +55,9 @@ impl<'a> Scales<'a> {
         for failure in case.failures.iter().filter(|failure| !failure.is_noise() && !found_elsewhere(failure, &case)) {
             failed_at.entry(failure.call.task.process.pid).or_default().push(failure.last);
         }
-        failed_at.values_mut().for_each(|times| times.sort_unstable());
+        for times in failed_at.values_mut() {
+            times.sort_unstable();
+        }
         let output = case.output.iter().map(|line| line.to_lowercase()).collect();
         Self { case, weights, failed_at, output }
     }

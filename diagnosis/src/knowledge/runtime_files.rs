@@ -146,7 +146,7 @@ pub fn of(path: &str) -> Option<&'static RuntimeFile> {
 /// unless the program ends at once.
 pub fn is_searched_for(path: &str) -> bool {
     let is_below =
-        |place: &&str| path.strip_prefix(place.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        |place: &str| path.strip_prefix(place.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let searched = ALL.iter().filter(|file| file.optional && !file.alternatives.is_empty());
-    searched.flat_map(|file| file.places).any(|place| is_below(&place)) || path.ends_with("zoneinfo.zip")
+    searched.flat_map(|file| file.places).any(|place| is_below(place)) || path.ends_with("zoneinfo.zip")
 }

@@ -8,7 +8,7 @@ use super::{
     judging::{LOOK_AGAIN, deadline},
     state::{Attending, Pace, Rest, State},
 };
-use crate::{judge::start::Trigger, pod::Probe, record::Errno, story::failure::Failure, units::BootNanos};
+use crate::{case::Manifest, judge::start::Trigger, pod::Probe, record::Errno, story::failure::Failure, units::BootNanos};
 use std::time::Duration;
 
 /// How long the last lines of a local run may take from its pipe to us.
@@ -51,7 +51,7 @@ impl Container {
 
     /// How long it must be quiet to be left alone: as long as its probes give it, if somebody waits for it to become ready.
     pub(super) fn quiet_for(&self, config: &Config) -> Duration {
-        let Some(manifest) = self.manifest().filter(|manifest| manifest.is_probed()) else { return config.settle_after };
+        let Some(manifest) = self.manifest().filter(Manifest::is_probed) else { return config.settle_after };
         let probes = [&manifest.container.startup, &manifest.container.readiness, &manifest.container.liveness];
         let budget = probes.into_iter().flatten().map(budget).max().unwrap_or_default();
         budget.clamp(config.quiet_at_least, config.quiet_at_most)

@@ -65,6 +65,7 @@ const fn at(suspect: Suspect<'_>) -> BootNanos {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "the next function names each of the others")]
 fn of_call(advice: &mut Advice, matter: &Matter, failure: &Failure, case: &Case<'_>) {
     match matter {
         Matter::Denied(denied) => denied::explain(advice, failure, case, denied),

@@ -5,7 +5,7 @@
 //!
 //! - [`bits`]: `generic_permission` and `acl_permission_check` of `fs/namei.c`, `posix_acl_permission` of `fs/posix_acl.c`;
 //! - [`rights`]: who the process is to an inode: `capable_wrt_inode_uidgid` of `kernel/capability.c`, `in_group_p`;
-//! - [`place`]: which directories the call passed, and which is the parent of what it wanted;
+//! - [`paths`]: which directories the call passed, and which is the parent of what it wanted;
 //! - [`steps`]: what each call asks of them: `may_open`, `may_create`, `may_delete`, `setattr_prepare` …
 //!
 //! A rule counts only if it refuses with the errno that was seen: mode bits say EACCES, ownership says EPERM. What no

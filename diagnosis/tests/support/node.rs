@@ -44,18 +44,18 @@ pub struct Node {
 
 impl Node {
     pub fn new() -> Self {
-        Self::with(Config::default())
+        Self::with(&Config::default())
     }
 
     /// Without the kernel's evidence.
     pub fn without_kernel() -> Self {
-        Self::with(Config { kernel: false, ..Config::default() })
+        Self::with(&Config { kernel: false, ..Config::default() })
     }
 
-    fn with(config: Config) -> Self {
+    fn with(config: &Config) -> Self {
         let who = PodAnnotations { container: "app".into(), pod: "orders-7d9f".into(), namespace: "shop".into(), ..Default::default() };
         Self {
-            engine: Engine::new(Config { clock: CLOCK, pods: 8, ..config }),
+            engine: Engine::new(Config { clock: CLOCK, pods: 8, ..*config }),
             readers: BTreeMap::new(),
             verdicts: Vec::new(),
             said: Vec::new(),
