@@ -309,7 +309,7 @@ pub struct Limits {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProcessLimits {
-    /// `RLIMIT_NPROC`, soft; `u64::MAX`: unlimited.
+    /// `RLIMIT_NPROC` of the process, soft; `u64::MAX`: unlimited; `None`: it is not there any more.
     pub user_limit: Option<u64>,
     /// Threads of that user on the node.
     pub user_now: Option<u64>,
@@ -317,11 +317,13 @@ pub struct ProcessLimits {
     pub pids_limit: Option<u64>,
     /// `pids.current` of that cgroup, or of the container's where there is no limit.
     pub pids_now: Option<u64>,
-    /// How often that limit refused a fork (`pids.events`).
+    /// How often a fork of the container was refused (`max` of its own `pids.events`).
     pub pids_refused: Option<u64>,
+    /// How often a fork was refused below the cgroup whose limit it is, where that is another one.
+    pub pids_refused_above: Option<u64>,
     /// It is not the container's own limit, but one above it: the pod's.
     pub pids_above: bool,
-    /// `kernel.threads-max`.
+    /// The smaller of `kernel.threads-max` and `kernel.pid_max`.
     pub node_limit: Option<u64>,
     /// Threads of the node.
     pub node_now: Option<u64>,

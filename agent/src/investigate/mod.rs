@@ -266,9 +266,9 @@ impl Shared {
         })
     }
 
-    /// A limit of its own the process has only while it lives; another of the container has the same.
+    /// A limit of its own the process has only while it lives; another of the container may have another.
     fn process_limits(&self, scope: Scope, uid: u32) -> Result<Answer, String> {
-        let pid = self.view(scope).ok().and_then(|view| view.live.or(view.neighbour));
+        let pid = self.view(scope).ok().and_then(|view| view.live);
         let path = self.store.path(scope.cgroup);
         let limits = processes::read(&self.cgroups, path.as_deref(), pid, uid);
         if limits.user_limit.is_none() && limits.pids_now.is_none() {

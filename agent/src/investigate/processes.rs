@@ -17,7 +17,7 @@ pub(super) fn read(root: &CgroupRoot, path: Option<&str>, pid: Option<u32>, uid:
     ProcessLimits {
         user_limit: pid.and_then(|pid| proc::limit(pid, "Max processes")).map(|(soft, _)| soft),
         user_now: threads_of(uid),
-        node_limit: number(&Path::new(proc::PROC).join("sys/kernel/threads-max")),
+        node_limit: ["threads-max", "pid_max"].iter().filter_map(|name| number(&Path::new(proc::PROC).join("sys/kernel").join(name))).min(),
         node_now: threads_of_node(),
         ..of_cgroup
     }
@@ -38,10 +38,16 @@ fn counted(top: &Path, directory: &Path) -> Option<ProcessLimits> {
     Some(ProcessLimits {
         pids_limit: Some(limit),
         pids_now: number(&whose.join("pids.current")),
-        pids_refused: keyed(&whose.join("pids.events"), "max"),
+        pids_refused: refused(directory),
+        pids_refused_above: (whose != directory).then(|| refused(whose)).flatten(),
         pids_above: whose != directory,
         ..ProcessLimits::default()
     })
+}
+
+/// How often a fork was refused: of one of its processes (before Linux 6.11), or by its limit (since then).
+fn refused(directory: &Path) -> Option<u64> {
+    keyed(&directory.join("pids.events"), "max")
 }
 
 /// Threads that run as a user; `None`: there are too many processes to count them.
@@ -83,8 +89,14 @@ mod tests {
         write(&pod, &[("pids.max", "64\n"), ("pids.current", "60\n"), ("pids.events", "max 3\n")]);
         write(&container, &[("pids.max", "max\n"), ("pids.current", "58\n"), ("pids.events", "max 0\n")]);
         let of_pod = counted(top.path(), &container).unwrap();
-        let expected =
-            ProcessLimits { pids_limit: Some(64), pids_now: Some(60), pids_refused: Some(3), pids_above: true, ..ProcessLimits::default() };
+        let expected = ProcessLimits {
+            pids_limit: Some(64),
+            pids_now: Some(60),
+            pids_refused: Some(0),
+            pids_refused_above: Some(3),
+            pids_above: true,
+            ..ProcessLimits::default()
+        };
         assert_eq!(of_pod, expected);
         write(&container, &[("pids.max", "59\n")]);
         let own = counted(top.path(), &container).unwrap();

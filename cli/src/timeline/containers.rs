@@ -39,7 +39,7 @@ pub(super) fn container(pod: &Pod, events: &[PodEvent], spec: &Container) -> Vec
             let ready = moment(pod, "ContainersReady").filter(|_| status.is_ready).map(|at| at.max(*since));
             let end = if spec.kind == ContainerKind::Sidecar && status.is_started { Some(ready.unwrap_or(*since)) } else { ready };
             let note = running(status.is_ready, status.is_started, spec, events);
-            spans.push(Span { end, note, ..present(*since) });
+            spans.push(Span { end, note, runs: true, ..present(*since) });
         }
         ended_state @ ContainerState::Terminated { .. } => {
             let over = ended(ended_state);

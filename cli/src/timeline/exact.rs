@@ -59,6 +59,16 @@ pub(super) fn join(spans: &mut Vec<Span>, pod: &Pod, reports: Vec<StartReport>) 
         let place = spans.iter().position(|known| comes_after(known, &span)).unwrap_or(spans.len());
         spans.insert(place, span);
     }
+    end_where_the_next_begins(spans);
+}
+
+/// A start whose end nobody saw was over when the container's next one began.
+fn end_where_the_next_begins(spans: &mut [Span]) {
+    for at in 0..spans.len() {
+        let (before, after) = spans.split_at_mut(at + 1);
+        let Some(span) = before.last_mut().filter(|span| span.is_earlier && span.end.is_none()) else { continue };
+        span.end = after.iter().filter(|next| next.container == span.container && next.begin >= span.begin).map(|next| next.begin).min();
+    }
 }
 
 /// Whether a known span is to stand below another one: a later start of the container, or what follows all containers.
@@ -76,12 +86,13 @@ fn refine(span: &mut Span, report: StartReport) {
     if let Some(begin) = begin(&report) {
         span.begin = begin;
     }
-    let ended = moment(&report, "Ended");
-    // Without a word of the API server that it is over or ready, only its end is an end.
-    let end = if span.end.is_some() { ended.or(moment(&report, "Ready")) } else { ended };
-    span.is_exact = end.is_some();
-    span.end = end.or(span.end).map(|end| end.max(span.begin));
-    if ended.is_some() && span.note.starts_with("runs") {
+    let ended = end(&report);
+    // One that runs is drawn up to when it was ready; one that is over, or of which the API server says neither, up to its end.
+    let is_up = span.end.is_some() && span.runs;
+    let until = if is_up { ended.or(moment(&report, "Ready")) } else { ended };
+    span.is_exact = until.is_some();
+    span.end = until.or(span.end).map(|end| end.max(span.begin));
+    if ended.is_some() && span.runs && span.note != "ready" {
         // The API server has not heard of it.
         (span.note, span.failed) = outcome(&report);
     }
@@ -96,7 +107,7 @@ fn forgotten(pod: &Pod, report: StartReport) -> Option<Span> {
     let is_only = number == 0 && pod.status_of(&spec.name).is_none_or(|status| status.restarts == 0);
     let name = if is_only { title(spec) } else { format!("{}, start {}", title(spec), number.saturating_add(1)) };
     let begin = begin(&report)?;
-    let end = moment(&report, "Ended").map(|end| end.max(begin));
+    let end = end(&report).map(|end| end.max(begin));
     let (note, failed) = outcome(&report);
     let (id, container) = (container_id(&report).to_owned(), spec.name.clone());
     let is_exact = end.is_some();
@@ -120,6 +131,11 @@ fn begin(report: &StartReport) -> Option<u64> {
     known(report.began.as_ref()).or_else(|| report.milestones.iter().find_map(|milestone| known(milestone.at.as_ref())))
 }
 
+/// When it ended, if it has: an end that proved to be none is followed by another stage.
+fn end(report: &StartReport) -> Option<u64> {
+    (report.stage == "Ended").then(|| moment(report, "Ended")).flatten()
+}
+
 /// When this step was taken last.
 fn moment(report: &StartReport, step: &str) -> Option<u64> {
     report.milestones.iter().rev().filter(|milestone| milestone.step == step).find_map(|milestone| known(milestone.at.as_ref()))
@@ -132,7 +148,8 @@ fn known(time: Option<&Timestamp>) -> Option<u64> {
 /// How it went, as the API server would say it, and whether that is bad.
 fn outcome(report: &StartReport) -> (String, bool) {
     let out_of_memory = report.milestones.iter().any(|milestone| milestone.step == "OutOfMemory");
-    let Some(ended) = report.milestones.iter().rev().find(|milestone| milestone.step == "Ended") else {
+    let ended = report.milestones.iter().rev().find(|milestone| milestone.step == "Ended");
+    let Some(ended) = ended.filter(|_| report.stage == "Ended") else {
         return (report.stage.to_lowercase(), report.stage == "Stalled");
     };
     let how = exit_words(ended);

@@ -48,7 +48,7 @@ fn report(id: &str, container: &str, (made, exec): (u64, u64), rest: Vec<Milesto
             ..Workload::default()
         }),
         start: Some(Start { container_id: id.into(), restart_count: 0 }),
-        stage: "Starting".into(),
+        stage: if rest.iter().any(|step| step.step == "Ended") { "Ended" } else { "Starting" }.into(),
         began: at(made),
         told: at(exec + 1),
         milestones: [milestone(made, "Created"), program].into_iter().chain(rest).collect(),

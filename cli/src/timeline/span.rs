@@ -23,6 +23,8 @@ pub(super) struct Span {
     pub(super) note: String,
     /// Something went wrong in it.
     pub(super) failed: bool,
+    /// By the API server's account it is a container that runs.
+    pub(super) runs: bool,
     /// What fell into it.
     pub(super) verdicts: Vec<Verdict>,
     /// What the kernel told of it.

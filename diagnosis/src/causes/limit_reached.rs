@@ -29,7 +29,7 @@ fn questions(failure: &Failure, case: &Case<'_>) -> Vec<Question> {
 struct Met {
     layer: Layer,
     subject: &'static str,
-    limit: u64,
+    limit: Option<u64>,
     now: Option<u64>,
     proved: bool,
 }
@@ -37,7 +37,7 @@ struct Met {
 #[expect(clippy::unnecessary_wraps, reason = "the shape of a rule")]
 fn explain(failure: &Failure, case: &Case<'_>) -> Option<Finding> {
     let limits = case.answers.iter().find_map(|(_, answer)| if let Answer::ProcessLimits(limits) = answer { Some(*limits) } else { None });
-    let met = limits.and_then(|limits| by_pids(limits).or_else(|| by_node(limits)).or_else(|| by_user(failure, limits)));
+    let met = limits.and_then(|limits| limit_met(failure, limits));
     let (layer, subject) = met.as_ref().map_or((limit_reached::UNTOLD, "processes"), |met| (met.layer, met.subject));
     let mut found = Finding::new(layer, (SubjectKind::Limit, subject), words::failure(failure));
     found.explanation = vec![match &met {
@@ -49,59 +49,95 @@ fn explain(failure: &Failure, case: &Case<'_>) -> Option<Finding> {
         found.explanation.push(format!("which it was is not known: {why}"));
     }
     found.remedy.text = remedy(met.as_ref(), limits, case.setting());
-    found.evidence = met.iter().map(|met| fact(failure, met)).collect();
+    found.evidence = met.iter().filter_map(|met| fact(failure, met)).collect();
     found.proved = met.is_some_and(|met| met.proved);
     Some(found)
 }
 
-/// The cgroup counts what it refused; that it is full now says the same.
-fn by_pids(limits: ProcessLimits) -> Option<Met> {
-    let limit = limits.pids_limit?;
-    let is_full = limits.pids_now.is_some_and(|now| now >= limit);
-    let has_refused = limits.pids_refused.unwrap_or(0) > 0;
-    (is_full || has_refused).then_some(Met {
-        layer: limit_reached::PIDS_LIMIT,
-        subject: "pids.max",
-        limit,
-        now: limits.pids_now,
-        proved: true,
-    })
+/// What is full now says most; then what the cgroups counted. What a pod's cgroup counted may be of another container, or of a start before
+/// this one; what the container's own counted (before Linux 6.11 also what a limit above it refused) is of this start.
+fn limit_met(failure: &Failure, limits: ProcessLimits) -> Option<Met> {
+    let refused = |count: Option<u64>| count.unwrap_or(0) > 0;
+    let is_full = limits.pids_now.zip(limits.pids_limit).is_some_and(|(now, limit)| now >= limit);
+    let another = by_node(limits).or_else(|| by_user(failure, limits));
+    let pids = |holds: bool, proved: bool| holds.then(|| by_pids(limits, proved)).flatten();
+    pids(is_full, true)
+        .or_else(|| pids(refused(limits.pids_refused), another.is_none()))
+        .or(another)
+        .or_else(|| pids(refused(limits.pids_refused_above), false))
+        .or_else(|| by_elimination(failure, limits))
+}
+
+fn by_pids(limits: ProcessLimits, proved: bool) -> Option<Met> {
+    let limit = Some(limits.pids_limit?);
+    Some(Met { layer: limit_reached::PIDS_LIMIT, subject: "pids.max", limit, now: limits.pids_now, proved })
 }
 
 fn by_node(limits: ProcessLimits) -> Option<Met> {
     let (limit, now) = (limits.node_limit?, limits.node_now?);
-    (now >= limit).then_some(Met { layer: limit_reached::NODE_LIMIT, subject: "kernel.threads-max", limit, now: Some(now), proved: true })
+    (now >= limit).then_some(Met {
+        layer: limit_reached::NODE_LIMIT,
+        subject: "threads of the node",
+        limit: Some(limit),
+        now: Some(now),
+        proved: true,
+    })
 }
 
-/// The user's limit binds nobody who may override it, and not root of the initial user namespace.
 fn by_user(failure: &Failure, limits: ProcessLimits) -> Option<Met> {
     let limit = limits.user_limit?;
-    let creds = &failure.call.creds;
-    let overrides = [Capability::SYS_RESOURCE, Capability::SYS_ADMIN].iter().any(|capability| capability.is_in(creds.cap_effective));
-    let binds = creds.uid != 0 && !overrides;
     // Some may have ended since; far below the limit it is another one.
-    let is_near = limits.user_now.is_some_and(|now| now >= limit / 10 * 9);
-    (binds && is_near).then_some(Met {
+    let is_near = limits.user_now.is_some_and(|now| now >= limit - limit / 10);
+    (binds(failure) && is_near).then_some(Met {
         layer: limit_reached::USER_LIMIT,
         subject: "RLIMIT_NPROC",
-        limit,
+        limit: Some(limit),
         now: limits.user_now,
         proved: limits.user_now.is_some_and(|now| now >= limit),
     })
 }
 
+/// The user's limit binds nobody who may override it, and not root of the initial user namespace.
+fn binds(failure: &Failure) -> bool {
+    let creds = &failure.call.creds;
+    let overrides = [Capability::SYS_RESOURCE, Capability::SYS_ADMIN].iter().any(|capability| capability.is_in(creds.cap_effective));
+    creds.uid != 0 && !overrides
+}
+
+/// The process took its limit and its threads with it, and neither its cgroup nor the node refused anything: the user's limit is left.
+fn by_elimination(failure: &Failure, limits: ProcessLimits) -> Option<Met> {
+    let by_no_cgroup = limits.pids_now.is_some()
+        && (limits.pids_limit.is_none() || limits.pids_refused == Some(0) && (!limits.pids_above || limits.pids_refused_above == Some(0)));
+    let is_left = limits.user_limit.is_none() && by_no_cgroup && limits.node_now.zip(limits.node_limit).is_some();
+    (is_left && binds(failure)).then_some(Met {
+        layer: limit_reached::USER_LIMIT,
+        subject: "RLIMIT_NPROC",
+        limit: None,
+        now: None,
+        proved: false,
+    })
+}
+
 fn reason(met: &Met, failure: &Failure, limits: Option<ProcessLimits>) -> String {
     let now = met.now.map(|now| format!("; {now} there are")).unwrap_or_default();
+    let Some(limit) = met.limit else {
+        return format!(
+            "uid {} has as many processes and threads as it may (RLIMIT_NPROC): its cgroup refused none, and the node may have more",
+            failure.call.creds.uid
+        );
+    };
     if met.layer == limit_reached::PIDS_LIMIT {
         let whose = if limits.is_some_and(|limits| limits.pids_above) { "the pod's cgroup" } else { "the container's cgroup" };
-        return format!("{whose} may hold {} processes and threads (pids.max){now}", met.limit);
+        return format!("{whose} may hold {limit} processes and threads (pids.max){now}");
     }
     if met.layer == limit_reached::NODE_LIMIT {
-        return format!("all programs of the node together may have {} threads (kernel.threads-max){now}", met.limit);
+        return format!(
+            "all programs of the node together may have {limit} threads (the smaller of kernel.threads-max and kernel.pid_max){now}"
+        );
     }
     format!(
-        "uid {} may have {} processes and threads (RLIMIT_NPROC, soft limit): those of all containers count that run as the same uid on the node, unless they have user namespaces of their own{now}",
-        failure.call.creds.uid, met.limit
+        "uid {} may have {limit} processes and threads (RLIMIT_NPROC, soft limit): those of all containers count that run as the same uid on the node, unless they have user namespaces of their own{now}",
+        failure.call.creds.uid
     )
 }
 
@@ -131,14 +167,15 @@ fn remedy(met: Option<&Met>, limits: Option<ProcessLimits>, setting: Setting) ->
     format!("{how} {fewer}")
 }
 
-fn fact(failure: &Failure, met: &Met) -> Evidence {
+fn fact(failure: &Failure, met: &Met) -> Option<Evidence> {
+    let limit = met.limit?;
     let fact = fact::Resource {
         name: "processes".to_owned(),
         unit: "processes and threads".to_owned(),
         scope: met.subject.to_owned(),
-        limit: Some(met.limit),
+        limit: Some(limit),
         used: met.now,
     };
     let used = met.now.map(|now| format!(", {now} in use")).unwrap_or_default();
-    Evidence::new(failure.last, EvidenceKind::Resource, format!("{}: {}{used}", met.subject, met.limit)).with(Fact::Resource(fact))
+    Some(Evidence::new(failure.last, EvidenceKind::Resource, format!("{}: {limit}{used}", met.subject)).with(Fact::Resource(fact)))
 }

@@ -132,8 +132,21 @@ impl Docket {
     /// Asks what these suspects need. With `now`, for a judgement: what may have changed is asked anew.
     pub(crate) fn ask_for(&mut self, start: &Start<'_>, suspects: &[Weighed], limit: usize, now: Option<BootNanos>) {
         for (id, _) in suspects {
+            let now = now.filter(|_| !self.is_over(start, *id));
             self.ask(start, *id, limit, now);
         }
+    }
+
+    /// What a later look would see is not what it met: the container or the process has ended. Nor is asked anew about what was said.
+    fn is_over(&self, start: &Start<'_>, id: SuspectId) -> bool {
+        let has_ended = |suspect: Suspect<'_>| match suspect {
+            Suspect::Call(failure) => {
+                let process = failure.call.task.process;
+                start.story.processes.iter().any(|view| view.process == process && view.exited.is_some())
+            }
+            Suspect::OutOfMemory { .. } | Suspect::NeverStarted { .. } | Suspect::Exit { .. } => true,
+        };
+        start.end.is_some() || self.spoken.iter().any(|spoken| spoken.suspect == id) || start.suspect(id).is_none_or(has_ended)
     }
 
     /// An answer that came after the judgement may raise another question.
@@ -203,7 +216,7 @@ impl Docket {
             let confidence = verdicts::confidence(start.weights, score, finding.proved, rival);
             let mut verdict = verdicts::make(start, &self.asked, suspect, &finding, confidence);
             let before = &self.spoken[index].verdict;
-            verdict.resolved_at = before.resolved_at;
+            verdict.resolved_at = before.resolved_at.filter(|at| verdict.last_seen <= *at);
             verdict.id.clone_from(&before.id); // the same finding, said better: it replaces what was said
             if verdicts::is_news(before, &verdict) {
                 more.push(verdict.clone());

@@ -130,7 +130,9 @@ impl Questions {
 
     /// How many of a suspect's questions could not be answered.
     pub(crate) fn unanswered(&self, wanted_by: SuspectId) -> u32 {
-        let gone = |asked: &&Asked| asked.wanted_by.contains(&wanted_by) && matches!(asked.answer, Some((_, Answer::Gone { .. })));
+        let gone = |asked: &&Asked| {
+            asked.wanted_by.contains(&wanted_by) && asked.before.is_none() && matches!(asked.answer, Some((_, Answer::Gone { .. })))
+        };
         u32::try_from(self.asked.iter().filter(gone).count()).unwrap_or(u32::MAX)
     }
 

@@ -124,14 +124,21 @@ impl Container {
         if self.is_starting() { Level::Starting } else { Level::Rest }
     }
 
+    /// It is, or was, a container: what is not known to be one is not judged.
     pub(super) const fn is_confirmed(&self) -> bool {
-        !matches!(self.fate, Fate::Candidate)
+        matches!(self.fate, Fate::Kept | Fate::Removed)
     }
 
     pub(super) fn confirm(&mut self) {
         if self.fate == Fate::Candidate {
             self.fate = Fate::Kept;
         }
+    }
+
+    /// What came was judged, also what changes a word of what was said.
+    pub(super) const fn is_settled(&self) -> bool {
+        let has_to_say_more = self.story.has_news && self.docket.has_spoken();
+        self.docket.pending.is_none() && !has_to_say_more
     }
 
     /// It can be dropped from memory.

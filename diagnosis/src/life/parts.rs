@@ -58,6 +58,8 @@ pub(super) struct Telling {
     pub(super) looked: BootNanos,
     /// Something is tried again and again.
     pub(super) waits: bool,
+    /// When what is retried was last to be judged.
+    pub(super) retried: Option<BootNanos>,
     /// Waits that are over.
     pub(super) over: Vec<Wait>,
     /// When it was last told, with how far it was and how much had happened.

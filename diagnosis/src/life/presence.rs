@@ -119,6 +119,7 @@ impl Container {
     fn goes_on(&mut self, main: Option<Process>, now: BootNanos) {
         self.state = if self.story.ready.is_some() { State::Ready } else { State::attending(now) };
         self.main = Main::known(main);
+        self.story.milestones.take_back_end();
         let is_of_end = |trigger: Trigger| matches!(trigger, Trigger::Exit | Trigger::NeverStarted);
         self.docket.pending = self.docket.pending.take().filter(|pending| !is_of_end(pending.trigger));
         self.lacks_records();

@@ -2,6 +2,7 @@
 
 use super::{
     container::Container,
+    parts::Origin,
     state::{Rest, State},
 };
 use crate::{
@@ -48,7 +49,8 @@ impl Container {
         let is_to_be_named = self.membership.in_cluster && !self.membership.pod_uid.is_empty();
         let is_named = !is_to_be_named || !self.workload.container.is_empty();
         let has_begun = !self.state.is_created() && !matches!(self.state, State::Resting(Rest::Idle(_) | Rest::Existing));
-        self.is_confirmed() && is_named && has_begun && !self.story.milestones.all().is_empty()
+        let was_seen = self.membership.origin == Origin::Seen;
+        self.is_confirmed() && was_seen && is_named && has_begun && !self.story.milestones.all().is_empty()
     }
 
     /// Grows with what happened.

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// How long the last lines of a local run may take from its pipe to us.
 const LAST_LINES: Duration = Duration::from_millis(25);
+/// What is retried and could not be explained is judged again no sooner than this: more failures of the kind seldom say more.
+const RETRY_AGAIN: Duration = Duration::from_secs(2);
 /// How long a call must not have failed to count as no longer retried.
 const RETRY_FRESH: Duration = Duration::from_secs(5);
 
@@ -31,7 +33,9 @@ impl Container {
             self.became_ready(now);
         } else if let Some(index) = self.retried(now) {
             self.telling.waits = true;
-            if self.docket.pending.is_none() && !self.docket.has_spoken_of(index) {
+            let is_time = self.telling.retried.is_none_or(|at| now.since(at) >= RETRY_AGAIN);
+            if self.docket.pending.is_none() && !self.docket.has_spoken_of(index) && is_time {
+                self.telling.retried = Some(now);
                 self.docket.consider(Trigger::Retry, now);
             }
         } else {

@@ -47,6 +47,12 @@ impl Milestones {
         self.all.insert(index, Milestone { at, step });
     }
 
+    /// It has not ended after all.
+    pub(crate) fn take_back_end(&mut self) {
+        self.all.retain(|known| !matches!(known.step, Step::Ended { .. }));
+        self.happened = self.happened.saturating_add(1);
+    }
+
     /// A socket began to listen. The same again (a restarted worker) is no news.
     pub(super) fn listening(&mut self, address: &str, port: u16, at: BootNanos) {
         let step = Step::Listening { address: address.to_owned(), port };

@@ -29,6 +29,7 @@ pub const WORKLOADS: &[&str] = &[
     "first-calls",
     "flood",
     "many-files",
+    "many-threads",
     "open-or-exit",
     "optional-log",
     "read-ca-bundle",

@@ -15,6 +15,8 @@ use unready_proto::{
 
 /// An answer stays well below what gRPC clients take: a start has some 2 KiB, and 100 at the very most.
 const ANSWER_BYTES: usize = 16 << 20;
+/// What one start may fill. The number of starts is bounded; with this, their bytes are (20,000 of them: 320 MiB).
+const START_BYTES: usize = 16 << 10;
 
 /// Nanoseconds since 1970 by our own clock.
 fn now() -> u64 {
@@ -52,9 +54,24 @@ pub(super) fn put(transaction: &Transaction<'_>, report: &StartReport) -> rusqli
             ":node": workload.node,
             ":told": signed(report.told.as_ref().map_or(0, nanos)),
             ":heard": signed(now()),
-            ":body": report.encode_to_vec(),
+            ":body": bounded(report.clone()).encode_to_vec(),
         })?;
     Ok(!is_known)
+}
+
+/// Without what does not fit: waits first, then attempts, then what happened in the middle.
+fn bounded(mut report: StartReport) -> StartReport {
+    while report.encoded_len() > START_BYTES {
+        let middle = report.milestones.len() / 2;
+        let has_dropped = report.waits.pop().is_some()
+            || report.attempts.pop().is_some()
+            || (middle < report.milestones.len()).then(|| report.milestones.remove(middle)).is_some();
+        if !has_dropped {
+            break;
+        }
+        report.dropped = report.dropped.saturating_add(1);
+    }
+    report
 }
 
 /// Removes what was heard before `since`, and of `rows` those beyond `keep`; the answer is how many.

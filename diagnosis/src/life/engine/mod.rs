@@ -122,7 +122,7 @@ impl Engine {
 
     /// Whether no judgement about this container is due. (An answer that takes its time may still come.)
     pub fn is_settled(&self, cgroup: CgroupId) -> bool {
-        self.containers.get(&cgroup).is_none_or(|container| container.docket.pending.is_none())
+        self.containers.get(&cgroup).is_none_or(Container::is_settled)
     }
 
     /// The main process of a container, as far as it is known.
