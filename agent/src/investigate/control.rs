@@ -25,3 +25,13 @@ pub(super) fn keyed(path: &Path, key: &str) -> Option<u64> {
 fn text(path: &Path) -> Option<String> {
     proc::read_bytes(path, 4096).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
+
+/// Files as a controller has them, for tests.
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+pub(super) fn write(directory: &Path, files: &[(&str, &str)]) {
+    std::fs::create_dir_all(directory).unwrap();
+    for (name, text) in files {
+        std::fs::write(directory.join(name), text).unwrap();
+    }
+}

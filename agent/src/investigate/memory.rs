@@ -36,15 +36,7 @@ fn read_v1(top: &Path, directory: &Path) -> Option<Memory> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::*;
-    use std::fs;
-
-    fn write(directory: &Path, files: &[(&str, &str)]) {
-        fs::create_dir_all(directory).unwrap();
-        for (name, text) in files {
-            fs::write(directory.join(name), text).unwrap();
-        }
-    }
+    use super::{super::control::write, *};
 
     #[test]
     fn v2_takes_the_limit_that_binds() {

@@ -72,14 +72,7 @@ fn threads_of_node() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-    use super::*;
-
-    fn write(directory: &Path, files: &[(&str, &str)]) {
-        fs::create_dir_all(directory).unwrap();
-        for (name, text) in files {
-            fs::write(directory.join(name), text).unwrap();
-        }
-    }
+    use super::{super::control::write, *};
 
     #[test]
     fn the_limit_that_binds_and_whose_it_is() {
