@@ -342,6 +342,7 @@ fn a_ready_container_that_ran_before_us_is_left_alone() {
     node.begin(1, "0ms", true);
     node.feed(Input::Pods(PodChange::Reset(vec![pod(running(1, 0, true), probed)])), START);
     assert_eq!(node.attention.get(&cgroup(1)), Some(&false));
+    assert_eq!(node.starts, 0, "its start was not seen: it would replace the account of who saw it");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is no container, and what was there before the agent: nothing is said of it.
+//! What is no container: nothing is said of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
@@ -19,8 +19,8 @@ fn exec(pid: u32) -> Record {
     Record::Exec { task: task(pid), uid: 0, gid: 0, path: "/usr/sbin/agetty".into(), args: vec!["agetty".into()] }
 }
 
-fn created(path: &str, existing: bool) -> Record {
-    Record::CgroupCreated { id: CGROUP, path: path.to_owned(), existing }
+fn created(path: &str) -> Record {
+    Record::CgroupCreated { id: CGROUP, path: path.to_owned(), existing: false }
 }
 
 /// All that is said until a minute has passed.
@@ -45,7 +45,7 @@ fn said(records: Vec<(u64, Record)>) -> Vec<Output> {
 
 #[test]
 fn a_service_of_the_host_is_no_container() {
-    let unit = || created("/system.slice/getty@tty1.service", false);
+    let unit = || created("/system.slice/getty@tty1.service");
     let ends = |at| (at, Record::Exit { task: task(100), status: ExitStatus::Code(1) });
     let runs_on = vec![(0, unit()), (10, exec(100)), (20, exec(101))];
     assert_eq!(said(runs_on.clone()), []);
@@ -53,12 +53,4 @@ fn a_service_of_the_host_is_no_container() {
     assert_eq!(said(fails), []);
     let is_removed = [runs_on, vec![ends(30), (900, Record::CgroupRemoved { id: CGROUP })]].concat();
     assert_eq!(said(is_removed), []);
-}
-
-#[test]
-fn a_start_that_was_not_seen_is_not_told() {
-    let path = format!("/kubepods/pod11111111-2222-3333-4444-555555555555/{:064x}", 7);
-    let ends = (5_000, Record::Exit { task: task(100), status: ExitStatus::Code(0) });
-    let all = said(vec![(0, created(&path, true)), (10, exec(100)), ends]);
-    assert!(!all.iter().any(|output| matches!(output, Output::Start(_))), "{all:?}");
 }

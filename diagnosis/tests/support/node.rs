@@ -26,6 +26,8 @@ pub struct Node {
     pub verdicts: Vec<Verdict>,
     /// Every word.
     pub said: Vec<Verdict>,
+    /// How many starts were told.
+    pub starts: usize,
     /// Whether it is looked at closely.
     pub attention: BTreeMap<CgroupId, bool>,
     /// What is on the kernel's map, and who made it.
@@ -59,6 +61,7 @@ impl Node {
             readers: BTreeMap::new(),
             verdicts: Vec::new(),
             said: Vec::new(),
+            starts: 0,
             attention: BTreeMap::new(),
             levels: BTreeMap::new(),
             slow_files: false,
@@ -106,7 +109,8 @@ impl Node {
                     };
                     self.attention.insert(new.cgroup, new.level == Some(unready_agent_common::watch::Level::Starting));
                 }
-                Output::Start(_) | Output::AskCluster(..) | Output::Release(_) => {}
+                Output::Start(_) => self.starts += 1,
+                Output::AskCluster(..) | Output::Release(_) => {}
             }
         }
     }
