@@ -133,7 +133,11 @@ fn begin(report: &StartReport) -> Option<u64> {
 
 /// When it ended, if it has: an end that proved to be none is followed by another stage.
 fn end(report: &StartReport) -> Option<u64> {
-    (report.stage == "Ended").then(|| moment(report, "Ended")).flatten()
+    ended(report).and_then(|milestone| known(milestone.at.as_ref()))
+}
+
+fn ended(report: &StartReport) -> Option<&Milestone> {
+    report.milestones.iter().rev().find(|milestone| milestone.step == "Ended").filter(|_| report.stage == "Ended")
 }
 
 /// When this step was taken last.
@@ -148,8 +152,7 @@ fn known(time: Option<&Timestamp>) -> Option<u64> {
 /// How it went, as the API server would say it, and whether that is bad.
 fn outcome(report: &StartReport) -> (String, bool) {
     let out_of_memory = report.milestones.iter().any(|milestone| milestone.step == "OutOfMemory");
-    let ended = report.milestones.iter().rev().find(|milestone| milestone.step == "Ended");
-    let Some(ended) = ended.filter(|_| report.stage == "Ended") else {
+    let Some(ended) = ended(report) else {
         return (report.stage.to_lowercase(), report.stage == "Stalled");
     };
     let how = exit_words(ended);

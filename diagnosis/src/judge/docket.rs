@@ -66,9 +66,9 @@ impl Docket {
         !self.spoken.is_empty()
     }
 
-    /// Something was said of this failure.
-    pub(crate) fn has_spoken_of(&self, index: usize) -> bool {
-        self.spoken.iter().any(|spoken| spoken.suspect == SuspectId::Call(index))
+    /// Something was said of this suspect.
+    pub(crate) fn has_spoken_of(&self, id: SuspectId) -> bool {
+        self.spoken.iter().any(|spoken| spoken.suspect == id)
     }
 
     /// A judgement is to be made. What was only retried gives way to what is graver.
@@ -146,7 +146,7 @@ impl Docket {
             }
             Suspect::OutOfMemory { .. } | Suspect::NeverStarted { .. } | Suspect::Exit { .. } => true,
         };
-        start.end.is_some() || self.spoken.iter().any(|spoken| spoken.suspect == id) || start.suspect(id).is_none_or(has_ended)
+        start.end.is_some() || self.has_spoken_of(id) || start.suspect(id).is_none_or(has_ended)
     }
 
     /// An answer that came after the judgement may raise another question.
@@ -183,7 +183,7 @@ impl Docket {
                 && !same_thing(&other.finding, &best.finding)
         };
         let rival = explained.iter().any(is_rival);
-        if self.spoken.iter().any(|spoken| spoken.suspect == best.id) {
+        if self.has_spoken_of(best.id) {
             return Some(self.say_more(start));
         }
         let confidence = verdicts::confidence(start.weights, score, best.finding.proved, rival);

@@ -5,7 +5,6 @@ use super::{
     container::{Container, SIGKILL},
 };
 use crate::{
-    case::Manifest,
     input::Output,
     judge::{
         docket::{Docket, Pending},
@@ -101,14 +100,11 @@ fn parts<'a>(container: &'a mut Container, config: &'a Config) -> (Start<'a>, &'
     let (was_stopped, lacks_pod) = (is_others_doing(container), container.lacks_pod());
     let Container { id, workload, story, membership, run, created, main, state, completeness, docket, .. } = container;
     let (story, workload): (&Story, _) = (story, workload);
-    let known = membership.manifest.as_ref();
-    let manifest =
-        known.and_then(|known| Some(Manifest { pod: &known.pod, container: known.pod.container(&known.name)?, claims: &known.claims }));
     let start = Start {
         cgroup: *id,
         workload,
         story,
-        manifest,
+        manifest: membership.known(),
         probe: run.probe.as_deref(),
         created: *created,
         main: main.process(),

@@ -2,7 +2,7 @@
 
 use super::{
     container::{Container, Fate},
-    parts::{KnownManifest, Origin},
+    parts::{KnownManifest, Membership, Origin},
     state::State,
 };
 use crate::{
@@ -21,11 +21,18 @@ const SPEC_WITHIN: Duration = Duration::from_secs(3);
 /// (`pkg/kubelet/pleg/generic.go`, relist period), and may be late.
 const NAME_WITHIN: Duration = Duration::from_secs(10);
 
+impl Membership {
+    /// The manifest's part, for rules.
+    pub(super) fn known(&self) -> Option<Manifest<'_>> {
+        let known = self.manifest.as_ref()?;
+        Some(Manifest { pod: &known.pod, container: known.pod.container(&known.name)?, claims: &known.claims })
+    }
+}
+
 impl Container {
     /// The manifest's part, for rules.
     pub(crate) fn manifest(&self) -> Option<Manifest<'_>> {
-        let known = self.membership.manifest.as_ref()?;
-        Some(Manifest { pod: &known.pod, container: known.pod.container(&known.name)?, claims: &known.claims })
+        self.membership.known()
     }
 
     /// Asks at once who it is: what the runtime wrote down is gone with the container.

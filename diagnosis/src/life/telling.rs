@@ -24,14 +24,11 @@ impl Container {
     /// Tells how the start goes, if that is due.
     pub(super) fn tell_start(&mut self, now: BootNanos) {
         let happened = self.happened();
-        let is_due = match self.telling.told {
-            None => self.tells(),
-            Some((at, stage, known)) => {
-                let gets_on = happened != known && now.since(at) >= AT_MOST;
-                self.tells() && (stage != self.state.stage() || gets_on)
-            }
-        };
-        if is_due {
+        let is_news = self.telling.told.is_none_or(|(at, stage, known)| {
+            let gets_on = happened != known && now.since(at) >= AT_MOST;
+            stage != self.state.stage() || gets_on
+        });
+        if is_news && self.tells() {
             self.telling.told = Some((now, self.state.stage(), happened));
             let report = Box::new(self.report(now).escaped());
             self.outputs.push(Output::Start(report));

@@ -8,7 +8,14 @@ use super::{
     judging::{LOOK_AGAIN, deadline},
     state::{Attending, Pace, Rest, State},
 };
-use crate::{case::Manifest, judge::start::Trigger, pod::Probe, record::Errno, story::failure::Failure, units::BootNanos};
+use crate::{
+    case::Manifest,
+    judge::{questions::SuspectId, start::Trigger},
+    pod::Probe,
+    record::Errno,
+    story::failure::Failure,
+    units::BootNanos,
+};
 use std::time::Duration;
 
 /// How long the last lines of a local run may take from its pipe to us.
@@ -34,7 +41,7 @@ impl Container {
         } else if let Some(index) = self.retried(now) {
             self.telling.waits = true;
             let is_time = self.telling.retried.is_none_or(|at| now.since(at) >= RETRY_AGAIN);
-            if self.docket.pending.is_none() && !self.docket.has_spoken_of(index) && is_time {
+            if self.docket.pending.is_none() && !self.docket.has_spoken_of(SuspectId::Call(index)) && is_time {
                 self.telling.retried = Some(now);
                 self.docket.consider(Trigger::Retry, now);
             }

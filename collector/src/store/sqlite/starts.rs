@@ -54,13 +54,17 @@ pub(super) fn put(transaction: &Transaction<'_>, report: &StartReport) -> rusqli
             ":node": workload.node,
             ":told": signed(report.told.as_ref().map_or(0, nanos)),
             ":heard": signed(now()),
-            ":body": bounded(report.clone()).encode_to_vec(),
+            ":body": body(report),
         })?;
     Ok(!is_known)
 }
 
-/// Without what does not fit: waits first, then attempts, then what happened in the middle.
-fn bounded(mut report: StartReport) -> StartReport {
+/// As bytes, without what does not fit: waits first, then attempts, then what happened in the middle.
+fn body(report: &StartReport) -> Vec<u8> {
+    if report.encoded_len() <= START_BYTES {
+        return report.encode_to_vec();
+    }
+    let mut report = report.clone();
     while report.encoded_len() > START_BYTES {
         let middle = report.milestones.len() / 2;
         let has_dropped = report.waits.pop().is_some()
@@ -71,7 +75,7 @@ fn bounded(mut report: StartReport) -> StartReport {
         }
         report.dropped = report.dropped.saturating_add(1);
     }
-    report
+    report.encode_to_vec()
 }
 
 /// Removes what was heard before `since`, and of `rows` those beyond `keep`; the answer is how many.
