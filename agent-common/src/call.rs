@@ -118,7 +118,6 @@ pub struct CallRule {
     pub value_arg: u8,
     /// Which argument fills the low half of `arg` when the call has two (chown); else [`NO_ARG`], [`POINTED`] or [`CREATES`].
     pub low_value_arg: u8,
-    /// Zero.
     pub reserved: [u8; 7],
 }
 

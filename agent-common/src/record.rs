@@ -55,21 +55,18 @@ pub struct Task {
     pub start: u64,
     /// Process id (thread group), in the initial pid namespace.
     pub tgid: u32,
-    /// Thread id.
     pub tid: u32,
     /// Process id of the parent; 0 when unknown.
     pub parent: u32,
-    /// Zero.
     pub reserved: u32,
     /// Name of the thread, NUL-padded.
     pub comm: [u8; COMM_CAP],
 }
 
-/// With whose rights. All ids are those of the initial user namespace (`kuid_t`).
+/// With whose rights. All ids are those of the initial user namespace (`kuid_t`). The names of credentials(7).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
-#[allow(missing_docs, reason = "the names of credentials(7)")]
 pub struct Creds {
     pub uid: u32,
     pub gid: u32,
@@ -93,7 +90,6 @@ pub struct Creds {
 pub struct CgroupCreated {
     /// Kind [`Kind::CgroupCreated`].
     pub header: Header,
-    /// Cgroup id.
     pub id: u64,
     /// Depth below the root.
     pub level: u32,
@@ -110,7 +106,6 @@ pub struct CgroupCreated {
 pub struct CgroupRemoved {
     /// Kind [`Kind::CgroupRemoved`].
     pub header: Header,
-    /// Cgroup id.
     pub id: u64,
 }
 
@@ -125,7 +120,6 @@ pub struct CgroupAttached {
     pub id: u64,
     /// The process moved.
     pub pid: u32,
-    /// Zero.
     pub reserved: u32,
     /// Its name, NUL-padded.
     pub comm: [u8; COMM_CAP],
@@ -148,7 +142,6 @@ pub struct Exec {
     pub path_len: u16,
     /// Bytes of `args`.
     pub args_len: u16,
-    /// Zero.
     pub reserved: u32,
     /// The file as it was named to execve; for a script the script itself, while `args` begins with its interpreter.
     pub path: [u8; PATH_CAP],
@@ -163,11 +156,9 @@ pub struct Exec {
 pub struct Exit {
     /// Kind [`Kind::Exit`].
     pub header: Header,
-    /// Who.
     pub task: Task,
     /// As wait(2) reports it: exit status in bits 8 to 15, or the signal in bits 0 to 6 (bit 7: core dumped).
     pub code: u32,
-    /// Zero.
     pub reserved: u32,
 }
 
@@ -180,9 +171,7 @@ pub struct OomVictim {
     pub header: Header,
     /// Cgroup of the task that asked for memory; the victim's own is that of its exit record.
     pub asker_cgroup: u64,
-    /// The victim.
     pub pid: u32,
-    /// Zero.
     pub reserved: u32,
 }
 
@@ -212,7 +201,6 @@ pub const OTHER_STARTS: u32 = 1 << 7;
 pub struct CallFailed {
     /// Kind [`Kind::CallFailed`].
     pub header: Header,
-    /// Who.
     pub task: Task,
     /// With whose rights, at the moment of the failure.
     pub creds: Creds,
@@ -259,7 +247,6 @@ impl CallFailed {
 pub struct RootChanged {
     /// Kind [`Kind::RootChanged`].
     pub header: Header,
-    /// Who.
     pub task: Task,
 }
 
@@ -270,7 +257,6 @@ pub struct RootChanged {
 pub struct Listening {
     /// Kind [`Kind::Listening`].
     pub header: Header,
-    /// Who.
     pub task: Task,
     /// `AF_INET` or `AF_INET6`.
     pub family: u16,

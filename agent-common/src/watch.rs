@@ -135,7 +135,6 @@ pub struct Watch {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "user", derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
 pub struct RepeatKey {
-    /// Cgroup id.
     pub cgroup: u64,
     /// Hash of path, second path and argument, as in [`crate::record::CallFailed::hash`].
     pub hash: u64,
@@ -143,7 +142,6 @@ pub struct RepeatKey {
     pub call: u16,
     /// The positive errno.
     pub errno: u16,
-    /// Zero.
     pub reserved: u32,
 }
 
@@ -158,7 +156,6 @@ pub struct RepeatValue {
     pub last: u64,
     /// Thread group of the last one.
     pub tgid: u32,
-    /// Zero.
     pub reserved: u32,
 }
 

@@ -18,10 +18,10 @@ use crate::{
     debug::debug,
     globals::member,
     maps::{CALLS, RECORDS, REPEATS, SCRATCH},
-    peek::Kernel,
+    peek::KernelAddress,
     record::{current_cgroup, current_ids, current_task, now},
     root,
-    tally::{Outcome, Unreadable, Verdict, tally},
+    tally::{HookResult, Outcome, Unreadable, tally},
     target::{self, Arguments},
     zero,
 };
@@ -48,7 +48,7 @@ const ERRNO_MAX: u64 = 127;
 /// raw `sys_exit`: `pt_regs` and the result
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub(crate) fn call_failed(ctx: RawTracePointContext) {
-    ended(&ctx, ctx.arg(1), || Kernel::argument(&ctx, 0));
+    ended(&ctx, ctx.arg(1), || KernelAddress::argument(&ctx, 0));
 }
 
 /// `raw_syscalls/sys_exit`, the same for kernels whose raw tracepoints can be preempted (6.19 and later): while one task is
@@ -58,11 +58,11 @@ pub(crate) fn call_failed(ctx: RawTracePointContext) {
 pub(crate) fn call_failed_steady(ctx: TracePointContext) {
     // SAFETY: the field `ret` is at byte 16 of the event on every 64-bit kernel, and the verifier checks the access.
     let result = unsafe { ctx.as_ptr().byte_add(16).cast::<i64>().read() };
-    ended(&ctx, result, Kernel::current_registers);
+    ended(&ctx, result, KernelAddress::current_registers);
 }
 
 #[inline(always)]
-fn ended(ctx: &impl EbpfContext, result: i64, regs: impl FnOnce() -> Kernel) {
+fn ended(ctx: &impl EbpfContext, result: i64, regs: impl FnOnce() -> KernelAddress) {
     if result == 0 {
         root::look(regs());
     } else if (-MAX_ERRNO..0).contains(&result) {
@@ -71,7 +71,7 @@ fn ended(ctx: &impl EbpfContext, result: i64, regs: impl FnOnce() -> Kernel) {
 }
 
 #[inline(always)]
-fn failed(ctx: &impl EbpfContext, regs: impl FnOnce() -> Kernel, errno: u64) -> Verdict {
+fn failed(ctx: &impl EbpfContext, regs: impl FnOnce() -> KernelAddress, errno: u64) -> HookResult {
     let cgroup = current_cgroup();
     let Some(watch) = starting(cgroup) else {
         return Ok(Outcome::Filtered);
@@ -122,13 +122,13 @@ pub(crate) fn is_compat() -> bool {
     if member!(task_compat) == ABSENT {
         return false;
     }
-    let word: u32 = Kernel::current_task().get(member!(task_compat)).unwrap_or(0);
+    let word: u32 = KernelAddress::current_task().get(member!(task_compat)).unwrap_or(0);
     word >> (member!(compat_bit) & 31) & 1 == 1
 }
 
 /// The rule of the call that the registers hold, if it wants this errno.
 #[inline(always)]
-fn rule(regs: Kernel, errno: u32) -> Result<Option<&'static CallRule>, Unreadable> {
+fn rule(regs: KernelAddress, errno: u32) -> Result<Option<&'static CallRule>, Unreadable> {
     let number: u64 = regs.get(member!(regs_nr))?;
     // Cut to 32 bits: arm64 keeps an int there. -1 (a call that seccomp skipped) is in no table.
     let Some(rule) = CALLS.get(number as u32) else {

@@ -12,9 +12,9 @@ use crate::{
     debug::debug,
     globals::{UNIFIED_ROOT, member, read},
     maps::WATCHED,
-    peek::Kernel,
+    peek::KernelAddress,
     record::{current_cgroup, header, send, send_in_place},
-    tally::{Outcome, Unreadable, Verdict, tally},
+    tally::{HookResult, Outcome, Unreadable, tally},
     zero,
 };
 use aya_ebpf::{bindings::BPF_NOEXIST, macros::raw_tracepoint, programs::RawTracePointContext};
@@ -28,14 +28,14 @@ use unready_agent_common::{
 
 /// The cgroup that all three tracepoints hand over first, if it is of the unified hierarchy.
 #[inline(always)]
-fn unified(ctx: &RawTracePointContext) -> Result<Option<Kernel>, Unreadable> {
-    let cgroup = Kernel::argument(ctx, 0);
+fn unified(ctx: &RawTracePointContext) -> Result<Option<KernelAddress>, Unreadable> {
+    let cgroup = KernelAddress::argument(ctx, 0);
     let hierarchy: u32 = cgroup.follow(member!(cgroup_root))?.get(member!(cgroup_root_hierarchy))?;
     Ok((hierarchy == read!(UNIFIED_ROOT)).then_some(cgroup))
 }
 
 #[inline(always)]
-fn id_of(cgroup: Kernel) -> Result<u64, Unreadable> {
+fn id_of(cgroup: KernelAddress) -> Result<u64, Unreadable> {
     cgroup.follow(member!(cgroup_node))?.get(member!(node_id))
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn cgroup_mkdir(ctx: RawTracePointContext) {
 }
 
 #[inline(always)]
-fn created(ctx: &RawTracePointContext) -> Verdict {
+fn created(ctx: &RawTracePointContext) -> HookResult {
     let Some(cgroup) = unified(ctx)? else {
         return Ok(Outcome::Filtered);
     };
@@ -64,7 +64,7 @@ fn created(ctx: &RawTracePointContext) -> Verdict {
         record.header = header::<CgroupCreated>(Kind::CgroupCreated);
         record.id = id;
         record.level = cgroup.get(member!(cgroup_level))?;
-        let length = Kernel::argument(ctx, 1).string::<PATH_CAP>(&raw mut record.path)?;
+        let length = KernelAddress::argument(ctx, 1).string::<PATH_CAP>(&raw mut record.path)?;
         // A full buffer is taken as cut.
         record.path_len = if length == PATH_CAP - 1 { PATH_CAP as u32 } else { length as u32 };
         Ok(())
@@ -126,7 +126,7 @@ pub(crate) fn cgroup_rmdir(ctx: RawTracePointContext) {
 }
 
 #[inline(always)]
-fn removed(ctx: &RawTracePointContext) -> Verdict {
+fn removed(ctx: &RawTracePointContext) -> HookResult {
     let Some(cgroup) = unified(ctx)? else {
         return Ok(Outcome::Filtered);
     };
@@ -154,7 +154,7 @@ pub(crate) fn cgroup_attach(ctx: RawTracePointContext) {
 }
 
 #[inline(always)]
-fn attached(ctx: &RawTracePointContext) -> Verdict {
+fn attached(ctx: &RawTracePointContext) -> HookResult {
     let Some(cgroup) = unified(ctx)? else {
         return Ok(Outcome::Filtered);
     };
@@ -163,7 +163,7 @@ fn attached(ctx: &RawTracePointContext) -> Verdict {
     {
         return Ok(outcome);
     }
-    let task = Kernel::argument(ctx, 2);
+    let task = KernelAddress::argument(ctx, 2);
     Ok(send(CgroupAttached {
         header: header::<CgroupAttached>(Kind::CgroupAttached),
         id: id_of(cgroup)?,

@@ -1,19 +1,19 @@
 //! With whose rights the running thread acts.
 
-use crate::{globals::member, peek::Kernel, tally::Unreadable};
+use crate::{globals::member, peek::KernelAddress, tally::Unreadable};
 use unready_agent_common::{limits::GROUPS_CAP, record::Creds};
 
 const GROUPS_BYTES: usize = GROUPS_CAP * size_of::<u32>();
 
 /// The effective credentials, `task_struct.cred`: what the kernel judged the failing call by.
 #[inline(always)]
-pub(crate) fn current() -> Result<Kernel, Unreadable> {
-    Kernel::current_task().follow(member!(task_cred))
+pub(crate) fn current() -> Result<KernelAddress, Unreadable> {
+    KernelAddress::current_task().follow(member!(task_cred))
 }
 
 /// Fills in everything that can be read; the rest stays 0.
 #[inline(always)]
-pub(crate) fn fill(cred: Kernel, into: &mut Creds) {
+pub(crate) fn fill(cred: KernelAddress, into: &mut Creds) {
     into.uid = cred.get(member!(cred_uid)).unwrap_or(0);
     into.gid = cred.get(member!(cred_gid)).unwrap_or(0);
     into.euid = cred.get(member!(cred_euid)).unwrap_or(0);
@@ -26,12 +26,12 @@ pub(crate) fn fill(cred: Kernel, into: &mut Creds) {
 }
 
 #[inline(always)]
-fn user_namespace(cred: Kernel) -> Result<u32, Unreadable> {
+fn user_namespace(cred: KernelAddress) -> Result<u32, Unreadable> {
     cred.follow(member!(cred_user_ns))?.get(member!(user_ns_inum))
 }
 
 #[inline(always)]
-fn groups(cred: Kernel, into: *mut [u32; GROUPS_CAP]) -> Result<u32, Unreadable> {
+fn groups(cred: KernelAddress, into: *mut [u32; GROUPS_CAP]) -> Result<u32, Unreadable> {
     let info = cred.follow(member!(cred_group_info))?;
     let count: u32 = info.get(member!(group_info_ngroups))?;
     let bytes = (count as usize).min(GROUPS_CAP) * size_of::<u32>();

@@ -3,9 +3,9 @@
 use crate::{
     budget::{pay, starting},
     globals::member,
-    peek::Kernel,
+    peek::KernelAddress,
     record::{current_cgroup, current_task, header, send},
-    tally::{Outcome, Unreadable, Verdict, tally},
+    tally::{HookResult, Outcome, Unreadable, tally},
 };
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use unready_agent_common::{
@@ -26,12 +26,12 @@ pub(crate) fn listen_changed(ctx: RawTracePointContext) {
     let (old, new) = (ctx.arg::<u32>(1), ctx.arg::<u32>(2));
     // Only these changes are made by the process itself; a connection's states come with packets, in anyone's context.
     if old == TCP_LISTEN || new == TCP_LISTEN {
-        tally(Hook::Listen, changed(Kernel::argument(&ctx, 0), new == TCP_LISTEN));
+        tally(Hook::Listen, changed(KernelAddress::argument(&ctx, 0), new == TCP_LISTEN));
     }
 }
 
 #[inline(always)]
-fn changed(sock: Kernel, open: bool) -> Verdict {
+fn changed(sock: KernelAddress, open: bool) -> HookResult {
     let cgroup = current_cgroup();
     let Some(watch) = starting(cgroup) else {
         return Ok(Outcome::Filtered);
@@ -55,7 +55,7 @@ fn changed(sock: Kernel, open: bool) -> Verdict {
 
 /// Four bytes, then zeros.
 #[inline(always)]
-fn ipv4(sock: Kernel) -> Result<[u8; 16], Unreadable> {
+fn ipv4(sock: KernelAddress) -> Result<[u8; 16], Unreadable> {
     let [a, b, c, d]: [u8; 4] = sock.get(member!(sock_address))?;
     Ok([a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
 }

@@ -18,9 +18,9 @@ use unready_agent_common::offsets::ABSENT;
 
 /// An address in the kernel, good for nothing but to be read by a helper.
 #[derive(Clone, Copy)]
-pub(crate) struct Kernel(u64);
+pub(crate) struct KernelAddress(u64);
 
-impl Kernel {
+impl KernelAddress {
     /// The `task_struct` of the running thread.
     #[inline(always)]
     pub(crate) fn current_task() -> Self {
@@ -145,6 +145,6 @@ fn length<const N: usize>(read: i64) -> Result<usize, Unreadable> {
 
 /// The leader of the running thread's group, the thread that the process is known by.
 #[inline(always)]
-pub(crate) fn group_leader(task: Kernel) -> Result<Kernel, Unreadable> {
+pub(crate) fn group_leader(task: KernelAddress) -> Result<KernelAddress, Unreadable> {
     task.follow(member!(task_group_leader))
 }

@@ -14,9 +14,9 @@ use crate::{
     debug::debug,
     globals::{DIALECT, member, read},
     maps::ENDED,
-    peek::{Kernel, User},
+    peek::{KernelAddress, User},
     record::{current_cgroup, current_ids, current_task, header, send, send_in_place, start_of},
-    tally::{Outcome, Unreadable, Verdict, tally},
+    tally::{HookResult, Outcome, Unreadable, tally},
 };
 use aya_ebpf::{
     EbpfContext,
@@ -39,18 +39,18 @@ const SIGKILL: u32 = 9;
 /// `sched_process_exec`: the task, its former thread id, the `linux_binprm`
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub(crate) fn process_exec(ctx: RawTracePointContext) {
-    let path = || Kernel::argument(&ctx, 2).follow(member!(binprm_filename));
+    let path = || KernelAddress::argument(&ctx, 2).follow(member!(binprm_filename));
     tally(Hook::Exec, executed(path));
 }
 
 /// `sched/sched_process_exec`, for kernels whose raw tracepoints can be preempted: see [`crate::call::call_failed_steady`].
 #[tracepoint]
 pub(crate) fn process_exec_steady(ctx: TracePointContext) {
-    tally(Hook::Exec, executed(|| Kernel::first_string(&ctx)));
+    tally(Hook::Exec, executed(|| KernelAddress::first_string(&ctx)));
 }
 
 #[inline(always)]
-fn executed(path: impl FnOnce() -> Result<Kernel, Unreadable>) -> Verdict {
+fn executed(path: impl FnOnce() -> Result<KernelAddress, Unreadable>) -> HookResult {
     let cgroup = current_cgroup();
     let Some(watch) = watched(cgroup) else {
         return Ok(Outcome::Filtered);
@@ -66,13 +66,13 @@ fn executed(path: impl FnOnce() -> Result<Kernel, Unreadable>) -> Verdict {
     }
     let outcome = tell_exec(cgroup, path)?;
     if matches!(outcome, Outcome::Sent) {
-        remember(tgid, start_of(Kernel::current_task()).unwrap_or(0));
+        remember(tgid, start_of(KernelAddress::current_task()).unwrap_or(0));
     }
     Ok(outcome)
 }
 
 #[inline(always)]
-fn tell_exec(cgroup: u64, path: impl FnOnce() -> Result<Kernel, Unreadable>) -> Verdict {
+fn tell_exec(cgroup: u64, path: impl FnOnce() -> Result<KernelAddress, Unreadable>) -> HookResult {
     send_in_place(|record: *mut Exec| {
         // SAFETY: `send_in_place` hands out a writable, zeroed record.
         let record = unsafe { &mut *record };
@@ -91,7 +91,7 @@ fn tell_exec(cgroup: u64, path: impl FnOnce() -> Result<Kernel, Unreadable>) -> 
 /// Copies the arguments of the running program, NUL-separated as `/proc/PID/cmdline` shows them.
 #[inline(always)]
 fn arguments(into: *mut [u8; ARGS_CAP]) -> Result<u16, Unreadable> {
-    let mm = Kernel::current_task().follow(member!(task_mm))?;
+    let mm = KernelAddress::current_task().follow(member!(task_mm))?;
     let start: u64 = mm.get(member!(mm_arg_start))?;
     let end: u64 = mm.get(member!(mm_arg_end))?;
     let length = end.saturating_sub(start).min(ARGS_CAP as u64) as usize;
@@ -117,7 +117,7 @@ pub(crate) fn process_exit_steady(ctx: TracePointContext) {
 }
 
 #[inline(always)]
-fn ended(ctx: &impl EbpfContext, is_last: impl FnOnce() -> Result<bool, Unreadable>) -> Verdict {
+fn ended(ctx: &impl EbpfContext, is_last: impl FnOnce() -> Result<bool, Unreadable>) -> HookResult {
     let cgroup = current_cgroup();
     let Some(watch) = watched(cgroup) else {
         return Ok(Outcome::Filtered);
@@ -125,7 +125,7 @@ fn ended(ctx: &impl EbpfContext, is_last: impl FnOnce() -> Result<bool, Unreadab
     if !is_last()? {
         return Ok(Outcome::Filtered);
     }
-    let code = Kernel::current_task().get::<u32>(member!(task_exit_code))?;
+    let code = KernelAddress::current_task().get::<u32>(member!(task_exit_code))?;
     let task = current_task(cgroup);
     if let Err(outcome) = may_end(watch, &task, code) {
         return Ok(outcome);
@@ -150,7 +150,7 @@ fn may_end(watch: *mut Watch, task: &Task, code: u32) -> Result<(), Outcome> {
 /// Whether the process ends with the running thread, as far as its group tells; see the module's head.
 #[inline(always)]
 fn last_thread() -> Result<bool, Unreadable> {
-    let task = Kernel::current_task();
+    let task = KernelAddress::current_task();
     let living: u32 = task.follow(member!(task_signal))?.get(member!(signal_live))?;
     Ok(living == 0 && first_to_tell(start_of(task)?))
 }
@@ -177,7 +177,7 @@ pub(crate) fn oom_victim(ctx: RawTracePointContext) {
 }
 
 #[inline(always)]
-fn chosen(ctx: &RawTracePointContext) -> Verdict {
+fn chosen(ctx: &RawTracePointContext) -> HookResult {
     let asker = current_cgroup();
     if let Some(watch) = watched(asker)
         && let Err(outcome) = pay(watch, Budget::Oom)
@@ -187,7 +187,7 @@ fn chosen(ctx: &RawTracePointContext) -> Verdict {
     Ok(send(OomVictim {
         header: header::<OomVictim>(Kind::OomVictim),
         asker_cgroup: asker,
-        pid: if read!(DIALECT.victim_is_task) != 0 { Kernel::argument(ctx, 0).get(member!(task_pid))? } else { ctx.arg(0) },
+        pid: if read!(DIALECT.victim_is_task) != 0 { KernelAddress::argument(ctx, 0).get(member!(task_pid))? } else { ctx.arg(0) },
         reserved: 0,
     }))
 }

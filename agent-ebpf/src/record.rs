@@ -3,8 +3,8 @@
 use crate::{
     globals::member,
     maps::RECORDS,
-    peek::{Kernel, group_leader},
-    tally::{Outcome, Unreadable, Verdict},
+    peek::{KernelAddress, group_leader},
+    tally::{HookResult, Outcome, Unreadable},
     zero,
 };
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_comm, bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns};
@@ -39,7 +39,7 @@ pub(crate) fn current_ids() -> (u32, u32) {
 /// Who is running. What cannot be read stays 0.
 #[inline(always)]
 pub(crate) fn current_task(cgroup: u64) -> Task {
-    let task = Kernel::current_task();
+    let task = KernelAddress::current_task();
     let (tgid, tid) = current_ids();
     let mut comm = MaybeUninit::<[u8; COMM_CAP]>::uninit();
     // SAFETY: the buffer is as long as it is said to be, and the helper writes all of it, zeros if it fails.
@@ -52,13 +52,13 @@ pub(crate) fn current_task(cgroup: u64) -> Task {
 
 /// When the process of a thread started.
 #[inline(always)]
-pub(crate) fn start_of(task: Kernel) -> Result<u64, Unreadable> {
+pub(crate) fn start_of(task: KernelAddress) -> Result<u64, Unreadable> {
     group_leader(task)?.get(member!(task_start))
 }
 
 /// Process id of a thread's parent.
 #[inline(always)]
-fn parent_of(task: Kernel) -> Result<u32, Unreadable> {
+fn parent_of(task: KernelAddress) -> Result<u32, Unreadable> {
     task.follow(member!(task_real_parent))?.get(member!(task_tgid))
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn send<T: Copy + 'static>(record: T) -> Outcome {
 
 /// Sends a record that is too large for the stack of 512 bytes: `fill` writes it in place, over zeros.
 #[inline(always)]
-pub(crate) fn send_in_place<T: 'static>(fill: impl FnOnce(*mut T) -> Result<(), Unreadable>) -> Verdict {
+pub(crate) fn send_in_place<T: 'static>(fill: impl FnOnce(*mut T) -> Result<(), Unreadable>) -> HookResult {
     let Some(mut entry) = RECORDS.reserve::<T>(0) else {
         return Ok(Outcome::RingFull);
     };

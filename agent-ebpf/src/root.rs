@@ -7,7 +7,7 @@ use crate::{
     budget::{pay, starting},
     call::is_compat,
     globals::{ROOT_CALLS, member, read},
-    peek::Kernel,
+    peek::KernelAddress,
     record::{current_cgroup, current_task, header, send},
     tally::{Outcome, tally},
 };
@@ -19,7 +19,7 @@ use unready_agent_common::{
 
 /// Tells it, if the call that returned 0 is one of the two.
 #[inline(always)]
-pub(crate) fn look(regs: Kernel) {
+pub(crate) fn look(regs: KernelAddress) {
     let Ok(number) = regs.get::<u32>(member!(regs_nr)) else {
         return;
     };

@@ -20,11 +20,11 @@ pub(crate) enum Outcome {
 pub(crate) struct Unreadable;
 
 /// What a program returns.
-pub(crate) type Verdict = Result<Outcome, Unreadable>;
+pub(crate) type HookResult = Result<Outcome, Unreadable>;
 
 /// Counts one event and how it ended.
 #[inline(always)]
-pub(crate) fn tally(hook: Hook, verdict: Verdict) {
+pub(crate) fn tally(hook: Hook, verdict: HookResult) {
     let Some(row) = COUNTERS.get_ptr_mut(hook as u32) else {
         return;
     };

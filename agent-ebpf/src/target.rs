@@ -2,7 +2,7 @@
 
 use crate::{
     globals::{OFFSETS, member, read},
-    peek::{Kernel, User},
+    peek::{KernelAddress, User},
     tally::Unreadable,
 };
 use unready_agent_common::{
@@ -23,7 +23,7 @@ const PATH_WORDS: usize = PATH_CAP / 8;
 #[derive(Clone, Copy)]
 pub(crate) struct Arguments {
     /// The saved registers.
-    pub(crate) regs: Kernel,
+    pub(crate) regs: KernelAddress,
 }
 
 impl Arguments {
@@ -144,14 +144,14 @@ fn start(record: &mut CallFailed) -> Result<(), Unreadable> {
 
 /// The inode of the running thread's working directory.
 #[inline(always)]
-fn working_directory() -> Result<Kernel, Unreadable> {
-    let directory = Kernel::current_task().follow(member!(task_fs))?.follow(member!(fs_pwd))?;
+fn working_directory() -> Result<KernelAddress, Unreadable> {
+    let directory = KernelAddress::current_task().follow(member!(task_fs))?.follow(member!(fs_pwd))?;
     directory.follow(member!(dentry_inode))
 }
 
 /// Device and number of an inode.
 #[inline(always)]
-fn identify(inode: Result<Kernel, Unreadable>, record: &mut CallFailed) -> Result<(), Unreadable> {
+fn identify(inode: Result<KernelAddress, Unreadable>, record: &mut CallFailed) -> Result<(), Unreadable> {
     let inode = inode?;
     let device = inode.follow(member!(inode_sb))?.get(member!(super_block_dev))?;
     record.ino = inode.get(member!(inode_ino))?;
@@ -161,8 +161,8 @@ fn identify(inode: Result<Kernel, Unreadable>, record: &mut CallFailed) -> Resul
 
 /// The open file of a descriptor.
 #[inline(always)]
-fn opened(descriptor: u32) -> Result<Kernel, Unreadable> {
-    let table = Kernel::current_task().follow(member!(task_files))?.follow(member!(files_fdt))?;
+fn opened(descriptor: u32) -> Result<KernelAddress, Unreadable> {
+    let table = KernelAddress::current_task().follow(member!(task_files))?.follow(member!(files_fdt))?;
     if descriptor >= table.get::<u32>(member!(fdtable_max_fds))? {
         return Err(Unreadable);
     }

@@ -33,12 +33,7 @@ pub enum CgroupError {
     OwnOnly(PathBuf),
     /// The list of mounts could not be read.
     #[error("cannot read {path}: {source}; is /proc mounted?")]
-    Mounts {
-        /// The file.
-        path: &'static str,
-        /// Why.
-        source: std::io::Error,
-    },
+    Mounts { path: &'static str, source: std::io::Error },
 }
 
 /// Of the root directory of a hierarchy.

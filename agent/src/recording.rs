@@ -78,9 +78,7 @@ impl Header {
 /// An input and when it was handled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timed {
-    /// When.
     pub at: BootNanos,
-    /// What.
     pub input: Input,
 }
 
@@ -98,32 +96,17 @@ pub struct Closing {
 pub enum RecordingError {
     /// The file cannot be made.
     #[error("cannot write the recording {}: {source}; choose another file with --record", path.display())]
-    Create {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Create { path: PathBuf, source: io::Error },
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// It has no header.
     #[error("{} is not a recording: its first line is not the header that `--record` writes", path.display())]
-    NotARecording {
-        /// The file.
-        path: PathBuf,
-    },
+    NotARecording { path: PathBuf },
     /// A later version wrote it.
     #[error("{} was written by Unready {version} in format {found}; this is {}, which reads up to format {FORMAT}: use the newer one", path.display(), env!("CARGO_PKG_VERSION"))]
     Newer {
-        /// The file.
         path: PathBuf,
-        /// Its format.
         found: u32,
         /// Who wrote it.
         version: String,

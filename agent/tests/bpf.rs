@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use unready_agent::{
-    bpf::{Kernel, LoadError, LoadOptions, Reader},
+    bpf::{KernelHalf, LoadError, LoadOptions, Reader},
     cgroupfs::CgroupRoot,
     investigate::Investigator,
 };
@@ -39,7 +39,7 @@ static CGROUPS: AtomicU32 = AtomicU32::new(0);
 struct Lab {
     // Fields are dropped in this order: the ring before the maps, the runtime last.
     reader: Reader,
-    kernel: Kernel,
+    kernel: KernelHalf,
     root: CgroupRoot,
     _runtime: tokio::runtime::Runtime,
 }
@@ -55,7 +55,7 @@ impl Lab {
     fn open() -> Option<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let inside = runtime.enter();
-        let loaded = Kernel::load(&LoadOptions::default());
+        let loaded = KernelHalf::load(&LoadOptions::default());
         let mut kernel = match loaded {
             Ok(kernel) => kernel,
             Err(error @ (LoadError::NoObject | LoadError::NoBtf(_) | LoadError::NotPermitted(_))) => {
@@ -449,7 +449,7 @@ fn cgroups_of_other_hierarchies_are_no_business_of_ours() {
         return;
     };
     let directory = v1.join(format!("unready-test-{}", std::process::id()));
-    let filtered = |kernel: &Kernel| kernel.counters().iter().find(|(hook, _)| *hook == Hook::CgroupMkdir).unwrap().1.filtered;
+    let filtered = |kernel: &KernelHalf| kernel.counters().iter().find(|(hook, _)| *hook == Hook::CgroupMkdir).unwrap().1.filtered;
     let before = filtered(&lab.kernel);
     fs::create_dir(&directory).unwrap();
     let id = CgroupId(fs::metadata(&directory).unwrap().ino());
@@ -560,7 +560,7 @@ fn attaching_again_while_detaching_works() {
 #[tokio::test]
 async fn the_reader_wakes_up_and_takes_all() {
     let Some(mut lab) = tokio::task::spawn_blocking(Lab::attached).await.unwrap() else { return };
-    let mut kernel = Kernel::load(&LoadOptions { debug_log: true }).unwrap();
+    let mut kernel = KernelHalf::load(&LoadOptions { debug_log: true }).unwrap();
     let mut reader = kernel.take_reader().unwrap();
     kernel.attach_lifecycle().unwrap();
     let cgroup = lab.cgroup();

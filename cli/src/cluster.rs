@@ -4,17 +4,17 @@
 //! - [`gather`]: all that is known of what was meant, whoever said it; of that:
 //! - [`pods`]: the pods themselves, listed; [`facts`]: each in a line.
 //! - [`collector`]: finding the collector and reaching it through the API server.
-//! - [`account`]: what the API server alone tells of a pod, for pods of which nobody else has said anything.
+//! - [`status`]: what the API server alone tells of a pod, for pods of which nobody else has said anything.
 //! - [`owners`]: owners that may make no pod, likewise.
 //!
 //! Nothing is written to the cluster, and nothing is remembered between two calls.
 
-pub(crate) mod account;
 pub(crate) mod collector;
 pub(crate) mod facts;
 pub(crate) mod gather;
 pub(crate) mod owners;
 pub(crate) mod pods;
+pub(crate) mod status;
 pub(crate) mod target;
 
 use crate::time::timeout;
@@ -24,7 +24,7 @@ use std::{future::Future, path::PathBuf, time::Duration};
 use unready_kubernetes::{
     Client, Error,
     client::{self, Access},
-    trouble,
+    request_error,
 };
 
 /// Which cluster and which part of it, as kubectl's flags of the same names.
@@ -107,7 +107,7 @@ impl Cluster {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
     /// The API server refuses, or is away.
-    #[error("{}", trouble::clause(.0))]
+    #[error("{}", request_error::clause(.0))]
     Refused(Box<Error>),
     /// It takes too long.
     #[error("the API server has not answered within {}; give it longer with --request-timeout", humantime::format_duration(*.0))]
@@ -117,13 +117,13 @@ pub(crate) enum Trouble {
 impl Trouble {
     /// We may not ask that.
     pub(crate) fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Refused(error) if trouble::kind(error) == trouble::Kind::Forbidden)
+        matches!(self, Self::Refused(error) if request_error::kind(error) == request_error::Kind::Forbidden)
     }
 
     /// As kubectl says it where it has a form for it.
     pub(crate) fn to_error(&self) -> anyhow::Error {
         match self {
-            Self::Refused(error) if let Some((reason, message)) = trouble::refusal(error) => {
+            Self::Refused(error) if let Some((reason, message)) = request_error::refusal(error) => {
                 anyhow!("error from the server ({reason}): {message}")
             }
             Self::Refused(_) | Self::Slow(_) => anyhow!("{self}"),

@@ -5,7 +5,7 @@ use anyhow::Context;
 use clap::Args;
 use comfy_table::{Attribute, Cell, Color, ContentArrangement, Table, presets::NOTHING};
 use unready_agent::{
-    bpf::{Kernel, LoadOptions},
+    bpf::{KernelHalf, LoadOptions},
     preflight::{self, Check, State},
 };
 use unready_diagnosis::outside::{self, escaped};
@@ -33,7 +33,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> anyhow::Result<Status> {
 
 /// Whether the programs load here: the only way to know is to load them.
 fn programs() -> Vec<Check> {
-    match Kernel::load(&LoadOptions { debug_log: false }) {
+    match KernelHalf::load(&LoadOptions { debug_log: false }) {
         Ok(kernel) => preflight::programs(Ok(&kernel.degraded().iter().map(ToString::to_string).collect::<Vec<_>>())),
         Err(error) => preflight::programs(Err(&format!("{error:#}"))),
     }

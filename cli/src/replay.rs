@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_programs_the_api_servers_account_is_all_there_is() {
+    fn without_the_programs_the_api_servers_word_is_all_there_is() {
         assert_eq!(replayed(false), [Cause::Crashed]);
         assert_eq!(replayed(true), [], "the kernel's evidence would have told");
     }

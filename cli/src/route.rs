@@ -14,7 +14,6 @@ const LOCAL: &str = "http://127.0.0.1:50051";
 pub(crate) enum Route {
     /// One collector.
     Direct(CollectorUrl),
-    /// A cluster.
     Cluster,
 }
 

@@ -22,9 +22,9 @@ mod starts;
 
 use crate::{
     cluster::{
-        Cluster, ClusterArgs, account,
+        Cluster, ClusterArgs,
         gather::gather,
-        pods,
+        pods, status,
         target::{self, Kind, Target},
     },
     output,
@@ -88,7 +88,7 @@ async fn timelines(cluster: &Cluster, targets: &[Target]) -> anyhow::Result<Vec<
     let starts = starts::of_pods(cluster, &pods, gathered.has_collector).await;
     let mut all = Vec::new();
     for (answer, starts) in gathered.pods.into_iter().zip(starts) {
-        let events = account::events(cluster, &answer.pod).await;
+        let events = status::events(cluster, &answer.pod).await;
         all.push(spans::timeline(answer.pod, &events, answer.verdicts, starts, now()));
     }
     Ok(all)

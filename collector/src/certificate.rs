@@ -29,12 +29,7 @@ pub struct SelfSigned {
 pub enum MakeError {
     /// A name that cannot be in a certificate.
     #[error("no certificate can be made for {names}: {source}; correct --tls-name")]
-    Names {
-        /// The names.
-        names: String,
-        /// Why.
-        source: rcgen::Error,
-    },
+    Names { names: String, source: rcgen::Error },
     /// Ours cannot be read back.
     #[error(transparent)]
     Tls(#[from] TlsError),

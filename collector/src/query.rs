@@ -26,7 +26,6 @@ const CHANGES: usize = 500;
 /// Messages to a watcher that are not yet written.
 const OUTGOING: usize = 64;
 
-/// The services.
 #[derive(Debug)]
 pub struct Query<S> {
     store: Arc<S>,

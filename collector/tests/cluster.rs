@@ -61,12 +61,12 @@ fn access() -> Option<Access> {
 }
 
 /// A namespace, removed at the end.
-struct Place {
+struct Lab {
     client: Client,
     name: String,
 }
 
-impl Place {
+impl Lab {
     async fn new(purpose: &str) -> Option<Self> {
         let client = client::connect(&access()?).await.unwrap();
         let name = format!("unready-collector-{purpose}-{}", std::process::id());
@@ -175,7 +175,7 @@ fn deployment(name: &str) -> Value {
 
 #[tokio::test]
 async fn what_has_no_node_is_said_and_taken_back() {
-    let Some(place) = Place::new("watch").await else { return };
+    let Some(place) = Lab::new("watch").await else { return };
     let (directory, namespace) = (tempfile::tempdir().unwrap(), place.name.clone());
     place
         .create::<ResourceQuota>(json!({ "metadata": { "name": "none" }, "spec": { "hard": { "count/configmaps": "9", "pods": "2" } } }))
@@ -263,7 +263,7 @@ impl Wire {
 
 #[tokio::test]
 async fn an_outage_of_the_api_server_changes_nothing_and_loses_nothing() {
-    let Some(place) = Place::new("outage").await else { return };
+    let Some(place) = Lab::new("outage").await else { return };
     let (directory, namespace) = (tempfile::tempdir().unwrap(), place.name.clone());
     let wire = Wire::new(&access().unwrap()).await;
     place.create::<Pod>(homeless("before")).await;
@@ -291,7 +291,7 @@ async fn an_outage_of_the_api_server_changes_nothing_and_loses_nothing() {
 
 #[tokio::test]
 async fn one_collector_at_a_time_holds_the_lease_and_gives_it_back() {
-    let Some(place) = Place::new("lease").await else { return };
+    let Some(place) = Lab::new("lease").await else { return };
     let working = Arc::new(AtomicU32::new(0));
     let start = |identity: &'static str| {
         let lease = Lease::new(place.client.clone(), &place.name, "collector", identity);
@@ -345,7 +345,7 @@ impl Drop for One<'_> {
 
 #[tokio::test]
 async fn the_authority_is_published_beside_others_and_taken_back() {
-    let Some(place) = Place::new("authority").await else { return };
+    let Some(place) = Lab::new("authority").await else { return };
     let api = place.api::<ConfigMap>();
     let keys = async || api.get("ca").await.unwrap().data.unwrap_or_default().into_keys().collect::<Vec<_>>();
     let made = self_signed(&["collector".to_owned()], "pod-1").unwrap();
@@ -374,7 +374,7 @@ async fn the_authority_is_published_beside_others_and_taken_back() {
 
 #[tokio::test]
 async fn the_api_server_judges_tokens() {
-    let Some(place) = Place::new("token").await else { return };
+    let Some(place) = Lab::new("token").await else { return };
     place.create::<ServiceAccount>(json!({ "metadata": { "name": "agent" } })).await;
     let request: TokenRequest = object(json!({ "metadata": {}, "spec": { "audiences": ["unready-collector"] } }));
     let token = eventually("a token", async || {

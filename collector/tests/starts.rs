@@ -1,4 +1,4 @@
-//! Accounts of starts: from an agent's stream into the database and out of a query, beside verdicts, for as long as they are kept.
+//! Start reports: from an agent's stream into the database and out of a query, beside verdicts, for as long as they are kept.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -114,7 +114,7 @@ impl Collector {
         outgoing.send(AgentMessage { message: Some(agent_message::Message::Hello(hello)) }).await.unwrap();
         let incoming = IngestClient::new(self.channel.clone()).stream(ReceiverStream::new(messages)).await.unwrap().into_inner();
         let mut agent = Agent { outgoing, incoming };
-        assert!(matches!(agent.told().await, Told::Welcome(_)));
+        assert!(matches!(agent.told().await, Told::Welcome(welcome) if welcome.keeps_starts));
         agent
     }
 }

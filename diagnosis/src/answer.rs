@@ -3,7 +3,6 @@
 use crate::units::BootNanos;
 use serde::{Deserialize, Serialize};
 
-/// An answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Answer {
@@ -115,9 +114,7 @@ pub struct Component {
     pub kind: FileKind,
     /// Permission bits, set-id and sticky included (`st_mode & 0o7777`).
     pub mode: u32,
-    /// Owner.
     pub uid: u32,
-    /// Group.
     pub gid: u32,
     /// POSIX ACL, when there is one beyond the mode bits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -141,10 +138,9 @@ pub struct Component {
     pub changed: Option<u64>,
 }
 
-/// Type of a file.
+/// Type of a file, inode(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "the file types of inode(7)")]
 pub enum FileKind {
     Directory,
     File,
@@ -159,16 +155,14 @@ pub enum FileKind {
 /// An entry of a POSIX ACL, acl(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AclEntry {
-    /// Whose.
     pub tag: AclTag,
     /// rwx as 4, 2, 1.
     pub perm: u8,
 }
 
-/// Whom an ACL entry speaks of.
+/// Whom an ACL entry speaks of, acl(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[allow(missing_docs, reason = "the tags of acl(5)")]
 pub enum AclTag {
     UserObj,
     User(u32),
@@ -200,9 +194,8 @@ pub struct Mount {
     pub idmapped: bool,
 }
 
-/// `inside` to `inside + count` of the namespace are `outside` to … of the initial one.
+/// `inside` to `inside + count` of the namespace are `outside` to … of the initial one: the columns of `user_namespaces(7)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "the columns of user_namespaces(7)")]
 pub struct IdRange {
     pub inside: u32,
     pub outside: u32,
@@ -216,7 +209,6 @@ pub struct Executable {
     pub path: String,
     /// The file's own permissions, `None` when it does not exist.
     pub file: Option<Component>,
-    /// Its format.
     pub format: ExecFormat,
 }
 
@@ -250,10 +242,7 @@ pub enum ExecFormat {
         what: String,
     },
     /// It could not be read.
-    Unreadable {
-        /// Why.
-        errno: crate::record::Errno,
-    },
+    Unreadable { errno: crate::record::Errno },
 }
 
 /// Who has a port.
@@ -261,7 +250,6 @@ pub enum ExecFormat {
 pub struct Listener {
     /// Process, when it could be found.
     pub pid: Option<u32>,
-    /// Its name.
     pub comm: Option<String>,
     /// Its cgroup's path.
     pub cgroup_path: Option<String>,
@@ -271,10 +259,9 @@ pub struct Listener {
     pub since: Option<BootNanos>,
 }
 
-/// Memory of a cgroup, bytes.
+/// Memory of a cgroup, bytes: memory.max, memory.peak, memory.current and memory.events of cgroup v2, or their v1 kin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "memory.max, memory.peak, memory.current and memory.events of cgroup v2, or their v1 kin")]
 pub struct Memory {
     pub limit: Option<u64>,
     pub peak: Option<u64>,
@@ -285,7 +272,6 @@ pub struct Memory {
 /// Use of a file system, statvfs(3).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "bytes and inodes, total and available")]
 pub struct Usage {
     pub mount: Mount,
     pub bytes: u64,
@@ -294,10 +280,9 @@ pub struct Usage {
     pub inodes_available: u64,
 }
 
-/// Limits of a process.
+/// Limits of a process: `RLIMIT_NOFILE` soft and hard, descriptors open, `fs.file-max`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "RLIMIT_NOFILE soft and hard, descriptors open, fs.file-max")]
 pub struct Limits {
     pub open_files_soft: Option<u64>,
     pub open_files_hard: Option<u64>,
@@ -354,7 +339,6 @@ pub struct PodAnnotations {
     pub container: String,
     /// Name of the pod.
     pub pod: String,
-    /// Its namespace.
     pub namespace: String,
     /// Image, as the pod names it.
     pub image: String,

@@ -52,7 +52,6 @@ pub enum Runtime {
     Containerd,
     /// CRI-O.
     CriO,
-    /// Docker.
     Docker,
     /// Podman and other users of libpod.
     Podman,

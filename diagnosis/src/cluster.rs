@@ -10,10 +10,7 @@ pub enum PodChange {
     /// A pod, new or changed.
     Apply(Box<Pod>),
     /// A pod is gone.
-    Delete {
-        /// Its uid.
-        uid: String,
-    },
+    Delete { uid: String },
     /// All pods of the node: after the first list, and after every one that follows an outage. What is not in it is gone.
     Reset(Vec<Pod>),
     /// The API server does not answer, since now: pods may change without our knowledge.
@@ -26,23 +23,19 @@ pub enum PodChange {
 pub enum ClusterQuestion {
     /// The events about a pod, oldest first.
     PodEvents {
-        /// Namespace.
         namespace: String,
-        /// Name.
         pod: String,
         /// Uid of the pod's API object.
         uid: String,
     },
     /// A `PersistentVolumeClaim` and what stands behind it.
     Claim {
-        /// Namespace.
         namespace: String,
         /// Name of the claim.
         name: String,
     },
 }
 
-/// An answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ClusterAnswer {

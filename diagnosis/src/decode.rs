@@ -36,7 +36,6 @@ pub enum DecodeError {
     /// The size is not that of the kind.
     #[error("a {kind:?} record says it has {said} bytes and came with {len}")]
     WrongSize {
-        /// The kind.
         kind: Kind,
         /// Size in the header.
         said: u32,
@@ -46,7 +45,6 @@ pub enum DecodeError {
     /// A length inside the record goes beyond its buffer.
     #[error("a {kind:?} record has a field of {len} bytes in a buffer of {cap}")]
     FieldTooLong {
-        /// The kind.
         kind: Kind,
         /// Length as sent.
         len: usize,

@@ -74,7 +74,6 @@ pub struct Loss {
 pub enum RunChange {
     /// The cgroup made for the command, before it starts.
     Started {
-        /// The cgroup.
         cgroup: CgroupId,
         /// The command line.
         command: Vec<String>,
@@ -83,7 +82,6 @@ pub enum RunChange {
     },
     /// The probe was tried.
     Probed {
-        /// The cgroup.
         cgroup: CgroupId,
         /// It was answered, by the command itself.
         passed: bool,
@@ -91,21 +89,14 @@ pub enum RunChange {
         outcome: String,
     },
     /// It became ready: judged healthy from here on.
-    Ready {
-        /// The cgroup.
-        cgroup: CgroupId,
-    },
+    Ready { cgroup: CgroupId },
     /// The time for it to become ready is up, or the user interrupted: judge by what is known.
-    GiveUp {
-        /// The cgroup.
-        cgroup: CgroupId,
-    },
+    GiveUp { cgroup: CgroupId },
 }
 
 /// How closely the kernel half should look at a cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attention {
-    /// The cgroup.
     pub cgroup: CgroupId,
     /// `None`: not at all. Where there is a maker, the kernel half charges that one still.
     pub level: Option<Level>,

@@ -23,7 +23,7 @@
 //! - [`permission`]: which component of a path and which rule denied it.
 //! - [`words`]: facts in words.
 //! - [`pod`], [`cluster`]: a pod as the rules see it; what the cluster tells and may be asked.
-//! - [`platform`]: what the API server's account of a pod means, without the kernel.
+//! - [`platform`]: what the API server's word on a pod means, without the kernel.
 //! - [`verdict`]: what a verdict is.
 //! - [`outside`]: text that others wrote, and what of it may be shown.
 #![forbid(unsafe_code)]

@@ -15,7 +15,6 @@ pub use volume::{FsGroupReach, KeyPath, Keys, ProjectedSource, Volume, VolumeMou
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pod {
@@ -206,7 +205,6 @@ pub struct EnvSource {
     pub optional: bool,
 }
 
-/// A probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Probe {
@@ -250,7 +248,6 @@ pub struct PodEvent {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Claim {
-    /// Its name.
     pub name: String,
     /// It exists.
     pub exists: bool,

@@ -18,13 +18,11 @@ pub struct QuestionId(pub u64);
 /// Whose view of the file system, network and limits is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Scope {
-    /// The container.
     pub cgroup: CgroupId,
     /// The process; it may be gone, then another of the container or what was held of its root answers.
     pub process: Process,
 }
 
-/// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Question {
@@ -80,7 +78,6 @@ pub enum Question {
     FindListener {
         /// Whose view.
         scope: Scope,
-        /// The port.
         port: u16,
     },
     /// Which addresses the process's network namespace has.
@@ -94,10 +91,7 @@ pub enum Question {
         scope: Scope,
     },
     /// Memory limit, peak and OOM count of a container's cgroup.
-    Memory {
-        /// The container.
-        cgroup: CgroupId,
-    },
+    Memory { cgroup: CgroupId },
     /// Size and use of the file system that holds a path.
     Usage {
         /// Whose view.
@@ -109,20 +103,15 @@ pub enum Question {
         start: Option<FileId>,
     },
     /// Limits of a process: open files, file size; and the system's.
-    Limits {
-        /// Whose.
-        scope: Scope,
-    },
+    Limits { scope: Scope },
     /// Limits of processes and threads, and how many there are: of the cgroup, of a user, of the node.
     ProcessLimits {
-        /// Whose.
         scope: Scope,
         /// The user, of the initial user namespace.
         uid: u32,
     },
     /// What the runtime was told to run in a container that never executed its command.
     RuntimeSpec {
-        /// The container.
         cgroup: CgroupId,
         /// Its id, the last part of the cgroup's path.
         container_id: String,
@@ -130,7 +119,6 @@ pub enum Question {
     /// Which container of which pod it is, from what the runtime keeps on this node: known before the API server says it,
     /// and when it does not answer.
     Identify {
-        /// The container.
         cgroup: CgroupId,
         /// Its id, the last part of the cgroup's path.
         container_id: String,

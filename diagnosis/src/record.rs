@@ -10,7 +10,6 @@ pub use unready_agent_common::call::Call as WireCall;
 pub enum Record {
     /// A cgroup was made, or found by the walk at start.
     CgroupCreated {
-        /// Its id.
         id: CgroupId,
         /// Path below the unified hierarchy's root.
         path: String,
@@ -19,19 +18,9 @@ pub enum Record {
         existing: bool,
     },
     /// A cgroup was removed.
-    CgroupRemoved {
-        /// Its id.
-        id: CgroupId,
-    },
+    CgroupRemoved { id: CgroupId },
     /// A process was moved into a cgroup.
-    CgroupAttached {
-        /// The destination.
-        id: CgroupId,
-        /// The process.
-        pid: u32,
-        /// Its name.
-        comm: String,
-    },
+    CgroupAttached { id: CgroupId, pid: u32, comm: String },
     /// A program was executed.
     Exec {
         /// Who, with its new name.
@@ -47,15 +36,9 @@ pub enum Record {
         args: Vec<String>,
     },
     /// A process ended.
-    Exit {
-        /// Who.
-        task: Task,
-        /// How.
-        status: ExitStatus,
-    },
+    Exit { task: Task, status: ExitStatus },
     /// The kernel chose this process to end for lack of memory.
     OomVictim {
-        /// The victim.
         pid: u32,
         /// Cgroup of the task that asked for memory.
         asker: CgroupId,
@@ -63,30 +46,23 @@ pub enum Record {
     /// A system call failed.
     CallFailed(Box<CallFailed>),
     /// A runtime entered the container's file system.
-    RootChanged {
-        /// Who.
-        task: Task,
-    },
+    RootChanged { task: Task },
     /// A TCP socket began (or ceased) to listen.
     Listening {
-        /// Who.
         task: Task,
         /// Address as text, `0.0.0.0` and `::` included.
         address: String,
-        /// Port.
         port: u16,
         /// False: it ceased.
         open: bool,
     },
     /// A failure that was sent before has happened again (from the kernel's counters).
     Repeated {
-        /// Its cgroup.
         cgroup: CgroupId,
         /// Its hash, with call and errno what makes it the same.
         hash: u64,
         /// What failed.
         call: Call,
-        /// The errno.
         errno: Errno,
         /// How often by now, the first included.
         count: u64,
@@ -107,12 +83,9 @@ pub enum Record {
 /// Who did something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Task {
-    /// Its cgroup.
     pub cgroup: CgroupId,
-    /// The process.
     #[serde(flatten)]
     pub process: Process,
-    /// Thread id.
     #[serde(default)]
     pub tid: u32,
     /// Parent process id; 0 unknown.
@@ -151,7 +124,6 @@ impl ExitStatus {
 /// A failing system call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallFailed {
-    /// Who.
     pub task: Task,
     /// With whose rights at that moment.
     #[serde(default)]
@@ -195,11 +167,9 @@ pub enum Target {
     },
     /// A descriptor's file.
     File {
-        /// The descriptor.
         fd: i32,
         /// Device major and minor number.
         device: (u32, u32),
-        /// Inode number.
         inode: u64,
         /// The file's own name, without its directory.
         name: String,
@@ -208,7 +178,6 @@ pub enum Target {
     Inet {
         /// Address as text.
         address: String,
-        /// Port.
         port: u16,
     },
     /// A unix socket's path (an abstract one begins with `@`).
@@ -239,7 +208,6 @@ pub struct PathArg {
 pub struct FileId {
     /// Device of its super block, major and minor number, as mountinfo has it: stat(2) of btrfs tells another.
     pub device: (u32, u32),
-    /// Inode number.
     pub inode: u64,
 }
 
@@ -255,10 +223,9 @@ impl PathArg {
     }
 }
 
-/// Credentials, ids of the initial user namespace.
+/// Credentials, ids of the initial user namespace. The names of credentials(7).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names of credentials(7)")]
 pub struct Creds {
     pub uid: u32,
     pub gid: u32,
@@ -276,10 +243,9 @@ pub struct Creds {
     pub groups_cut: bool,
 }
 
-/// What a failing call tried: the wire enum, under a name that serialises.
+/// What a failing call tried: the wire enum, under a name that serialises. The system calls' own names; families are listed at the wire enum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[allow(missing_docs, reason = "the system calls' own names; families are listed at the wire enum")]
 pub enum Call {
     Open,
     Access,
@@ -317,7 +283,7 @@ pub struct Errno(pub u16);
 
 macro_rules! errnos {
     ($($name:ident = $number:literal: $text:literal),+ $(,)?) => {
-        #[allow(missing_docs, reason = "the names of errno(3)")]
+        /// The names of errno(3).
         impl Errno {
             $(pub const $name: Self = Self($number);)+
 

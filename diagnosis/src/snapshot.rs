@@ -21,7 +21,6 @@ pub struct Snapshot {
 /// A cgroup that exists.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Existing {
-    /// Its id.
     pub id: CgroupId,
     /// Path below the unified hierarchy's root.
     pub path: String,
@@ -49,10 +48,8 @@ pub struct Running {
     /// Which. Its start is exact to a tick of 10 ms only, and never too late.
     #[serde(flatten)]
     pub process: Process,
-    /// Its parent.
     #[serde(default)]
     pub parent: u32,
-    /// Its name.
     #[serde(default)]
     pub comm: String,
     /// It has executed a program since it was forked.

@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 pub struct Verdict {
     /// Stable: the same finding again has the same id. 16 hexadecimal digits.
     pub id: String,
-    /// The code.
     pub cause: Cause,
     /// Which rule of the cause, in a few words: `mode bits`, `supplementary group`, `read-only root`, `appeared late`.
     pub layer: String,
@@ -24,7 +23,6 @@ pub struct Verdict {
     pub confidence: Confidence,
     /// What may be missing from the evidence.
     pub completeness: Completeness,
-    /// The thing.
     pub subject: Subject,
     /// Whose start.
     pub workload: Workload,
@@ -248,7 +246,6 @@ impl BlindSpots {
 pub struct Subject {
     /// What sort of thing.
     pub kind: SubjectKind,
-    /// Its name.
     pub name: String,
 }
 
@@ -263,17 +260,12 @@ pub enum SubjectKind {
     Library,
     /// A capability or call that was refused.
     Capability,
-    /// The command.
     Command,
-    /// A process.
     Process,
-    /// A limit.
     Limit,
     /// A pod, or an owner that has none.
     Pod,
-    /// A container.
     Container,
-    /// An image.
     Image,
     /// A volume of the pod.
     Volume,
@@ -293,7 +285,6 @@ words!(SubjectKind: Path, Address, Library, Capability, Command, Process, Limit,
 pub struct Workload {
     /// Kubernetes namespace.
     pub namespace: String,
-    /// Pod name.
     pub pod: String,
     /// Pod UID, from the cgroup's path.
     pub pod_uid: String,
@@ -330,9 +321,7 @@ pub struct Remedy {
 /// A change of the object that makes the pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Patch {
-    /// The object.
     pub target: Owner,
-    /// Its namespace.
     pub namespace: String,
     /// How `body` is to be read.
     pub kind: PatchKind,
@@ -350,10 +339,8 @@ pub enum PatchKind {
     Json,
 }
 
-/// A fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// When.
     pub at: BootNanos,
     /// What sort of fact.
     pub kind: EvidenceKind,
@@ -371,13 +358,11 @@ pub enum EvidenceKind {
     Call,
     /// A file or directory looked at.
     File,
-    /// A mount.
     Mount,
     /// A program that was executed.
     Exec,
     /// How a process ended.
     Exit,
-    /// A socket.
     Socket,
     /// Limits and use.
     Resource,

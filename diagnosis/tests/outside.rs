@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "the harness looks at what it needs")]
 #![allow(clippy::disallowed_methods, clippy::disallowed_macros, reason = "what the crate may not do, its tests must")]
-#![allow(missing_docs, unreachable_pub, dead_code, reason = "the harness is shared with the scenarios, its format documented at its heads")]
+#![allow(unreachable_pub, dead_code, reason = "the harness is shared with the scenarios, its format documented at its heads")]
 
 mod support;
 

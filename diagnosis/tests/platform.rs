@@ -1,4 +1,4 @@
-//! What the API server's account of a pod means, rule by rule: the messages that Kubernetes 1.37, containerd 2.4 and others
+//! What the API server's word on a pod means, rule by rule: the messages that Kubernetes 1.37, containerd 2.4 and others
 //! really write, and what must be silent.
 //!
 //! Times in the YAML below are `@5`, five seconds after a pod was created.
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 use unready_diagnosis::{
     catalogue::Cause,
-    platform::{self, Account, OwnerState, PodFinding, Scene},
+    platform::{self, Explanation, OwnerState, PodFinding, Scene},
     pod::{Claim, Pod, PodEvent},
     verdict::{Confidence, Severity},
 };
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    fn account(&self, seconds: u64) -> Account {
+    fn explain(&self, seconds: u64) -> Explanation {
         platform::explain(&self.scene(seconds))
     }
 
@@ -102,13 +102,13 @@ impl World {
 
     /// The only finding.
     fn only(&self, seconds: u64) -> PodFinding {
-        let mut findings = self.account(seconds).findings;
+        let mut findings = self.explain(seconds).findings;
         assert_eq!(findings.len(), 1, "{findings:#?}");
         findings.remove(0)
     }
 
     fn said(&self, seconds: u64) -> Vec<(Cause, String)> {
-        self.account(seconds).findings.into_iter().map(|found| (found.finding.cause(), found.finding.layer.word.to_owned())).collect()
+        self.explain(seconds).findings.into_iter().map(|found| (found.finding.cause(), found.finding.layer.word.to_owned())).collect()
     }
 }
 
@@ -222,15 +222,15 @@ fn reasons_of_images_decide_before_messages() {
 #[test]
 fn a_back_off_without_its_reason_asks_for_the_events() {
     let world = waits("shop/orders:9", "ImagePullBackOff", "Back-off pulling image \"shop/orders:9\"");
-    let account = world.account(9);
-    assert!(account.needs_events);
-    assert_eq!(account.findings.len(), 1, "that it fails is known all the same");
+    let explained = world.explain(9);
+    assert!(explained.needs_events);
+    assert_eq!(explained.findings.len(), 1, "that it fails is known all the same");
     let told = world.with_events(&events(&[
         (3, "Failed", "Failed to pull image \"shop/orders:9\": manifest unknown"),
         (4, "Failed", "Error: ErrImagePull"),
     ]));
     assert_eq!(told.only(9).finding.layer.word, "no such image");
-    assert!(!told.account(9).needs_events);
+    assert!(!told.explain(9).needs_events);
 }
 
 #[test]
@@ -369,7 +369,7 @@ fn volumes_by_what_the_events_say() {
 fn volumes_are_silent_at_first_and_when_the_sandbox_came_later() {
     let failed = [(1, "FailedMount", "MountVolume.SetUp failed for volume \"conf\" : configmap \"app\" not found")];
     let world = creating("").with_events(&events(&failed));
-    let early = world.account(2);
+    let early = world.explain(2);
     assert!(early.findings.is_empty() && early.look_again == Some(Duration::from_secs(1)), "{early:?}");
     assert_eq!(world.said(3), [(Cause::VolumeSetup, "missing object".to_owned())]);
     let passed = creating("").with_events(&events(&[failed[0], (5, "Pulling", "Pulling image \"shop/orders:2\"")]));
@@ -553,7 +553,7 @@ fn claims_explain_why_they_are_not_bound() {
         ))
         .with_claims(claim)
     };
-    assert_eq!(world("[]").account(5).needs_claims, ["c"]);
+    assert_eq!(world("[]").explain(5).needs_claims, ["c"]);
     for (claim, words) in [
         ("[{ name: c, exists: false }]", "Create PersistentVolumeClaim c"),
         ("[{ name: c, exists: true, phase: Pending, storage_class: fsat, class_exists: false }]", "Create StorageClass fsat"),
@@ -570,7 +570,7 @@ fn claims_explain_why_they_are_not_bound() {
 fn a_pod_that_no_scheduler_sees() {
     let world = World::of(&format!("{{ {OWNER}, scheduler: mine, containers: [{{ name: app }}] }}"));
     assert_eq!(world.said(29), []);
-    assert_eq!(world.account(29).look_again, Some(Duration::from_secs(1)));
+    assert_eq!(world.explain(29).look_again, Some(Duration::from_secs(1)));
     let found = world.only(31);
     assert_eq!((pair(&found), found.confidence), ((Cause::Unschedulable, "scheduler"), Confidence::Likely));
     assert!(found.finding.remedy.patch.is_some());
@@ -852,7 +852,7 @@ fn a_container_that_its_probe_killed_did_not_crash_by_itself() {
     let probe = "liveness: { action: 'TCP :8080', period: 1, failures: 2 }";
     let asking = ended(probe, "Always", &backs_off(137, "Error"));
     assert_eq!(asking.said(13), [], "the events are waited for");
-    assert!(asking.account(13).needs_events);
+    assert!(asking.explain(13).needs_events);
     assert_eq!(asking.said(18), [(Cause::Crashed, "signal".to_owned())], "but not for ever");
     for code in [137, 0] {
         let told = ended(probe, "Always", &backs_off(code, "Error")).with_events(&events(&[
@@ -924,7 +924,7 @@ fn a_pod_that_is_being_ended_is_only_told_of_its_hooks() {
             "{{ node: node-1, deleted: @40, grace_seconds: 30, containers: [{{ name: app, pre_stop: '{hook}' }}], status: {{ phase: Running, containers: [{{ name: app, id: a, state: {{ running: {{ since: @1 }} }} }}] }} }}"
         ))
     };
-    let early = world("exec sleep 60").account(20);
+    let early = world("exec sleep 60").explain(20);
     assert!(early.findings.is_empty() && early.look_again == Some(Duration::from_secs(20)));
     assert!(world("x").waiting(20).contains("being ended, since 10 s"));
     let sleeps = world("exec sleep 60").only(41);
@@ -978,7 +978,7 @@ fn init_containers_in_their_order() {
     let with_kernel = init(two, &fails).with_kernel().only(6);
     assert_eq!((pair(&with_kernel), with_kernel.finding.severity), ((Cause::InitSequence, "init container"), Severity::Blocking));
     assert_eq!(with_kernel.container.as_deref(), None, "it is about the pod");
-    let without = init(two, &fails).account(6).findings;
+    let without = init(two, &fails).explain(6).findings;
     let severities: Vec<_> = without.iter().map(|found| (found.finding.cause(), found.finding.severity)).collect();
     assert_eq!(severities, [(Cause::Crashed, Severity::Blocking), (Cause::InitSequence, Severity::Advisory)]);
 }
@@ -1072,11 +1072,11 @@ fn a_pod_that_is_well_is_silent_whatever_is_said_of_its_past() {
            { name: app, id: a, is_ready: true, restarts: 4, state: { running: { since: @5 } }, last: { terminated: { code: 1, signal: 0, reason: Error, message: '', started: @1, finished: @2 } } }] } }",
     )
     .with_events(&noise);
-    let account = ready.account(100);
-    assert_eq!(account, Account::default());
+    let explained = ready.explain(100);
+    assert_eq!(explained, Explanation::default());
     assert_eq!(platform::waiting(&ready.scene(100)), None);
     let done = World::of("{ node: node-1, containers: [{ name: app }], status: { phase: Succeeded, conditions: [{ kind: Ready, status: 'False', reason: PodCompleted }] } }").with_events(&noise);
-    assert_eq!(done.account(100), Account::default());
+    assert_eq!(done.explain(100), Explanation::default());
     assert_eq!(platform::waiting(&done.scene(100)), None);
 }
 
@@ -1146,7 +1146,7 @@ fn what_is_said_stays_the_same_as_time_goes_by() {
     ];
     for world in worlds {
         let without_last =
-            |seconds| world.account(seconds).findings.into_iter().map(|found| PodFinding { last: 0, ..found }).collect::<Vec<_>>();
+            |seconds| world.explain(seconds).findings.into_iter().map(|found| PodFinding { last: 0, ..found }).collect::<Vec<_>>();
         assert!(!without_last(100).is_empty(), "{:?}", world.pod);
         assert_eq!(without_last(100), without_last(4000));
     }
@@ -1170,7 +1170,7 @@ fn no_message_makes_it_panic_and_none_is_passed_over() {
     ];
     for text in odd {
         for reason in ["ErrImagePull", "CreateContainerConfigError", "CreateContainerError", "RunContainerError", "PostStartHookError"] {
-            let said = waits("x", reason, text).account(60);
+            let said = waits("x", reason, text).explain(60);
             let silent_by_right = reason == "RunContainerError" && text.is_empty();
             assert!(!said.findings.is_empty() || silent_by_right, "{reason}: {text:?}");
         }
@@ -1178,9 +1178,9 @@ fn no_message_makes_it_panic_and_none_is_passed_over() {
             let text = if text.is_empty() { "x" } else { text };
             let _ = creating("volumes: [{ name: d, source: { claim: { name: c, read_only: false } } }],")
                 .with_events(&events(&[(1, reason, text)]))
-                .account(60);
+                .explain(60);
         }
         let _ = platform::owner(&owner("Deployment", &format!("{text} is forbidden: {text}")), CREATED);
-        let _ = rejected("Evicted", text, "").account(60);
+        let _ = rejected("Evicted", text, "").explain(60);
     }
 }

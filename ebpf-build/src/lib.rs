@@ -55,12 +55,7 @@ enum Compiler {
 pub enum BuildError {
     /// Cargo could not be started.
     #[error("cannot run {program}: {source}; run `cargo xtask setup`")]
-    Start {
-        /// Which one.
-        program: String,
-        /// Why.
-        source: std::io::Error,
-    },
+    Start { program: String, source: std::io::Error },
     /// The compiler or the linker refused.
     #[error("the eBPF programs do not compile ({toolchain}):\n{output}")]
     Failed {

@@ -29,7 +29,6 @@ const LAYOUT_VERSION: &str = "1.0.0";
 /// An archive that was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// Its name.
     pub reference: Reference,
     /// What a registry would show, and `ctr images ls`: `sha256:…` of the manifest or of the index.
     pub digest: String,

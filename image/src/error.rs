@@ -28,7 +28,6 @@ pub enum Error {
     /// A hard link to something that the archive did not bring before it.
     #[error("{path} is a hard link to {target}, which is not in the image: add that file first")]
     NoTarget {
-        /// The link.
         path: String,
         /// What it means.
         target: String,
@@ -41,7 +40,6 @@ pub enum Error {
     Read {
         /// On the machine.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// A tar archive is not what it should be.
@@ -52,7 +50,6 @@ pub enum Error {
     Write {
         /// On the machine.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// Compressing into memory failed: an entry that tar cannot express.
@@ -60,7 +57,6 @@ pub enum Error {
     Layer {
         /// Inside the image.
         path: String,
-        /// Why.
         source: io::Error,
     },
     /// A name for an image that registries and runtimes would not take.

@@ -15,9 +15,7 @@ const WHITEOUT: &str = ".wh.";
 /// Owner and permission bits of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// Owner.
     pub uid: u32,
-    /// Group.
     pub gid: u32,
     /// Permission bits, the set-user-id, set-group-id and sticky ones included.
     pub mode: u32,

@@ -21,7 +21,6 @@ pub(crate) const MAX_NEEDED: usize = 64;
 pub struct Elf {
     /// `e_machine`.
     pub machine: u16,
-    /// Its class.
     pub is_64: bool,
     /// `PT_INTERP`: the loader.
     pub interpreter: Option<String>,

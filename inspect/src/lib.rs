@@ -9,19 +9,19 @@
 //! - [`alike`]: names in a directory that may have been meant.
 //! - [`elf`], [`loader_cache`], [`libraries`], [`executable`]: what a file is as a program, and what it needs.
 //! - [`command`]: which file a command names, along `PATH`.
-//! - [`account`]: whether `/etc/passwd` has a user.
+//! - [`passwd`]: whether `/etc/passwd` has a user.
 //!
 //! A container chooses all that is looked at here. So: nothing but regular files is opened, no link leads out of the root,
 //! whatever is read or followed is bounded, and no content makes this code panic. Refused: `/proc`, real paths, clocks,
 //! threads. How long a look may take, and where it happens, whoever implements the trait decides.
 #![forbid(unsafe_code)]
 
-pub mod account;
 pub mod alike;
 pub mod command;
 pub mod elf;
 pub mod executable;
 pub mod libraries;
 pub mod loader_cache;
+pub mod passwd;
 pub mod resolve;
 pub mod rootfs;

@@ -1,7 +1,7 @@
 //! Answers to questions about the cluster. They come soon or say why not: an API server that is away, or that forbids it,
 //! makes an answer "unknown", never a wait.
 
-use crate::{convert, events::CONTROLLER, trouble};
+use crate::{convert, events::CONTROLLER, request_error};
 use k8s_openapi::api::{
     core::v1::{PersistentVolume, PersistentVolumeClaim},
     events::v1::Event,
@@ -31,7 +31,7 @@ pub async fn answer(client: &Client, question: ClusterQuestion) -> ClusterAnswer
     };
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => ClusterAnswer::Unknown { reason: trouble::clause(&error) },
+        Ok(Err(error)) => ClusterAnswer::Unknown { reason: request_error::clause(&error) },
         Err(_) => ClusterAnswer::Unknown { reason: format!("the API server did not answer within {} s", PATIENCE.as_secs()) },
     }
 }
@@ -86,7 +86,7 @@ async fn tell_class(client: &Client, claim: &mut Claim) -> kube::Result<()> {
             claim.binding_mode = class.and_then(|class| class.volume_binding_mode).unwrap_or_default();
         }
         // What we may not see is not said to be missing.
-        Err(error) if trouble::kind(&error) == trouble::Kind::Forbidden => claim.class_exists = true,
+        Err(error) if request_error::kind(&error) == request_error::Kind::Forbidden => claim.class_exists = true,
         Err(error) => return Err(error),
     }
     Ok(())
@@ -97,7 +97,7 @@ async fn tell_volume(client: &Client, claim: &mut Claim) -> kube::Result<()> {
         return Ok(());
     }
     let volume = match Api::<PersistentVolume>::all(client.clone()).get_opt(&claim.volume).await {
-        Err(error) if trouble::kind(&error) == trouble::Kind::Forbidden => None,
+        Err(error) if request_error::kind(&error) == request_error::Kind::Forbidden => None,
         other => other?,
     };
     if let Some(spec) = volume.and_then(|volume| volume.spec) {

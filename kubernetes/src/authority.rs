@@ -7,7 +7,7 @@
 //!
 //! Refused: to touch the keys of pods that are there.
 
-use crate::trouble;
+use crate::request_error;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use kube::{
     Api, Client, Error,
@@ -138,5 +138,5 @@ impl Publication {
 
 async fn within<T>(request: impl Future<Output = Result<T, Error>>) -> Result<T, String> {
     let answer = tokio::time::timeout(PATIENCE, request).await.map_err(|_| "the API server does not answer".to_owned())?;
-    answer.map_err(|error| trouble::clause(&error))
+    answer.map_err(|error| request_error::clause(&error))
 }

@@ -1,9 +1,9 @@
 //! Which cluster, and how to get there: kubectl's rules for kubeconfig files, or the service account of the pod that we are.
 //!
 //! In this order: a file or context that was named; the files of `KUBECONFIG`; the pod's service account; `~/.kube/config`.
-//! Nothing is sent to the server here: whether it answers shows with the first request ([`crate::trouble`] has the words).
+//! Nothing is sent to the server here: whether it answers shows with the first request ([`crate::request_error`] has the words).
 
-use crate::trouble::innermost;
+use crate::request_error::innermost;
 use kube::{
     Client, Config,
     config::{InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError},
@@ -39,13 +39,11 @@ pub enum ConnectError {
     Kubeconfig {
         /// The file; of several, the first.
         path: PathBuf,
-        /// Why.
         reason: String,
     },
     /// The context does not exist.
     #[error("there is no context {name:?} in the kubeconfig {}: `kubectl config get-contexts` lists them", path.display())]
     NoContext {
-        /// The context.
         name: String,
         /// The file; of several, the first.
         path: PathBuf,

@@ -11,7 +11,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub enum Component {
     /// The agents, one a node.
     Agent,
-    /// The collector.
     Collector,
 }
 
@@ -28,9 +27,7 @@ impl Component {
 /// A pod that calls itself a part of Unready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Member {
-    /// Its namespace.
     pub namespace: String,
-    /// Its name.
     pub pod: String,
     /// It is ready, and not about to go.
     pub is_ready: bool,

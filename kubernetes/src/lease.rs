@@ -10,7 +10,7 @@
 //! times in it: clocks of nodes differ, and are set. A holder that cannot renew gives up before anybody else may begin. Every
 //! write carries the resource version that was read, so that of two who try at once one wins.
 
-use crate::trouble::{self, Kind};
+use crate::request_error::{self, Kind};
 use k8s_openapi::{
     api::coordination::v1::{Lease as Object, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::MicroTime,
@@ -98,7 +98,7 @@ impl Lease {
             match timeout(PATIENCE, self.try_once(&mut seen)).await {
                 Ok(Ok(true)) => return asked,
                 Ok(Ok(false)) => trouble.clear(),
-                Ok(Err(error)) => self.complain(told, &mut trouble, trouble::clause(&error)),
+                Ok(Err(error)) => self.complain(told, &mut trouble, request_error::clause(&error)),
                 Err(_) => self.complain(told, &mut trouble, "the API server does not answer".to_owned()),
             }
             sleep(RETRY).await;
@@ -128,7 +128,7 @@ impl Lease {
                 }
                 Ok(Err(error)) => {
                     told(Change::Failed);
-                    tracing::debug!("the lease {} was not renewed: {}", self.place, trouble::clause(&error));
+                    tracing::debug!("the lease {} was not renewed: {}", self.place, request_error::clause(&error));
                 }
                 Err(_) => {
                     told(Change::Failed);
@@ -194,7 +194,7 @@ impl Lease {
         });
         match released.await {
             Ok(Ok(())) => tracing::debug!("the lease {} is given back", self.place),
-            Ok(Err(error)) => tracing::debug!("the lease {} runs out by itself: {}", self.place, trouble::clause(&error)),
+            Ok(Err(error)) => tracing::debug!("the lease {} runs out by itself: {}", self.place, request_error::clause(&error)),
             Err(_) => tracing::debug!("the lease {} runs out by itself: the API server does not answer", self.place),
         }
     }
@@ -204,7 +204,7 @@ impl Lease {
 fn ours(written: Result<Object, Error>) -> Result<bool, Error> {
     match written {
         Ok(_) => Ok(true),
-        Err(error) if trouble::kind(&error) == Kind::AlreadyExists || matches!(&error, Error::Api(status) if status.code == 409) => {
+        Err(error) if request_error::kind(&error) == Kind::AlreadyExists || matches!(&error, Error::Api(status) if status.code == 409) => {
             Ok(false)
         }
         Err(error) => Err(error),

@@ -3,7 +3,7 @@
 //!
 //! Everything that knows the API's types is here, and nothing of them gets out (`cargo xtask check` sees to it): beyond it there are
 //! what `unready_diagnosis` knows, JSON where any object will do, a [`Client`] to be handed back in, and its [`Error`], which
-//! [`trouble`] puts into words.
+//! [`request_error`] puts into words.
 //!
 //! - [`client`]: which cluster, and how to get there.
 //! - `convert`: API objects to what the rules know, stripped.
@@ -17,7 +17,7 @@
 //! - [`events`]: verdicts as Events.
 //! - [`installed`]: Unready's own pods, and the way to a port of theirs.
 //! - [`authority`], [`token`]: whom agents trust as the collector, and how it knows them.
-//! - [`trouble`]: what went wrong with a request, in words that say what to do.
+//! - [`request_error`]: what went wrong with a request, in words that say what to do.
 //!
 //! Refused: to write anything but Events, a Lease and the `ConfigMap` of authorities; to keep values of an environment, annotations or managed fields.
 #![forbid(unsafe_code)]
@@ -33,9 +33,9 @@ pub mod objects;
 pub mod owner;
 mod pauses;
 pub mod pods;
+pub mod request_error;
 pub mod shortfall;
 pub mod token;
-pub mod trouble;
 pub mod watch;
 
 pub use convert::quantity::units_of;

@@ -15,10 +15,8 @@ pub struct Sort<'a> {
     pub kind: &'a str,
 }
 
-/// An object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// Its uid.
     pub uid: String,
     /// Uids of those that own it.
     pub owners: Vec<String>,

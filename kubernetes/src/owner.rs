@@ -6,7 +6,7 @@
 
 use crate::{
     convert,
-    trouble::{self, Kind},
+    request_error::{self, Kind},
 };
 use k8s_openapi::{
     api::{
@@ -110,13 +110,13 @@ impl Owners {
         let answer = tokio::time::timeout(PATIENCE, self.climb(namespace, controller)).await;
         match answer {
             Ok(Ok(owner)) => return Some(owner),
-            Ok(Err(error)) if trouble::kind(&error) == Kind::Forbidden && !std::mem::replace(&mut self.lock().is_forbidden, true) => {
+            Ok(Err(error)) if request_error::kind(&error) == Kind::Forbidden && !std::mem::replace(&mut self.lock().is_forbidden, true) => {
                 tracing::warn!(
                     "who makes a pod again is guessed from its labels, and patches do not know its strategy: {}; grant get on it",
-                    trouble::clause(&error)
+                    request_error::clause(&error)
                 );
             }
-            Ok(Err(error)) => tracing::debug!("who owns {namespace}/{} is not known: {}", controller.name, trouble::clause(&error)),
+            Ok(Err(error)) => tracing::debug!("who owns {namespace}/{} is not known: {}", controller.name, request_error::clause(&error)),
             Err(_) => tracing::debug!("who owns {namespace}/{} was not answered in time", controller.name),
         }
         self.lock().quiet_until = Some(Instant::now() + GUESSED);
@@ -174,7 +174,7 @@ impl Owners {
         match api.get_opt(name).await {
             Ok(found) => Ok(Link::Top { strategy: found.and_then(strategy).unwrap_or_default() }),
             // Its name is known by now; the strategy is not worth losing it.
-            Err(error) if trouble::kind(&error) == Kind::Forbidden => Ok(Link::Top { strategy: String::new() }),
+            Err(error) if request_error::kind(&error) == Kind::Forbidden => Ok(Link::Top { strategy: String::new() }),
             Err(error) => Err(error),
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     convert,
     owner::{Chain, Owners},
     pauses::Pauses,
-    trouble,
+    request_error,
 };
 use futures_util::{
     StreamExt as _,
@@ -127,7 +127,7 @@ impl Following {
                 Ok(Event::InitDone) => Change::Listed(std::mem::take(&mut self.listed)),
                 Ok(Event::Apply(pod)) => Change::Pod(owned(&self.owners, &pod).await),
                 Ok(Event::Delete(pod)) => Change::Gone(Box::new(convert::pod(&pod))),
-                Err(error) => Change::Failed(trouble::of_watch(&error)),
+                Err(error) => Change::Failed(request_error::of_watch(&error)),
             });
         }
     }

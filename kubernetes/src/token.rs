@@ -1,6 +1,6 @@
 //! Service accounts' tokens, judged by the API server (`TokenReview`).
 
-use crate::trouble;
+use crate::request_error;
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec, TokenReviewStatus};
 use kube::{Api, Client, api::PostParams};
 use std::time::Duration;
@@ -45,7 +45,7 @@ pub async fn review(client: &Client, token: String, audience: String) -> Result<
     let review = TokenReview { spec, ..TokenReview::default() };
     let api: Api<TokenReview> = Api::all(client.clone());
     let asked = tokio::time::timeout(PATIENCE, api.create(&PostParams::default(), &review)).await;
-    let answer = asked.map_err(|_| "the API server does not answer".to_owned())?.map_err(|error| trouble::clause(&error))?;
+    let answer = asked.map_err(|_| "the API server does not answer".to_owned())?.map_err(|error| request_error::clause(&error))?;
     Ok(answer.status.unwrap_or_default().into())
 }
 

@@ -15,7 +15,7 @@
 use crate::{
     convert,
     owner::{Chain, Owners},
-    pauses, trouble,
+    pauses, request_error,
 };
 use futures_util::{
     StreamExt as _,
@@ -123,7 +123,7 @@ impl Watch {
         let one = ListParams::default().fields(&self.selector).limit(1);
         match timeout(THERE, self.pods.list_metadata(&one)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(trouble::clause(&error)),
+            Ok(Err(error)) => Err(request_error::clause(&error)),
             Err(_) => Err("the API server does not answer in time".to_owned()),
         }
     }
@@ -170,7 +170,7 @@ impl Watch {
 
     /// Between two attempts; ends early when it is time to say that the server is away.
     async fn pause(&self, health: &mut Health, error: &watcher::Error) -> Result<(), Ended> {
-        let pause = if is_expired(error) { PAUSE.0 } else { health.failed(trouble::of_watch(error)) };
+        let pause = if is_expired(error) { PAUSE.0 } else { health.failed(request_error::of_watch(error)) };
         tokio::select! {
             () = self.changes.closed() => Err(Ended),
             () = health.overdue() => Ok(()),

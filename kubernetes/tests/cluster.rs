@@ -1,6 +1,6 @@
 //! Against the API server of a real cluster: the one of `KUBECONFIG`, where `UNREADY_CLUSTER` is set, as the ring `cluster` does.
 //! Elsewhere nothing is tried, and that is said. Each test makes a namespace and takes it away.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use k8s_openapi::api::core::v1::{Event, Namespace, Node, Pod as ApiPod};
 use kube::{

@@ -16,7 +16,6 @@ pub mod time;
 
 /// Messages and services of `unready.v1`, generated.
 #[allow(
-    missing_docs,
     unreachable_pub,
     unused_qualifications,
     clippy::all,

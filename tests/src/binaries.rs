@@ -47,7 +47,6 @@ impl Binaries {
         existing(&self.programs, name, "cargo xtask build")
     }
 
-    /// A workload.
     pub fn workload(&self, name: &str) -> Result<PathBuf> {
         existing(&self.workloads, name, "cargo xtask demo")
     }

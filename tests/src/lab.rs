@@ -19,7 +19,6 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The ground.
 #[derive(Debug)]
 pub struct Lab {
     // Dropped in this order: cgroups are empty by then, the directory is the last to go.
@@ -55,7 +54,6 @@ impl Lab {
         self.scratch.path()
     }
 
-    /// The programs.
     pub fn binaries(&self) -> &Binaries {
         &self.binaries
     }
@@ -90,7 +88,6 @@ impl Lab {
         self.runc.run(name, &self.bundle(name, args))
     }
 
-    /// The runtime.
     pub fn runc(&self) -> &Runc {
         &self.runc
     }

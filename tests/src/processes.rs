@@ -155,7 +155,6 @@ impl Collector {
         &self.url
     }
 
-    /// The process.
     pub fn daemon(&self) -> &Daemon {
         &self.daemon
     }
@@ -224,7 +223,6 @@ impl Agent {
         Ok(Self { daemon, feed })
     }
 
-    /// The process.
     pub fn daemon(&self) -> &Daemon {
         &self.daemon
     }

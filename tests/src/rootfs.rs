@@ -24,9 +24,7 @@ pub struct Tree {
 /// Owner and permission bits.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
-    /// Owner.
     pub uid: u32,
-    /// Group.
     pub gid: u32,
     /// Permission bits.
     pub mode: u32,

@@ -103,7 +103,6 @@ fn read_pid(path: &Path) -> Result<Pid> {
 }
 
 impl Container {
-    /// Its id.
     pub fn id(&self) -> &str {
         &self.id
     }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Read},
@@ -9,13 +10,13 @@ use std::{
     thread,
 };
 
-/// The fields of a verdict that matter here; see `unready.v1.Verdict`.
+/// The fields of a verdict that matter to tests; see `unready.v1.Verdict`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct Verdict {
+pub struct JsonVerdict {
     /// The same finding again has the same id.
     pub id: String,
-    /// Code of the catalogue.
+    /// Code of the catalogue; `Waiting` where nothing is wrong so far.
     pub cause: String,
     /// Which rule of the cause.
     pub layer: String,
@@ -23,18 +24,17 @@ pub struct Verdict {
     pub severity: String,
     /// Certain, Likely, Possible.
     pub confidence: String,
-    /// The thing.
     pub subject: String,
-    /// What sort of thing.
     pub subject_kind: String,
-    /// Whose start.
     pub workload: Workload,
     /// One sentence.
     pub summary: String,
     /// The chain of reasons.
     pub explanation: Vec<String>,
-    /// What to do.
     pub remedy: Remedy,
+    /// When it was first observed, RFC 3339.
+    pub first_seen: String,
+    pub count: u32,
     /// Set when the condition went away.
     pub resolved_at: Option<String>,
 }
@@ -43,9 +43,14 @@ pub struct Verdict {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Workload {
-    /// The container's name or id.
+    pub namespace: String,
+    /// Its name; empty: the owner has no pod.
+    pub pod: String,
+    pub pod_uid: String,
+    /// The container's name or id; empty: the pod as a whole.
     pub container: String,
-    /// Node.
+    /// `Deployment/orders`.
+    pub owner: String,
     pub node: String,
 }
 
@@ -53,18 +58,46 @@ pub struct Workload {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Remedy {
-    /// In words.
     pub text: String,
+    /// A change of a manifest.
+    pub patch: Option<Value>,
+    pub also: Vec<String>,
+}
+
+impl JsonVerdict {
+    /// A finding, and not the sentence about what a pod waits for.
+    pub fn is_finding(&self) -> bool {
+        self.cause != "Waiting"
+    }
+
+    /// What makes two verdicts the same finding.
+    pub fn finding(&self) -> (&str, &str, &str, &str) {
+        (&self.workload.pod_uid, &self.workload.container, &self.cause, &self.subject)
+    }
+
+    /// Still so.
+    pub const fn is_current(&self) -> bool {
+        self.resolved_at.is_none()
+    }
+
+    /// One verdict for each line that is not empty.
+    pub fn lines(text: &str) -> Result<Vec<Self>> {
+        text.lines().filter(|line| !line.is_empty()).map(Self::line).collect()
+    }
+
+    fn line(line: &str) -> Result<Self> {
+        serde_json::from_str(line).with_context(|| format!("not a verdict: {line}"))
+    }
 }
 
 /// Verdicts of a run; a later one with the same id replaces the earlier one.
 #[derive(Clone, Debug, Default)]
 pub struct Verdicts {
-    by_id: BTreeMap<String, Verdict>,
+    by_id: BTreeMap<String, JsonVerdict>,
 }
 
 impl Verdicts {
-    /// Reads one verdict a line.
+    /// Reads one verdict from each line.
     pub fn parse(text: &str) -> Result<Self> {
         let mut all = Self::default();
         text.lines().filter(|line| !line.is_empty()).try_for_each(|line| all.add(line))?;
@@ -72,18 +105,18 @@ impl Verdicts {
     }
 
     fn add(&mut self, line: &str) -> Result<()> {
-        let verdict: Verdict = serde_json::from_str(line).with_context(|| format!("not a verdict: {line}"))?;
+        let verdict = JsonVerdict::line(line)?;
         self.by_id.insert(verdict.id.clone(), verdict);
         Ok(())
     }
 
     /// Those about one container.
-    pub fn of<'a>(&'a self, container: &'a str) -> impl Iterator<Item = &'a Verdict> {
+    pub fn of<'a>(&'a self, container: &'a str) -> impl Iterator<Item = &'a JsonVerdict> {
         self.iter().filter(move |verdict| verdict.workload.container == container)
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Verdict> {
+    pub fn iter(&self) -> impl Iterator<Item = &JsonVerdict> {
         self.by_id.values()
     }
 }
@@ -127,5 +160,20 @@ impl Feed {
             Some(error) => Err(anyhow::anyhow!("{error}")),
             None => Ok(state.verdicts.clone()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    #[test]
+    fn verdicts_are_lines() {
+        let text = "{\"id\":\"1\",\"cause\":\"FileMissing\",\"workload\":{\"podUid\":\"u\"}}\n\n{\"id\":\"2\",\"cause\":\"Waiting\"}\n";
+        let all = JsonVerdict::lines(text).unwrap();
+        assert_eq!(all.iter().filter(|one| one.is_finding()).map(|one| one.workload.pod_uid.as_str()).collect::<Vec<_>>(), ["u"]);
+        assert!(JsonVerdict::lines("no").is_err());
     }
 }

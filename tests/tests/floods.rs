@@ -24,7 +24,7 @@ use unready_tests::{
     http,
     lab::Lab,
     processes::{Agent, AgentOptions},
-    verdicts::Verdict,
+    verdicts::JsonVerdict,
     wait,
 };
 
@@ -43,7 +43,6 @@ const VERDICT: Duration = Duration::from_secs(1);
 const SHARE: f64 = 0.10;
 /// Records of one container that may reach the agent while the flood lasts: the bursts of a few budgets, and their rates.
 const TOLD: u64 = 4096;
-/// Resident.
 const MEMORY: u64 = 32 << 20;
 
 static ALONE: Mutex<()> = Mutex::new(());
@@ -120,7 +119,7 @@ fn cpu(pid: u32) -> Duration {
     Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
 }
 
-fn of(agent: &Agent, container: &str) -> Vec<Verdict> {
+fn of(agent: &Agent, container: &str) -> Vec<JsonVerdict> {
     agent.verdicts().unwrap().of(container).cloned().collect()
 }
 

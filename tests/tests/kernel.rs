@@ -23,7 +23,7 @@ use unready_tests::{
     demo::{more, stage::Stage, world::World},
     lab::Lab,
     processes::{Agent, AgentOptions, Collector},
-    verdicts::Verdict,
+    verdicts::JsonVerdict,
     wait,
 };
 
@@ -51,7 +51,7 @@ fn until(agent: &Agent, what: &str, at_most: Duration, holds: impl Fn() -> bool)
     waited.unwrap_or_else(|error| panic!("{error}; the agent's log:\n{}", agent.daemon().log()));
 }
 
-fn verdicts_of(agent: &Agent, container: &str) -> Vec<Verdict> {
+fn verdicts_of(agent: &Agent, container: &str) -> Vec<JsonVerdict> {
     agent.verdicts().unwrap().of(container).cloned().collect()
 }
 

@@ -11,7 +11,7 @@ use unready_tests::{
     lab::Lab,
     processes::{AgentOptions, Collector},
     runc::Container,
-    verdicts::Verdict,
+    verdicts::JsonVerdict,
     wait,
 };
 
@@ -23,7 +23,7 @@ fn starts_and_fails(lab: &Lab, name: &str) -> Container {
     container
 }
 
-fn of(collector: &Collector, container: &str) -> Vec<Verdict> {
+fn of(collector: &Collector, container: &str) -> Vec<JsonVerdict> {
     collector.verdicts().unwrap().of(container).cloned().collect()
 }
 

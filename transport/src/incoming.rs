@@ -9,8 +9,8 @@
 //! A slow or silent peer holds up nobody else. Dropping the [`Incoming`] closes the port.
 
 use crate::{
-    news::News,
-    tls::{Kind, ServerTls, Shown, blame},
+    complaints::Complaints,
+    tls::{ClientCertificate, Kind, ServerTls, blame},
 };
 use std::{
     io,
@@ -80,7 +80,7 @@ impl Stream for Incoming {
 }
 
 async fn accept(listener: TcpListener, tls: Option<Arc<ServerTls>>, ready: mpsc::Sender<Connection>) {
-    let (places, news) = (Arc::new(Semaphore::new(HANDSHAKES)), Arc::new(News::default()));
+    let (places, news) = (Arc::new(Semaphore::new(HANDSHAKES)), Arc::new(Complaints::default()));
     loop {
         // The semaphore is never closed.
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -123,7 +123,7 @@ async fn part(mut stream: TcpStream) {
     let _ = timeout(FAREWELL, async { while matches!(stream.read(&mut rest).await, Ok(1..)) {} }).await;
 }
 
-fn complain(news: &News, peer: SocketAddr, error: &io::Error) {
+fn complain(news: &Complaints, peer: SocketAddr, error: &io::Error) {
     // A peer that connects and leaves is a probe of the port.
     let Some(blame) = blame(error) else {
         return tracing::debug!("the TLS handshake with {peer} ended: {error}");
@@ -169,8 +169,7 @@ pub enum Showed {
     InTheClear,
     /// No certificate, on an encrypted connection: none was demanded then. Whether one is now, the server's files say.
     Nothing(Arc<ServerTls>),
-    /// A certificate.
-    Certificate(Shown),
+    Certificate(ClientCertificate),
 }
 
 impl Connected for Connection {
@@ -182,7 +181,7 @@ impl Connected for Connection {
             Self::Tls(stream, tls) => {
                 let (stream, session) = stream.get_ref();
                 let showed = match session.peer_certificates() {
-                    Some(chain) => Showed::Certificate(Shown::new(chain, Arc::clone(tls))),
+                    Some(chain) => Showed::Certificate(ClientCertificate::new(chain, Arc::clone(tls))),
                     None => Showed::Nothing(Arc::clone(tls)),
                 };
                 Peer { address: stream.peer_addr().ok(), showed }

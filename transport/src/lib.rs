@@ -4,16 +4,16 @@
 //! - [`tls`]: certificates from directories that change under us, and errors as sentences.
 //! - [`incoming`]: the server's side of a port, with or without TLS.
 //! - [`outgoing`]: the client's side.
-//! - [`news`]: complaints that are made once.
+//! - [`complaints`]: complaints that are made once.
 //! - [`http`]: a port with `/metrics`, `/livez` and `/readyz`.
 //!
 //! TLS is 1.2 or 1.3 by rustls with ring. What it refuses: certificates that no named authority signed (there is no list of
 //! public authorities), names that are not in the certificate, and anything that begins without TLS on a port that has it.
 #![forbid(unsafe_code)]
 
+pub mod complaints;
 pub mod http;
 pub mod incoming;
-pub mod news;
 pub mod outgoing;
 pub mod peer;
 pub mod tls;

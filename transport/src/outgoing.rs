@@ -30,7 +30,6 @@ pub use rustls::ClientConfig;
 pub enum ConnectError {
     /// The network or the peer.
     Io(io::Error),
-    /// TLS.
     Tls(Blame),
     /// No answer in time.
     Late,

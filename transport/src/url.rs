@@ -41,7 +41,6 @@ impl CollectorUrl {
         &self.host
     }
 
-    /// The port.
     pub const fn port(&self) -> u16 {
         self.port
     }

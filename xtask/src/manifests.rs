@@ -9,7 +9,6 @@ use std::{fs, path::Path};
 use xshell::cmd;
 
 const PROGRESS: Progress = Progress::new("deploy");
-/// The chart.
 const CHART: &str = "deploy/helm/unready";
 /// What is made of it.
 pub(crate) const MANIFESTS: &str = "deploy/manifests/unready.yaml";
@@ -28,7 +27,6 @@ metadata:
     pod-security.kubernetes.io/enforce: privileged
 ";
 
-/// The command.
 pub(crate) fn run(project: &Project) -> Result<()> {
     let helm = cluster::program(project, "helm")?;
     let text = PROGRESS.step(MANIFESTS, || {

@@ -4,7 +4,6 @@
 use crate::{build, progress::Progress, project::Project};
 use anyhow::{Context as _, Result};
 
-/// The command.
 pub(crate) fn run(project: &Project) -> Result<()> {
     Progress::new("metrics")
         .open_step("docs/metrics.md", || build::test(project, "metrics").env("UNREADY_UPDATE", "1").quiet().run())

@@ -4,7 +4,6 @@
 use crate::{build, progress::Progress, project::Project};
 use anyhow::{Context as _, Result};
 
-/// The command.
 pub(crate) fn run(project: &Project) -> Result<()> {
     let table = Progress::new("weights")
         .open_step("move each number", || build::test(project, "weights").arg("--").arg("--nocapture").env("UNREADY_WEIGHTS", "1").read())

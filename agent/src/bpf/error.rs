@@ -20,7 +20,6 @@ pub enum LoadError {
     /// The verifier did not take a program.
     #[error("this kernel's verifier refuses the program {program}; please report it with these last lines of its log:\n{log}")]
     Verifier {
-        /// Which one.
         program: &'static str,
         /// The end of the verifier's log.
         log: String,
@@ -29,20 +28,10 @@ pub enum LoadError {
     #[error(
         "the program {program} cannot be attached: {reason}; Unready needs kernel 5.10 or later with tracepoints of system calls (CONFIG_HAVE_SYSCALL_TRACEPOINTS, CONFIG_TRACEPOINTS)"
     )]
-    Attach {
-        /// Which one.
-        program: &'static str,
-        /// Why.
-        reason: String,
-    },
+    Attach { program: &'static str, reason: String },
     /// A map could not be made or used.
     #[error("the eBPF map {map} cannot be used: {reason}")]
-    Map {
-        /// Which one.
-        map: &'static str,
-        /// Why.
-        reason: String,
-    },
+    Map { map: &'static str, reason: String },
     /// The object that is embedded in this binary is none.
     #[error("the embedded eBPF object is damaged ({0}): build again")]
     Object(String),

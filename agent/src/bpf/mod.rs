@@ -21,7 +21,7 @@ mod btf;
 mod calls;
 mod error;
 mod hooks;
-mod kernel;
+mod kernel_half;
 mod links;
 mod load;
 mod log;
@@ -34,7 +34,7 @@ mod tracepoints;
 mod wait;
 
 pub use error::LoadError;
-pub use kernel::Kernel;
+pub use kernel_half::KernelHalf;
 pub use observer::{MapFill, Observation, Observer, ProgramCost};
 pub use options::LoadOptions;
 pub use reader::Reader;

@@ -1,4 +1,4 @@
-//! The kernel half as its metrics show it: read beside the [`Kernel`](super::Kernel), through descriptors of its own, and only
+//! The kernel half as its metrics show it: read beside the [`KernelHalf`](super::KernelHalf), through descriptors of its own, and only
 //! when somebody asks.
 //!
 //! What a program has cost is in `fdinfo` (`bpf_prog_show_fdinfo` in kernel/bpf/syscall.c), and counted only while

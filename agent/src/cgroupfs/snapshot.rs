@@ -31,7 +31,6 @@ pub struct Limits {
     pub looked_at: usize,
     /// Processes of a container that are told of, the oldest.
     pub told: usize,
-    /// Time.
     pub time: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! Verdicts and accounts of starts to the collector, over one gRPC stream.
+//! Verdicts and start reports to the collector, over one gRPC stream.
 //!
 //! ```text
 //!            connect, hello, welcome            offer: a batch goes out at once
@@ -70,13 +70,13 @@ pub struct Stats {
     pub waiting: usize,
     /// Verdicts sent and not acknowledged.
     pub in_flight: usize,
-    /// Accounts of starts.
+    /// Start reports.
     pub starts: StartStats,
     /// The collector's welcome has come on the present connection, or the one before was ended to be replaced by it.
     pub connected: bool,
 }
 
-/// How the delivery of accounts of starts stands.
+/// How the delivery of start reports stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StartStats {
     /// What became of those that were offered.
@@ -126,6 +126,7 @@ impl State {
     /// A collector takes our verdicts. Another one than before may know nothing of what that one acknowledged.
     fn welcomed(&mut self, by: Welcome) {
         (self.connected, self.trouble) = (true, None);
+        self.outbox.starts_are_kept(by.keeps_starts);
         let is_same = !by.instance.is_empty() && self.collector.as_ref() == Some(&by.instance);
         if self.collector.replace(by.instance).is_some() && !is_same {
             self.outbox.tell_again();
@@ -175,7 +176,7 @@ impl Delivery {
         self.shared.more.notify_one();
     }
 
-    /// Takes an account of a start; never blocks.
+    /// Takes a report of a start; never blocks.
     pub fn offer_start(&self, report: StartReport) {
         self.shared.state().outbox.offer_start(report);
         self.shared.more.notify_one();
@@ -282,6 +283,9 @@ async fn session(config: &Config, shared: &Shared, report: &mut Report) -> Ended
         Ok(Err(status)) => return Ended::lost(config, &trouble, &status).await,
         Err(_) => return peer::explain(url, "no welcome came within 5 s").await.into(),
     };
+    if !welcome.keeps_starts {
+        report.starts_are_held(&welcome.collector_version);
+    }
     shared.state().welcomed(welcome);
     report.delivering();
     let begun = Instant::now();

@@ -6,7 +6,6 @@ use std::time::Duration;
 /// Where to deliver, and how patiently.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The collector.
     pub url: CollectorUrl,
     /// How the connection is secured.
     pub security: Security,

@@ -10,7 +10,6 @@ use unready_transport::{
 /// How a connection ended.
 #[derive(Debug)]
 pub(super) struct Ended {
-    /// A sentence.
     pub(super) reason: String,
     pub(super) next: Next,
 }

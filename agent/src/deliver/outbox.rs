@@ -6,7 +6,7 @@
 //!              └─ full: oldest dropped └─ connection lost: sent again, same number, same order
 //! ```
 //!
-//! Accounts of starts go in the same batches, with bounds of their own ([`super::starts`]).
+//! Start reports go in the same batches, with bounds of their own ([`super::starts`]).
 //!
 //! What is acknowledged and still so is remembered, for a collector that has moved without its database: it is told again, as
 //! room for it comes up, and never takes more than half of what may wait.
@@ -33,7 +33,7 @@ pub struct Limits {
     pub in_flight: usize,
     /// Verdicts in one batch.
     pub batch: usize,
-    /// Accounts of starts that wait.
+    /// Start reports that wait.
     pub starts: usize,
 }
 
@@ -51,7 +51,6 @@ const BATCH_BYTES: usize = 1 << 20;
 /// What became of what was offered of one kind, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Offered.
     pub offered: u64,
     /// Took the place of an older self that still waited.
     pub replaced: u64,
@@ -66,7 +65,7 @@ pub struct Counts {
 pub struct Left {
     /// Verdicts, oldest first. They may arrive twice, which their ids make harmless.
     pub verdicts: Vec<Verdict>,
-    /// How many accounts of starts.
+    /// How many start reports.
     pub starts: usize,
 }
 
@@ -105,6 +104,16 @@ impl Outbox {
 
     pub(super) fn offer_start(&mut self, report: StartReport) {
         self.starts.offer(report);
+    }
+
+    /// Whether the collector that there is now keeps starts. From one that does not, those in flight are taken back: it may
+    /// acknowledge them, and would forget them.
+    pub(super) fn starts_are_kept(&mut self, are_kept: bool) {
+        self.starts.hold(!are_kept);
+        if !are_kept {
+            let in_flight: Vec<StartReport> = self.in_flight.iter_mut().flat_map(|batch| std::mem::take(&mut batch.starts)).collect();
+            self.starts.take_back(in_flight.into_iter());
+        }
     }
 
     /// Whether `next_batch` has one.
@@ -214,7 +223,7 @@ impl Outbox {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.in_flight.is_empty() && self.starts.len() == 0
+        self.waiting.is_empty() && self.in_flight.is_empty() && self.starts.is_empty()
     }
 
     pub(super) fn waiting_len(&self) -> usize {

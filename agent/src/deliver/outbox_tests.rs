@@ -233,3 +233,24 @@ fn verdicts_that_wait_for_their_window_hold_no_start_up() {
     assert_eq!((batch.verdicts, batch.starts), (vec![], vec![start("s")]));
     assert_eq!(outbox.take_all().starts, 1, "it is not acknowledged");
 }
+
+#[test]
+fn starts_wait_for_a_collector_that_keeps_them() {
+    let mut outbox = small();
+    outbox.offer_start(start("a"));
+    outbox.offer_start(start("b"));
+    let sent = outbox.next_batch().expect("to a collector that keeps them");
+    assert_eq!(sent.starts.len(), 2);
+    outbox.offer_start(StartReport { note: "later".into(), ..start("b") });
+
+    outbox.starts_are_kept(false);
+    assert_eq!(outbox.unacknowledged().iter().map(|batch| batch.starts.len()).sum::<usize>(), 0, "it would forget them");
+    assert!(!outbox.can_send());
+    outbox.acknowledge(sent.sequence);
+    assert_eq!(outbox.starts().counts().acknowledged, 0);
+    assert!(outbox.is_empty(), "for this collector there is nothing");
+
+    outbox.starts_are_kept(true);
+    let batch = outbox.next_batch().expect("they waited");
+    assert_eq!(batch.starts, [start("a"), StartReport { note: "later".into(), ..start("b") }]);
+}

@@ -8,6 +8,8 @@ pub(super) struct Report {
     state: State,
     verdicts: Overflow,
     starts: Overflow,
+    /// Version of the collector of which it was said that it keeps no start reports.
+    starts_held_for: Option<String>,
 }
 
 /// A queue that drops its oldest.
@@ -39,7 +41,7 @@ enum State {
 
 impl Report {
     pub(super) fn new(url: CollectorUrl) -> Self {
-        Self { url, state: State::Fresh, verdicts: Overflow::default(), starts: Overflow::default() }
+        Self { url, state: State::Fresh, verdicts: Overflow::default(), starts: Overflow::default(), starts_held_for: None }
     }
 
     /// Verdicts are taken.
@@ -47,6 +49,14 @@ impl Report {
         if self.enter(State::Delivering) {
             tracing::info!("delivering verdicts to the collector at {}", self.url);
             (self.verdicts.is_told, self.starts.is_told) = (false, false);
+        }
+    }
+
+    /// The collector is of a version that does not keep start reports. Said once for each version.
+    pub(super) fn starts_are_held(&mut self, version: &str) {
+        if self.starts_held_for.as_deref() != Some(version) {
+            tracing::info!("the collector (version {version}) does not keep start reports: they wait here until it is updated");
+            self.starts_held_for = Some(version.to_owned());
         }
     }
 
@@ -64,13 +74,13 @@ impl Report {
         }
     }
 
-    /// How many verdicts and accounts of starts were dropped by now: news once, until they are taken again.
+    /// How many verdicts and start reports were dropped by now: news once, until they are taken again.
     pub(super) fn dropped(&mut self, verdicts: u64, starts: u64) {
         if self.verdicts.is_news(verdicts) {
             tracing::warn!("the queue for the collector is full and drops its oldest verdicts: {verdicts} so far");
         }
         if self.starts.is_news(starts) {
-            tracing::info!("the queue for the collector is full and drops its oldest accounts of starts: {starts} so far");
+            tracing::info!("the queue for the collector is full and drops its oldest start reports: {starts} so far");
         }
     }
 

@@ -1,9 +1,9 @@
-//! Accounts of starts that wait for the collector. Pure.
+//! Start reports that wait for the collector. Pure.
 //!
 //! They share the stream and the batches with verdicts, and nothing else: a queue of their own, with bounds of their own, and a window of
-//! their own, so that they never push a verdict out or hold one up. A later account of a start takes the place of the one that waits.
+//! their own, so that they never push a verdict out or hold one up. A later report of a start takes the place of the one that waits.
 //! Where there are too many the one that has waited longest goes, and is counted. What was acknowledged is not told again, to another
-//! collector either: it is history, and the next account of the same start says all of it again.
+//! collector either: it is history, and the next report of the same start says all of it again.
 
 use super::{dates, outbox::Counts};
 use std::collections::VecDeque;
@@ -20,6 +20,8 @@ const BATCH: usize = 32;
 pub(super) struct Starts {
     /// Reports that wait at most.
     room: usize,
+    /// The collector would acknowledge and forget them: they wait for one that keeps them.
+    is_held: bool,
     /// With their sizes.
     waiting: VecDeque<(usize, StartReport)>,
     bytes: usize,
@@ -42,10 +44,31 @@ impl Starts {
         } else {
             self.waiting.push_back((size, report));
         }
+        self.bound();
+    }
+
+    fn bound(&mut self) {
         while self.waiting.len() > self.room.max(1) || (self.bytes > BYTES && self.waiting.len() > 1) {
             self.pop();
             self.counts.dropped += 1;
         }
+    }
+
+    /// Whether there is a collector that keeps them.
+    pub(super) const fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
+    }
+
+    /// What was sent in vain waits again, before all others, unless a later report of the same start does.
+    pub(super) fn take_back(&mut self, sent: impl DoubleEndedIterator<Item = StartReport>) {
+        for report in sent.rev() {
+            if self.waiting.iter().all(|(_, later)| later.id != report.id) {
+                let size = report.encoded_len();
+                self.bytes += size;
+                self.waiting.push_front((size, report));
+            }
+        }
+        self.bound();
     }
 
     fn pop(&mut self) -> Option<StartReport> {
@@ -54,9 +77,14 @@ impl Starts {
         Some(report)
     }
 
+    /// None waits for the collector that there is.
+    pub(super) fn is_empty(&self) -> bool {
+        self.is_held || self.waiting.is_empty()
+    }
+
     /// Some wait, and so many in flight leave room for them.
     pub(super) fn can_send(&self, in_flight: usize) -> bool {
-        !self.waiting.is_empty() && in_flight < IN_FLIGHT
+        !self.is_empty() && in_flight < IN_FLIGHT
     }
 
     /// The next ones, in order, with so many bytes at most; one that has more comes alone, in a batch with nothing else.

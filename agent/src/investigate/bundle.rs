@@ -127,7 +127,7 @@ impl State {
 
 /// What a container was to run.
 #[derive(Debug)]
-pub(super) struct Spec {
+pub(super) struct OciConfig {
     pub(super) args: Vec<String>,
     pub(super) cwd: String,
     pub(super) path: SearchPath,
@@ -144,7 +144,7 @@ pub(super) struct Spec {
     pub(super) pod: Option<PodAnnotations>,
 }
 
-impl Spec {
+impl OciConfig {
     /// From an open `config.json`.
     pub(super) fn read(file: &File) -> Option<Self> {
         let length = usize::try_from(file.metadata().ok()?.len().min(MAX_BYTES)).ok()?;
@@ -264,7 +264,7 @@ fn is_below(path: &str, directory: &str) -> bool {
 }
 
 /// Looks a container up on the host: by its id, else by its cgroup.
-pub(super) fn find(further_roots: &[PathBuf], id: &str, cgroup: Option<&str>) -> Option<Spec> {
+pub(super) fn find(further_roots: &[PathBuf], id: &str, cgroup: Option<&str>) -> Option<OciConfig> {
     let roots: Vec<PathBuf> = further_roots.iter().cloned().chain(STATE_ROOTS.iter().flat_map(|root| expand(root))).collect();
     let ids = ids(id);
     let by_id = || roots.iter().flat_map(|root| ids.iter().map(|id| root.join(id))).find_map(|directory| spec_in(&directory, None));
@@ -282,13 +282,13 @@ fn ids(id: &str) -> Vec<String> {
 }
 
 /// The bundle of a container's directory below a state root. With a cgroup: only if it has that one.
-fn spec_in(directory: &Path, cgroup: Option<&str>) -> Option<Spec> {
+fn spec_in(directory: &Path, cgroup: Option<&str>) -> Option<OciConfig> {
     let state = ["state.json", "status"].iter().find_map(|name| read_state(&directory.join(name)));
     if cgroup.is_some_and(|cgroup| !state.as_ref().is_some_and(|state| state.has_cgroup(cgroup))) {
         return None;
     }
-    let named = state.as_ref().and_then(State::bundle).and_then(|bundle| Spec::from_bundle(Path::new(bundle)));
-    named.or_else(|| Spec::from_bundle(directory)).or_else(|| Spec::from_bundle(&directory.join("userdata")))
+    let named = state.as_ref().and_then(State::bundle).and_then(|bundle| OciConfig::from_bundle(Path::new(bundle)));
+    named.or_else(|| OciConfig::from_bundle(directory)).or_else(|| OciConfig::from_bundle(&directory.join("userdata")))
 }
 
 fn read_state(path: &Path) -> Option<State> {

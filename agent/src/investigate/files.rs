@@ -19,7 +19,7 @@ use unready_diagnosis::{
     units::{BootNanos, Process},
 };
 use unready_inspect::{
-    account,
+    passwd,
     resolve::{Seen, find, resolve},
 };
 
@@ -93,7 +93,7 @@ pub(super) fn usage(view: &View, process: Process, path: &str, start: Option<Fil
 
 /// Whether `/etc/passwd` of the container has a uid.
 pub(super) fn account(view: &View, uid: u32) -> Answer {
-    let entry = account::has_uid(view, uid);
+    let entry = passwd::has_uid(view, uid);
     Answer::Account { file: entry.is_some(), entry: entry.unwrap_or(false) }
 }
 

@@ -1,6 +1,6 @@
 //! What is held of one container: its root and namespaces, the runtime's description, some of its processes.
 
-use super::{bundle::Spec, contents, mounts, proc, rootfs::stat};
+use super::{bundle::OciConfig, contents, mounts, proc, rootfs::stat};
 use rustix::fs::{Mode, OFlags, openat};
 use std::{
     collections::VecDeque,
@@ -17,7 +17,7 @@ const MAX_DESCRIBED: u32 = 16;
 
 /// The namespaces and the root of a container.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct Namespaces {
     pub(super) root: Arc<OwnedFd>,
     /// The open mount table: it keeps the mount namespace, with its volumes attached, and shows it as it is when read.
     /// `None`: the node's own.
@@ -29,7 +29,7 @@ pub(super) struct Place {
     pub(super) gid_map: Box<[IdRange]>,
 }
 
-impl Place {
+impl Namespaces {
     /// Takes hold of what a living process sees; the root comes first, it is lost first. Nothing here waits for the
     /// kernel's lock on all mounts, which runtimes hold for tens of milliseconds: reading a mount table would.
     pub(super) fn take(pid: u32, is_node: bool) -> Option<Self> {
@@ -68,7 +68,7 @@ impl Remembered {
 /// What is held of a container.
 #[derive(Clone, Debug)]
 pub(super) struct Held {
-    pub(super) place: Arc<Place>,
+    pub(super) place: Arc<Namespaces>,
     /// The process that entered the root: it becomes the container's first program.
     entered: Option<Process>,
     /// The runtime's `config.json`, open; parsed when asked.
@@ -79,12 +79,12 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn new(place: Place, is_node: bool) -> Self {
+    pub(super) fn new(place: Namespaces, is_node: bool) -> Self {
         Self { place: Arc::new(place), entered: None, spec: None, is_node, executed: 0, processes: VecDeque::new() }
     }
 
     /// What is held when a process of the runtime has entered the root.
-    pub(super) fn of_container(place: Place, task: &Task) -> Self {
+    pub(super) fn of_container(place: Namespaces, task: &Task) -> Self {
         Self { entered: Some(task.process), ..Self::new(place, false) }
     }
 
@@ -150,8 +150,8 @@ impl Held {
     }
 
     /// What the runtime was told, if its description was held.
-    pub(super) fn spec(&self) -> Option<Spec> {
-        Spec::read(self.spec.as_deref()?)
+    pub(super) fn spec(&self) -> Option<OciConfig> {
+        OciConfig::read(self.spec.as_deref()?)
     }
 
     /// Adds a process that has executed a program.

@@ -13,7 +13,7 @@
 //! [`Store::release`].
 
 use super::{
-    held::{self, Held, Place, Remembered},
+    held::{self, Held, Namespaces, Remembered},
     proc,
 };
 use std::{
@@ -104,7 +104,7 @@ impl Store {
             return;
         }
         let before = self.held(task.cgroup).filter(|held| !held.is_node).map(|held| held.place.mount_namespace);
-        let place = Place::take(task.process.pid, false).filter(|_| !is_another(task));
+        let place = Namespaces::take(task.process.pid, false).filter(|_| !is_another(task));
         let inside: Vec<u64> = place.iter().map(|place| place.mount_namespace).chain(before).collect();
         match place {
             Some(place) => self.hold(task.cgroup, Held::of_container(place, task)),
@@ -137,7 +137,7 @@ impl Store {
                 if is_node && self.is_container(task.cgroup) {
                     return false;
                 }
-                let Some(place) = Place::take(pid, is_node).filter(|_| !is_another(task)) else { return false };
+                let Some(place) = Namespaces::take(pid, is_node).filter(|_| !is_another(task)) else { return false };
                 self.hold(task.cgroup, Held::new(place, is_node));
             }
         }

@@ -24,7 +24,6 @@ const LISTEN: &str = "0A";
 pub struct Socket {
     /// As the kernel has it: an IPv4 address of a socket of both families is mapped.
     pub address: IpAddr,
-    /// The port.
     pub port: u16,
     /// The socket's number.
     pub inode: u64,

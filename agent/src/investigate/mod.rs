@@ -311,7 +311,7 @@ impl Shared {
 }
 
 /// The command's file, along `PATH`. An `Err` says why that is not known.
-fn command(view: &View, spec: &bundle::Spec) -> Result<Option<Executable>, String> {
+fn command(view: &View, spec: &bundle::OciConfig) -> Result<Option<Executable>, String> {
     let hit = spec.path.find(view, spec.command(), &spec.cwd)?;
     Ok(hit.map(|hit| executable::of_found(view, &hit.path, &hit.found, spec.library_path.as_deref())))
 }

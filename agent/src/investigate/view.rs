@@ -2,7 +2,7 @@
 //! runtime prepared it. What is seen through it is looked at elsewhere: here are only the ways in.
 
 use super::{
-    bundle::{Spec, Volumes},
+    bundle::{OciConfig, Volumes},
     held::Held,
     mounts, proc,
 };
@@ -76,7 +76,7 @@ impl View {
 
     /// The root file system as the runtime prepared it, when nothing better is left: its mounts are gone, but where a
     /// bind mount came from can still be looked at.
-    pub(super) fn of_bundle(spec: &Spec) -> Option<Self> {
+    pub(super) fn of_bundle(spec: &OciConfig) -> Option<Self> {
         let root = Some(spec.rootfs.as_str()).filter(|rootfs| rootfs.starts_with('/'))?;
         let cwd = Some(spec.cwd.clone()).filter(|cwd| cwd.starts_with('/'));
         Some(Self { volumes: Some(spec.volumes()), cwd, ..Self::of_directory(root)? })

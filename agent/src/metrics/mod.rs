@@ -93,7 +93,7 @@ impl Metrics {
         let help = "How often the node's wall clock was set while the agent ran, by 100 ms or more";
         own.register("clock_steps", help, clock_steps.clone());
         let starts = Family::default();
-        own.register("start_reports", "Accounts of starts that were given, by how far the start was", starts.clone());
+        own.register("start_reports", "Start reports that were given, by how far the start was", starts.clone());
         verdicts.register(own);
         pods.register(own);
         own.register_collector(Box::new(scrape.clone()));
@@ -106,7 +106,7 @@ impl Metrics {
         self.0.verdicts.hear(verdict);
     }
 
-    /// An account of a start, by our own engine.
+    /// A start report, by our own engine.
     pub fn start(&self, report: &StartReport) {
         self.0.starts.get_or_create(&StageLabels { stage: report.stage.clone() }).inc();
     }

@@ -212,7 +212,7 @@ fn delivery(out: &mut Writer<'_>, state: Stats) -> fmt::Result {
     let help = "Verdicts on their way to the collector: offered, replaced (by a newer word while they waited), acknowledged";
     let rows = [(["offered"], state.counts.offered), (["replaced"], state.counts.replaced), (["acknowledged"], state.counts.acknowledged)];
     out.counters("collector_verdicts", help, ["result"], rows)?;
-    let help = "Accounts of starts on their way to the collector: offered, replaced (by a later one while they waited), acknowledged";
+    let help = "Start reports on their way to the collector: offered, replaced (by a later one while they waited), acknowledged";
     let counts = state.starts.counts;
     let rows = [(["offered"], counts.offered), (["replaced"], counts.replaced), (["acknowledged"], counts.acknowledged)];
     out.counters("collector_starts", help, ["result"], rows)

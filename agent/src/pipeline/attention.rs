@@ -7,7 +7,7 @@
 //!                                  └────────────── a cgroup starts ─────────┘
 //! ```
 
-use crate::bpf::Kernel;
+use crate::bpf::KernelHalf;
 use std::{collections::BTreeSet, time::Duration};
 use unready_agent_common::watch::Level;
 use unready_diagnosis::{
@@ -31,7 +31,7 @@ impl Attention {
     }
 
     /// Attaches level 1 and keeps it.
-    pub(super) fn hold(&mut self, kernel: &mut Kernel) -> anyhow::Result<()> {
+    pub(super) fn hold(&mut self, kernel: &mut KernelHalf) -> anyhow::Result<()> {
         self.held = true;
         self.attach(kernel)
     }
@@ -51,7 +51,7 @@ impl Attention {
     }
 
     /// Watches a cgroup so closely; attaches level 1 with the first that starts.
-    pub(super) fn set(&mut self, kernel: &mut Kernel, new: input::Attention) -> anyhow::Result<()> {
+    pub(super) fn set(&mut self, kernel: &mut KernelHalf, new: input::Attention) -> anyhow::Result<()> {
         let input::Attention { cgroup, level, maker } = new;
         let starts = matches!(level, Some(Level::Starting | Level::Stalled));
         if starts {
@@ -74,7 +74,7 @@ impl Attention {
     }
 
     /// Detaches level 1 when nothing has started for long enough.
-    pub(super) fn tick(&mut self, kernel: &mut Kernel, now: BootNanos) {
+    pub(super) fn tick(&mut self, kernel: &mut KernelHalf, now: BootNanos) {
         if !self.attached || self.held || !self.starting.is_empty() {
             return;
         }
@@ -87,7 +87,7 @@ impl Attention {
         }
     }
 
-    fn attach(&mut self, kernel: &mut Kernel) -> anyhow::Result<()> {
+    fn attach(&mut self, kernel: &mut KernelHalf) -> anyhow::Result<()> {
         if !self.attached {
             kernel.attach_starting()?;
             self.attached = true;

@@ -67,7 +67,7 @@ impl Gauges {
         self.questions.look()
     }
 
-    /// Accounts of starts that wait for whoever runs the pipeline.
+    /// Start reports that wait for whoever runs the pipeline.
     pub fn starts(&self) -> Option<QueueFill> {
         self.starts.look()
     }

@@ -2,7 +2,7 @@
 
 use super::{Ebpf, Options};
 use crate::{
-    bpf::{Kernel, LoadOptions, Reader},
+    bpf::{KernelHalf, LoadOptions, Reader},
     cgroupfs::CgroupRoot,
     investigate::Investigator,
 };
@@ -12,7 +12,7 @@ use std::{future::pending, io};
 /// What there is only with the kernel half.
 pub(super) struct Half {
     pub(super) root: CgroupRoot,
-    pub(super) kernel: Kernel,
+    pub(super) kernel: KernelHalf,
     pub(super) reader: Reader,
     pub(super) investigator: Investigator,
 }
@@ -21,7 +21,7 @@ impl Half {
     /// Loads the programs and attaches level 0.
     fn start(options: &Options) -> anyhow::Result<Self> {
         let root = CgroupRoot::find()?;
-        let mut kernel = Kernel::load(&LoadOptions { debug_log: options.debug_log })?;
+        let mut kernel = KernelHalf::load(&LoadOptions { debug_log: options.debug_log })?;
         for sentence in kernel.degraded() {
             tracing::warn!("{sentence}");
         }

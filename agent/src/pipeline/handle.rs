@@ -36,7 +36,7 @@ pub enum Ebpf {
     /// Without them there is nothing to say.
     #[default]
     Required,
-    /// If they do not load, the API server's account has to do.
+    /// If they do not load, the API server's word has to do.
     IfPossible,
     /// It is known that they will not load.
     Refused,
@@ -67,11 +67,9 @@ pub enum Event {
     AskCluster(QuestionId, ClusterQuestion),
     /// A socket of a watched cgroup began or ceased to listen; only where [`Options::tell_listeners`] asks for it.
     Listening {
-        /// Its cgroup.
         cgroup: CgroupId,
         /// Address as text.
         address: String,
-        /// Port.
         port: u16,
         /// False: it ceased.
         open: bool,

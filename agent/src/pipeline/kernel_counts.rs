@@ -3,7 +3,7 @@
 //! Which failures may be repeated is known from their first records, so that single entries of the kernel's map are looked
 //! up, those of one container when one of its processes ends, and never the whole map.
 
-use crate::bpf::Kernel;
+use crate::bpf::KernelHalf;
 use std::{collections::BTreeMap, ops::Bound, time::Duration};
 use unready_agent_common::{
     call::Call as WireCall,
@@ -69,7 +69,7 @@ impl KernelCounts {
     }
 
     /// What has changed since the last time, of all containers that start.
-    pub(super) fn read(&mut self, kernel: &Kernel, starting: impl Iterator<Item = CgroupId>, now: BootNanos) -> Vec<Input> {
+    pub(super) fn read(&mut self, kernel: &KernelHalf, starting: impl Iterator<Item = CgroupId>, now: BootNanos) -> Vec<Input> {
         self.read = now;
         let mut inputs: Vec<Input> = self.read_losses(kernel, now).into_iter().collect();
         inputs.extend(starting.flat_map(|cgroup| self.read_watch(kernel, cgroup)));
@@ -81,7 +81,7 @@ impl KernelCounts {
     }
 
     /// The repetitions of as many cgroups as there is time for, beginning behind the last one of the time before.
-    fn look_up(&mut self, kernel: &Kernel) -> Vec<Input> {
+    fn look_up(&mut self, kernel: &KernelHalf) -> Vec<Input> {
         let last = self.looked_up.unwrap_or(CgroupId(0));
         let behind = self.followed.range((Bound::Excluded(last), Bound::Unbounded));
         let order: Vec<CgroupId> = behind.chain(self.followed.range(..=last)).map(|(id, _)| *id).collect();
@@ -100,7 +100,7 @@ impl KernelCounts {
     }
 
     /// What was lost since the last time. Some ten system calls.
-    pub(super) fn read_losses(&mut self, kernel: &Kernel, now: BootNanos) -> Option<Input> {
+    pub(super) fn read_losses(&mut self, kernel: &KernelHalf, now: BootNanos) -> Option<Input> {
         let since = std::mem::replace(&mut self.losses_read, now);
         let mut lost: u64 = kernel.counters().into_iter().map(|(_, counters)| counters.ring_full).sum();
         lost += kernel.missed().into_iter().filter(|(hook, _)| is_evidence(*hook)).map(|(_, missed)| missed).sum::<u64>();
@@ -109,7 +109,7 @@ impl KernelCounts {
     }
 
     /// What has changed of one container: its main process has just ended, or it is left alone from now on.
-    pub(super) fn read_one(&mut self, kernel: &Kernel, cgroup: CgroupId) -> Vec<Input> {
+    pub(super) fn read_one(&mut self, kernel: &KernelHalf, cgroup: CgroupId) -> Vec<Input> {
         let followed = self.followed.get_mut(&cgroup).into_iter().flatten();
         let mut inputs: Vec<Input> = followed.filter_map(|followed| repeated(kernel, followed)).collect();
         inputs.extend(self.read_watch(kernel, cgroup));
@@ -117,7 +117,7 @@ impl KernelCounts {
     }
 
     /// What a container did not tell: beyond its budget, or in a way that is not seen.
-    fn read_watch(&mut self, kernel: &Kernel, cgroup: CgroupId) -> impl Iterator<Item = Input> + use<> {
+    fn read_watch(&mut self, kernel: &KernelHalf, cgroup: CgroupId) -> impl Iterator<Item = Input> + use<> {
         let watch = kernel.watched(cgroup).unwrap_or_default();
         let known = self.suppressed.entry(cgroup).or_default();
         let new = watch.suppressed.saturating_sub(std::mem::replace(known, watch.suppressed));
@@ -135,7 +135,7 @@ const fn is_evidence(hook: Hook) -> bool {
 }
 
 /// What the kernel has counted of a failure, if it has changed.
-fn repeated(kernel: &Kernel, (key, known): &mut (RepeatKey, u64)) -> Option<Input> {
+fn repeated(kernel: &KernelHalf, (key, known): &mut (RepeatKey, u64)) -> Option<Input> {
     let value = kernel.repeat(key).filter(|value| value.count != *known)?;
     *known = value.count;
     let call = decode::call(WireCall::try_from(key.call).ok()?);

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!   ring ──► decode ─┐
-//!   answers ─────────┼─► feed ─► Engine ─► carry_out ─┬─► said: verdicts, questions about the cluster, starts, listeners
+//!   answers ─────────┼─► feed ─► Engine ─► carry_out ─┬─► events: verdicts, questions about the cluster, starts, listeners
 //!   commands ────────┤                                ├─► questions, answered off this task
 //!   timers, counters,│                                └─► attention: cgroups to watch, level 1 on or off
 //!   a clock that was set
@@ -18,16 +18,16 @@
 //! attention goes on as before.
 
 mod attention;
+mod events;
 mod gauges;
 mod half;
 mod handle;
 mod kernel_counts;
 mod latest;
-mod said;
 mod walks;
 
 use crate::{
-    bpf::{Kernel, LoadError, Observer},
+    bpf::{KernelHalf, LoadError, Observer},
     cgroupfs::{CgroupRoot, Limits},
     clock,
     investigate::LookCounts,
@@ -35,14 +35,14 @@ use crate::{
 };
 use anyhow::Context as _;
 use attention::Attention;
+use events::EventSender;
+pub use events::Events;
 pub use gauges::{Gauges, QueueFill};
 use half::Half;
 pub use half::WITHOUT;
 use handle::Command;
 pub use handle::{Ebpf, Event, Handle, Options};
 use kernel_counts::KernelCounts;
-pub use said::Said;
-use said::Voice;
 use std::{
     collections::BTreeSet,
     sync::{Arc, atomic::Ordering},
@@ -80,7 +80,7 @@ pub struct Pipeline {
     answers: mpsc::Receiver<(QuestionId, Answer)>,
     /// Questions whose answer is still to come, and soon.
     asked: BTreeSet<QuestionId>,
-    voice: Voice,
+    sender: EventSender,
     tell_listeners: bool,
     /// Questions about the cluster that could not be asked, with what is to be heard instead.
     unasked: Vec<(QuestionId, ClusterAnswer)>,
@@ -96,7 +96,7 @@ impl Pipeline {
     /// Loads the programs, attaches level 0 (and level 1 for a local run), and learns which cgroups exist.
     ///
     /// Must be called within a tokio runtime.
-    pub fn start(options: &Options) -> anyhow::Result<(Self, Handle, Said)> {
+    pub fn start(options: &Options) -> anyhow::Result<(Self, Handle, Events)> {
         let mut half = Half::if_wanted(options)?;
         let mut attention = Attention::new(options.linger);
         if let Some(half) = half.as_mut().filter(|_| options.starting_at_once) {
@@ -108,8 +108,8 @@ impl Pipeline {
         let recorder = options.record.as_deref().map(|path| Recorder::create(path, &Header::here(anchor, half.is_some()))).transpose()?;
         let (commands_in, commands) = mpsc::channel(COMMANDS);
         let (answers_in, answers) = mpsc::channel(COMMANDS);
-        let (voice, said) = said::channel();
-        let (verdicts, questions, starts) = (voice.verdicts(), voice.questions(), voice.starts());
+        let (sender, events) = events::channel();
+        let (verdicts, questions, starts) = (sender.verdicts(), sender.questions(), sender.starts());
         let gauges = Gauges { commands: commands_in.downgrade(), verdicts, questions, starts, refused_pods: Arc::default() };
         let (anchor_in, anchor_out) = watch::channel(anchor);
         let mut pipeline = Self {
@@ -123,7 +123,7 @@ impl Pipeline {
             answers_in,
             answers,
             asked: BTreeSet::new(),
-            voice,
+            sender,
             tell_listeners: options.tell_listeners,
             unasked: Vec::new(),
             leaving: Vec::new(),
@@ -133,7 +133,7 @@ impl Pipeline {
             gauges,
         };
         pipeline.meet_what_exists();
-        Ok((pipeline, Handle { commands: commands_in, anchor: anchor_out }, said))
+        Ok((pipeline, Handle { commands: commands_in, anchor: anchor_out }, events))
     }
 
     /// The kernel half is loaded.
@@ -235,7 +235,7 @@ impl Pipeline {
         tracing::info!("the wall clock was set by {:+} ms; dates follow it", anchor.ahead_of(known) / 1_000_000);
         self.anchor.send_replace(anchor);
         self.feed(Input::Clock(anchor), clock::now());
-        self.voice.clock_set();
+        self.sender.clock_set();
     }
 
     fn next_wake(&self) -> Duration {
@@ -378,7 +378,7 @@ impl Pipeline {
         self.feed_all(now, |counts, kernel| counts.read(kernel, starting.into_iter(), now));
     }
 
-    fn feed_all(&mut self, now: BootNanos, read: impl FnOnce(&mut KernelCounts, &Kernel) -> Vec<Input>) {
+    fn feed_all(&mut self, now: BootNanos, read: impl FnOnce(&mut KernelCounts, &KernelHalf) -> Vec<Input>) {
         let Some(half) = &self.half else { return };
         for input in read(&mut self.counts, &half.kernel) {
             self.feed(input, now);
@@ -402,8 +402,8 @@ impl Pipeline {
 
     fn carry_out(&mut self, output: Output) {
         match output {
-            Output::Verdict(verdict) => self.voice.verdict(verdict),
-            Output::Start(report) => self.voice.start(report),
+            Output::Verdict(verdict) => self.sender.verdict(verdict),
+            Output::Start(report) => self.sender.start(report),
             Output::Attention(attention) => self.attend(attention),
             Output::Ask(id, question) => self.ask(id, question),
             Output::AskCluster(id, question) => self.ask_cluster(id, question),
@@ -443,7 +443,7 @@ impl Pipeline {
 
     /// A question that finds no room is answered by the next turn: every question is.
     fn ask_cluster(&mut self, id: QuestionId, question: ClusterQuestion) {
-        if !self.voice.ask(id, question) {
+        if !self.sender.ask(id, question) {
             let reason = "too many questions about the cluster wait for an answer".to_owned();
             self.unasked.push((id, ClusterAnswer::Unknown { reason }));
         }
@@ -460,7 +460,7 @@ impl Pipeline {
             && self.tell_listeners
         {
             let (cgroup, address) = (task.cgroup, address.clone());
-            self.voice.listener(Event::Listening { cgroup, address, port: *port, open: *open });
+            self.sender.listener(Event::Listening { cgroup, address, port: *port, open: *open });
         }
     }
 }

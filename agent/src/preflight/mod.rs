@@ -44,7 +44,6 @@ impl State {
 pub struct Check {
     /// What was looked at, in a word or two.
     pub name: String,
-    /// The outcome.
     pub state: State,
     /// What was found, and for [`State::Degraded`] what is lost by it. No full stop at the end.
     pub found: String,

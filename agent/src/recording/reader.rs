@@ -48,7 +48,6 @@ impl<R: BufRead> Reader<R> {
         Ok(Self { lines, header, number: 1, last: BootNanos(0), closing: None, bad: vec![], bad_count: 0, cut: false, failed: None })
     }
 
-    /// The header.
     pub fn header(&self) -> &Header {
         &self.header
     }

@@ -25,7 +25,7 @@ impl Sink for Delivery {
                 tracing::warn!("{} verdicts could not be delivered to the collector", left.verdicts.len());
             }
             if left.starts > 0 {
-                tracing::info!("{} accounts of starts could not be delivered to the collector", left.starts);
+                tracing::info!("{} start reports could not be delivered to the collector", left.starts);
             }
             left.verdicts
         })

@@ -26,7 +26,7 @@ pub trait Sink: Send {
     /// Takes a finding, new or with news; the same id replaces what was said before. Never blocks.
     fn verdict(&mut self, verdict: &Verdict);
 
-    /// Takes an account of a start; the same id replaces what was told before. Never blocks. Most sinks are about what is wrong.
+    /// Takes a report of a start; the same id replaces what was told before. Never blocks. Most sinks are about what is wrong.
     fn start(&mut self, _report: &StartReport) {}
 
     /// The node's clock was set by so many nanoseconds: what waits here was dated by the clock before.

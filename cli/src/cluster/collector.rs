@@ -48,9 +48,7 @@ pub(crate) enum NoCollector {
     Unreachable {
         /// Where it is.
         namespace: String,
-        /// Its name.
         pod: String,
-        /// Why.
         reason: String,
     },
 }

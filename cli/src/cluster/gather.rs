@@ -1,11 +1,11 @@
 //! All that is known of the pods that were asked for, and of owners that may make none.
 //!
-//! Three accounts are put together, the better one first: the collector's verdicts (without a collector the Events that the
+//! Three sources are put together, the better one first: the collector's verdicts (without a collector the Events that the
 //! agents left); for a pod of which nobody has said anything, what its status and events tell; and if nothing is known to be
 //! wrong, what it waits for.
 
 use super::{
-    Cluster, Trouble, account, collector, owners, pods,
+    Cluster, Trouble, collector, owners, pods, status,
     target::{self, Selection, Target},
 };
 use crate::{
@@ -49,7 +49,7 @@ pub(crate) async fn gather(cluster: &Cluster, targets: &[Target], labels: Option
     let said = said.filter(|verdict| is_in(cluster, verdict)).collect();
     let mut of_owners = join::current(said, all);
     if !has_collector {
-        let new = owners::accounts(cluster, &selection).await;
+        let new = owners::explain_all(cluster, &selection).await;
         of_owners.extend(new.into_iter().filter(|new| !join::is_known(&of_owners, new)).collect::<Vec<_>>());
     }
     Ok(Gathered { pods: answers, owners: of_owners, looked_at, is_one, has_collector })
@@ -68,13 +68,13 @@ fn missing(selection: &Selection, pods: &[Pod]) -> anyhow::Result<()> {
     }
 }
 
-/// The API server's account of those of which nobody has said anything.
+/// The API server's word on those of which nobody has said anything.
 async fn complete(cluster: &Cluster, answers: &mut [PodAnswer]) {
     let is_open = |answer: &&PodAnswer| !answer.pod.is_well() && !answer.verdicts.iter().any(|verdict| verdict.resolved_at.is_none());
     let open: Vec<&Pod> = answers.iter().filter(is_open).map(|answer| &answer.pod).collect();
-    let mut accounts = account::accounts(cluster, open).await.into_iter();
+    let mut explained = status::explain_all(cluster, open).await.into_iter();
     for answer in answers.iter_mut().filter(|answer| is_open(&&**answer)) {
-        answer.verdicts.splice(0..0, accounts.next().unwrap_or_default());
+        answer.verdicts.splice(0..0, explained.next().unwrap_or_default());
     }
 }
 
@@ -124,14 +124,14 @@ async fn told(cluster: &Cluster) -> Result<Vec<Verdict>, Trouble> {
 
 /// One line that is true of what follows it.
 fn without_collector<E: Display>(reason: &str, agent: Option<bool>, events: &Result<Vec<Verdict>, E>) -> String {
-    const ACCOUNT: &str = "this is the API server's account, without what the kernel saw";
+    const WITHOUT: &str = "this is what the API server knows, without what the kernel saw";
     match (events, agent) {
-        (Err(trouble), _) => format!("{reason}, and the Events that the agents left cannot be read ({trouble}): {ACCOUNT}"),
+        (Err(trouble), _) => format!("{reason}, and the Events that the agents left cannot be read ({trouble}): {WITHOUT}"),
         (Ok(events), _) if !events.is_empty() => {
             format!("{reason}: this is what the agents told in Events, which the API server forgets after an hour")
         }
-        (Ok(_), Some(false)) => format!("{reason}, and no agent: {ACCOUNT} (install Unready with its Helm chart)"),
-        (Ok(_), _) => format!("{reason}, and no agent has left an Event here: {ACCOUNT}"),
+        (Ok(_), Some(false)) => format!("{reason}, and no agent: {WITHOUT} (install Unready with its Helm chart)"),
+        (Ok(_), _) => format!("{reason}, and no agent has left an Event here: {WITHOUT}"),
     }
 }
 
@@ -155,7 +155,7 @@ mod tests {
             let line = told(agent, Ok(vec![]));
             assert!(line.contains("no agent has left an Event") && !line.contains("install"), "{line}");
         }
-        assert!(told(None, Err("events is forbidden")).contains("cannot be read (events is forbidden): this is the API server's account"));
+        assert!(told(None, Err("events is forbidden")).contains("cannot be read (events is forbidden): this is what the API server knows"));
     }
 
     #[test]

@@ -16,7 +16,7 @@ const MOST: usize = 200;
 const AT_ONCE: usize = 8;
 
 /// What is wrong with the owners that are of concern.
-pub(crate) async fn accounts(cluster: &Cluster, selection: &Selection) -> Vec<Verdict> {
+pub(crate) async fn explain_all(cluster: &Cluster, selection: &Selection) -> Vec<Verdict> {
     if !selection.everything && selection.owners.is_empty() {
         return Vec::new();
     }

@@ -27,7 +27,6 @@ impl Show {
         Self { format, facts: Facts::asked(evidence), namespaces, table: None }
     }
 
-    /// The form.
     pub(super) const fn format(&self) -> Format {
         self.format
     }

@@ -1,13 +1,13 @@
 //! `--watch` in a cluster: what there is, then every change, across restarts of collector and API server.
 //!
 //! Three sources run as tasks and send into one channel: the pods' watch, the verdicts (the collector's stream; without a
-//! collector the agents' Events), and the API server's accounts of pods that nobody has said anything about. [`known`] keeps
+//! collector the agents' Events), and the API server's word on pods that nobody has said anything about. [`known`] keeps
 //! them and [`board`] says what is news; both are pure.
 
 use super::{args::GetArgs, show::Show};
 use crate::{
     cluster::{
-        Cluster, account, collector, gather,
+        Cluster, collector, gather, status,
         target::{self, Selection, Target},
     },
     collector::{
@@ -19,7 +19,7 @@ use crate::{
 };
 use board::Board;
 use futures_util::{StreamExt as _, stream::select_all};
-use known::News;
+use known::Update;
 use std::time::Duration;
 use tokio::sync::mpsc;
 use unready_diagnosis::pod::Pod;
@@ -39,7 +39,7 @@ const TICK: Duration = Duration::from_millis(500);
 const FIRST: Duration = Duration::from_secs(3);
 /// How often a collector is looked for where there was none.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
-/// News that wait for the printer.
+/// Updates that wait for the printer.
 const QUEUE: usize = 1024;
 
 /// Watches until it is interrupted; returns with an error only.
@@ -85,27 +85,27 @@ fn print(args: &GetArgs, selection: &Selection, cluster: &Cluster, show: &mut Sh
     if first { show.all(&rows) } else { rows.iter().try_for_each(|row| show.one(row)) }
 }
 
-async fn look(cluster: Cluster, pod: Pod, sender: mpsc::Sender<News>) {
+async fn look(cluster: Cluster, pod: Pod, sender: mpsc::Sender<Update>) {
     let asked = now();
-    let verdicts = account::account(&cluster, &pod).await;
+    let verdicts = status::explain(&cluster, &pod).await;
     // The receiver goes away when the program ends.
-    let _ = sender.send(News::Account { uid: pod.api_uid, asked, verdicts }).await;
+    let _ = sender.send(Update::Status { uid: pod.api_uid, asked, verdicts }).await;
 }
 
-async fn watch_pods(cluster: Cluster, queries: Vec<Query>, sender: mpsc::Sender<News>) {
+async fn watch_pods(cluster: Cluster, queries: Vec<Query>, sender: mpsc::Sender<Update>) {
     let follow = |query| pods::follow(&cluster.client, cluster.namespace(), query);
     let streams = queries.into_iter().enumerate().map(|(number, query)| follow(query).map(move |change| (number, change)));
     let mut all = select_all(streams);
     let mut away = false;
     while let Some((query, change)) = all.next().await {
         let was_away = std::mem::replace(&mut away, matches!(change, pods::Change::Failed(_)));
-        if was_away != away && sender.send(News::Away(away)).await.is_err() {
+        if was_away != away && sender.send(Update::Away(away)).await.is_err() {
             return;
         }
         let news = match change {
-            pods::Change::Pod(pod) => News::Pod { query, pod },
-            pods::Change::Gone(pod) => News::Gone(pod),
-            pods::Change::Listed(uids) => News::PodsListed { query, uids },
+            pods::Change::Pod(pod) => Update::Pod { query, pod },
+            pods::Change::Gone(pod) => Update::Gone(pod),
+            pods::Change::Listed(uids) => Update::PodsListed { query, uids },
             pods::Change::Failed(reason) => {
                 if !was_away {
                     output::note(&format!("the pods cannot be watched at the moment, trying again: {reason}"));
@@ -120,12 +120,12 @@ async fn watch_pods(cluster: Cluster, queries: Vec<Query>, sender: mpsc::Sender<
 }
 
 /// The collector's verdicts, for as long as there is one; a cluster without is followed by its Events.
-async fn watch_verdicts(cluster: Cluster, all: bool, sender: mpsc::Sender<News>) {
+async fn watch_verdicts(cluster: Cluster, all: bool, sender: mpsc::Sender<Update>) {
     let feed = match follow(&cluster, all).await {
         Ok(feed) => feed,
         Err(reason) => {
             let verdicts = gather::from_events(&cluster, &reason).await;
-            if sender.send(News::Verdicts(verdicts)).await.is_err() {
+            if sender.send(Update::Verdicts(verdicts)).await.is_err() {
                 return;
             }
             tokio::select! {
@@ -148,11 +148,11 @@ async fn wait_for_collector(cluster: &Cluster, all: bool) -> Feed {
     }
 }
 
-async fn pass_on(mut feed: Feed, sender: &mpsc::Sender<News>) {
+async fn pass_on(mut feed: Feed, sender: &mpsc::Sender<Update>) {
     loop {
         let news = match feed.next().await {
-            Change::Snapshot { verdicts, .. } => News::Verdicts(verdicts),
-            Change::Verdict(verdict) => News::Verdict(verdict),
+            Change::Snapshot { verdicts, .. } => Update::Verdicts(verdicts),
+            Change::Verdict(verdict) => Update::Verdict(verdict),
         };
         if sender.send(news).await.is_err() {
             return;
@@ -172,10 +172,10 @@ fn said(status: &tonic::Status) -> String {
     if std::error::Error::source(status).is_some() { peer::innermost(status) } else { status.message().to_owned() }
 }
 
-async fn watch_events(cluster: &Cluster, sender: &mpsc::Sender<News>) {
+async fn watch_events(cluster: &Cluster, sender: &mpsc::Sender<Update>) {
     let mut told = events::read::follow(&cluster.client, cluster.namespace());
     while let Some(verdict) = told.next().await {
-        if sender.send(News::Verdict(Box::new(verdict))).await.is_err() {
+        if sender.send(Update::Verdict(Box::new(verdict))).await.is_err() {
             return;
         }
     }

@@ -5,10 +5,8 @@
 
 use crate::output;
 use unready_diagnosis::{outside, pod::Pod};
+use unready_kubernetes::events::PATCHED_KINDS;
 use unready_proto::v1::{Patch, Verdict};
-
-/// Kinds that make pods.
-const KINDS: [&str; 8] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "Pod"];
 
 /// The verdicts of a pod, without patches of strangers.
 pub(super) fn of_pod(pod: &Pod, verdicts: Vec<Verdict>) -> Vec<Verdict> {
@@ -20,7 +18,7 @@ pub(super) fn of_owners(verdicts: Vec<Verdict>) -> impl Iterator<Item = Verdict>
     verdicts.into_iter().map(|verdict| {
         let workload = verdict.workload.clone().unwrap_or_default();
         checked(verdict, |patch| {
-            KINDS.contains(&patch.kind.as_str())
+            PATCHED_KINDS.contains(&patch.kind.as_str())
                 && patch.namespace == workload.namespace
                 && format!("{}/{}", patch.kind, patch.name) == workload.owner
         })

@@ -27,7 +27,6 @@ pub(crate) enum Facts {
     /// What the program itself wrote: it is nowhere else to be read any more.
     #[cfg_attr(not(any(feature = "local", test)), expect(dead_code, reason = "only a start of this machine's is told so"))]
     Output,
-    /// All.
     All,
 }
 

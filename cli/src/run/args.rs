@@ -87,7 +87,6 @@ impl RunArgs {
 
 /// `unready __launch`, see [`super::launcher`].
 #[derive(Debug, Args)]
-#[allow(missing_docs, reason = "the flags of `run` in their resolved form")]
 pub(crate) struct LaunchArgs {
     #[arg(long)]
     pub(crate) go: i32,

@@ -22,7 +22,7 @@ use tokio::{io::AsyncReadExt, net::unix::pipe, process};
 
 /// What is to be started.
 #[derive(Debug)]
-pub(crate) struct Spec<'a> {
+pub(crate) struct Launch<'a> {
     /// CMD and its arguments.
     pub(crate) command: &'a [OsString],
     /// With whose rights.
@@ -42,7 +42,6 @@ pub(crate) struct Waiting {
     output: Output,
 }
 
-/// CMD.
 #[derive(Debug)]
 pub(crate) struct Running {
     process: process::Child,
@@ -52,7 +51,7 @@ pub(crate) struct Running {
 
 impl Waiting {
     /// Starts a launcher.
-    pub(crate) fn start(spec: &Spec<'_>) -> anyhow::Result<Self> {
+    pub(crate) fn start(spec: &Launch<'_>) -> anyhow::Result<Self> {
         let (go_read, go) = pipe(Keep::Read)?;
         let (status, status_write) = pipe(Keep::Write)?;
         let mut command = process::Command::new("/proc/self/exe");
@@ -95,7 +94,7 @@ impl Running {
     }
 }
 
-fn arguments(spec: &Spec<'_>, go: &OwnedFd, status: &OwnedFd) -> Vec<OsString> {
+fn arguments(spec: &Launch<'_>, go: &OwnedFd, status: &OwnedFd) -> Vec<OsString> {
     let mut all: Vec<OsString> = vec!["__launch".into()];
     let mut flag = |name: &str, value: String| all.push(format!("--{name}={value}").into());
     flag("go", go.as_raw_fd().to_string());

@@ -57,7 +57,6 @@ pub(crate) fn id(text: &str) -> Result<u32, String> {
 pub(crate) enum Drop {
     /// `all`.
     All,
-    /// One.
     One(Capability),
 }
 

@@ -38,7 +38,6 @@ const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// Why CMD was not executed; goes through the status pipe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct LaunchFailure {
-    /// Which step.
     pub(crate) step: Step,
     /// Its errno; 0 when the failure was not a call's.
     pub(crate) errno: i32,
@@ -52,11 +51,8 @@ pub(crate) struct LaunchFailure {
 pub(crate) enum Step {
     /// The supplementary groups.
     Groups,
-    /// The group.
     Gid,
-    /// The user.
     Uid,
-    /// The capabilities.
     Capabilities,
     /// The wish to end with the parent.
     Tie,

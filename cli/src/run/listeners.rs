@@ -5,7 +5,6 @@
 use std::{fs, net::SocketAddr};
 use unready_agent::investigate::listening::{self, Socket, has_open};
 
-/// The answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
     /// A process of CMD.

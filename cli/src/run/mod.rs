@@ -36,7 +36,7 @@ use crate::{
 use anyhow::Context;
 use args::RunArgs;
 use cgroup::RunCgroup;
-use child::{Running, Spec, Waiting};
+use child::{Launch, Running, Waiting};
 use identity::Identity;
 use session::Session;
 use std::time::{Duration, Instant};
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<Status> {
 async fn watched(args: &RunArgs, identity: &Identity, begun: Instant) -> anyhow::Result<Status> {
     let mut interrupts = interrupt::interrupts()?;
     let stdout_to_stderr = args.output == Format::Json;
-    let waiting = Waiting::start(&Spec { command: &args.command, identity, drop: &args.drop, stdout_to_stderr })?;
+    let waiting = Waiting::start(&Launch { command: &args.command, identity, drop: &args.drop, stdout_to_stderr })?;
     let options = Options { record: args.record.clone(), starting_at_once: true, tell_listeners: true, ..Options::default() };
     let (pipeline, handle, said) = Pipeline::start(&options)?;
     let pipeline = tokio::spawn(pipeline.run());

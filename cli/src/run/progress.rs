@@ -16,7 +16,6 @@ const WIDTH: usize = 48;
 const GO: &str = "\x1b7\x1b[999C\x1b[48D\x1b[K";
 /// Puts the cursor back (DECRC).
 const BACK: &str = "\x1b8";
-/// The words.
 #[derive(Debug)]
 pub(crate) struct Progress {
     output: Option<Output>,

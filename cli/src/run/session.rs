@@ -33,7 +33,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{sync::mpsc, time};
-use unready_agent::pipeline::{Event, Handle, Said};
+use unready_agent::pipeline::{Event, Events, Handle};
 use unready_diagnosis::{
     input::{Input, RunChange},
     record::{ExitStatus, Record},
@@ -55,7 +55,7 @@ pub(crate) struct Session<'a> {
     handle: &'a Handle,
     cgroup: &'a RunCgroup,
     running: Running,
-    said: Said,
+    events: Events,
     started: Instant,
     /// Where CMD listens, and since when.
     listening: BTreeMap<(String, u16), Instant>,
@@ -73,14 +73,14 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     /// CMD has just been executed.
-    pub(crate) fn new(args: &'a RunArgs, handle: &'a Handle, cgroup: &'a RunCgroup, running: Running, said: Said) -> Self {
+    pub(crate) fn new(args: &'a RunArgs, handle: &'a Handle, cgroup: &'a RunCgroup, running: Running, events: Events) -> Self {
         Self {
             args,
             handle,
             cgroup,
             progress: Progress::new(running.output.clone()),
             running,
-            said,
+            events,
             started: Instant::now(),
             listening: BTreeMap::new(),
             exited: None,
@@ -104,7 +104,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 biased;
                 _ = interrupts.recv() => self.interrupted = true,
-                event = self.said.recv() => self.note_event(event.context("the watching ended before CMD did")?),
+                event = self.events.recv() => self.note_event(event.context("the watching ended before CMD did")?),
                 () = output.changed() => self.pass_lines_on().await,
                 status = self.running.wait(), if self.exited.is_none() => {
                     let status = exit_status(status.context("cannot wait for CMD")?);
@@ -229,7 +229,7 @@ impl<'a> Session<'a> {
             tokio::select! {
                 biased;
                 _ = interrupts.recv() => break,
-                Some(event) = self.said.recv() => self.note_event(event),
+                Some(event) = self.events.recv() => self.note_event(event),
                 () = output.changed() => {}
             }
         }
@@ -263,7 +263,7 @@ impl<'a> Session<'a> {
         };
         self.catch_up(interrupts).await;
         settle(self.handle, id, patience).await;
-        while let Some(event) = self.said.try_recv() {
+        while let Some(event) = self.events.try_recv() {
             self.note_event(event);
         }
         if self.interrupted {
@@ -341,7 +341,7 @@ impl<'a> Session<'a> {
                 biased;
                 _ = interrupts.recv() => break,
                 status = self.running.wait(), if self.exited.is_none() => self.exited = status.ok().map(exit_status),
-                Some(_) = self.said.recv() => {}
+                Some(_) = self.events.recv() => {}
                 () = output.changed() => self.pass_lines_on().await,
                 _ = ticks.tick() => {}
             }

@@ -23,7 +23,7 @@ pub(super) struct Span {
     pub(super) note: String,
     /// Something went wrong in it.
     pub(super) failed: bool,
-    /// By the API server's account it is a container that runs.
+    /// The API server says that it is a container that runs.
     pub(super) runs: bool,
     /// What fell into it.
     pub(super) verdicts: Vec<Verdict>,
@@ -35,7 +35,6 @@ pub(super) struct Span {
     pub(super) is_earlier: bool,
 }
 
-/// A start.
 #[derive(Clone, Debug)]
 pub(super) struct Timeline {
     /// The pod in a line.

@@ -23,12 +23,11 @@ use tokio::{
 use unready_kubernetes::{
     Client,
     events::Regarding,
-    owner,
+    owner, request_error,
     shortfall::{
         self, FRESH, Key, Look,
         feed::{self, News},
     },
-    trouble,
 };
 use unready_proto::{time::timestamp, v1::Verdict};
 
@@ -124,7 +123,7 @@ impl Owners {
         self.looks.spawn(async move {
             let looked = timeout(PATIENCE, shortfall::look(&client, &key, &tops)).await;
             let looked = looked.map_err(|_| "the API server does not answer".to_owned());
-            let looked = looked.and_then(|looked| looked.map_err(|error| trouble::clause(&error)));
+            let looked = looked.and_then(|looked| looked.map_err(|error| request_error::clause(&error)));
             (key, looked)
         });
     }

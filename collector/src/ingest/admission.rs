@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tonic::{Status, metadata::MetadataMap};
 use unready_transport::{
     incoming::{Peer, Showed},
-    tls::{ClientName, Shown},
+    tls::{ClientCertificate, ClientName},
 };
 
 /// The default of [`Admission::age`].
@@ -81,7 +81,7 @@ impl Admission {
         }
     }
 
-    fn judge_certificate(&self, shown: &Shown, longest: Duration) -> Result<Duration, Status> {
+    fn judge_certificate(&self, shown: &ClientCertificate, longest: Duration) -> Result<Duration, Status> {
         if let Some(name) = &self.name {
             shown.check_name(name).map_err(|blame| {
                 Status::permission_denied(format!(

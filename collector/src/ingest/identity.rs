@@ -119,13 +119,13 @@ pub struct Known {
 
 /// What is known of tokens, by their SHA-256, and until when it is good.
 #[derive(Default)]
-struct Memory(Mutex<HashMap<Fingerprint, (Instant, Verdict)>>);
+struct Memory(Mutex<HashMap<Fingerprint, (Instant, TokenJudgement)>>);
 
 /// SHA-256 of a token.
 type Fingerprint = [u8; 32];
 
 /// What is known of a token: the node of the pod that it was made for, where the API server says so.
-type Verdict = Result<Option<String>, Refused>;
+type TokenJudgement = Result<Option<String>, Refused>;
 
 /// Who an agent is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -255,7 +255,7 @@ impl Known {
         verdict.map_err(Refused::status)
     }
 
-    fn judged(&self, review: Review) -> Verdict {
+    fn judged(&self, review: Review) -> TokenJudgement {
         let audience = &self.audience;
         if !review.authenticated {
             let why = if review.error.is_empty() { "it is expired, or made for another audience" } else { &review.error };
@@ -278,12 +278,12 @@ impl Known {
 }
 
 impl Memory {
-    fn recall(&self, key: &Fingerprint) -> Option<Verdict> {
+    fn recall(&self, key: &Fingerprint) -> Option<TokenJudgement> {
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         remembered.get(key).filter(|(until, _)| *until > Instant::now()).map(|(_, verdict)| verdict.clone())
     }
 
-    fn remember(&self, key: Fingerprint, verdict: Verdict, time: Duration) {
+    fn remember(&self, key: Fingerprint, verdict: TokenJudgement, time: Duration) {
         let now = Instant::now();
         let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED {

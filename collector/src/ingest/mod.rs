@@ -49,7 +49,7 @@ use unready_proto::{
     PROTOCOL_VERSION,
     v1::{Ack, AgentMessage, CollectorMessage, Hello, Stalled, VerdictBatch, Welcome, agent_message, collector_message, ingest_server},
 };
-use unready_transport::{incoming::Peer, news::News};
+use unready_transport::{complaints::Complaints, incoming::Peer};
 
 /// For the hello of a new stream.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -60,7 +60,6 @@ const APPEND: usize = 1024;
 /// Agents remembered that were sent to open another stream; when there are more, all are news again.
 const RENEWING: usize = 8192;
 
-/// The service.
 #[derive(Debug)]
 pub struct Ingest<S> {
     store: Arc<S>,
@@ -69,7 +68,7 @@ pub struct Ingest<S> {
     /// Tells this run from another one.
     instance: String,
     metrics: Arc<Metrics>,
-    news: News,
+    news: Complaints,
     renewing: Arc<Renewing>,
     stopping: watch::Receiver<bool>,
 }
@@ -98,7 +97,7 @@ impl<S> Ingest<S> {
     /// Into this store, from these agents, until `stopping` becomes true. On an `encrypted` port tokens must name their node.
     pub fn new(store: Arc<S>, admission: Admission, encrypted: bool, metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) -> Self {
         let instance = format!("{:032x}", fastrand::u128(..));
-        Self { store, admission, encrypted, instance, metrics, news: News::default(), renewing: Arc::default(), stopping }
+        Self { store, admission, encrypted, instance, metrics, news: Complaints::default(), renewing: Arc::default(), stopping }
     }
 
     /// Takes the hello of somebody who may deliver.
@@ -148,6 +147,7 @@ impl<S: Store> ingest_server::Ingest for Ingest<S> {
             protocol_version: PROTOCOL_VERSION,
             collector_version: env!("CARGO_PKG_VERSION").to_owned(),
             instance: self.instance.clone(),
+            keeps_starts: true,
         };
         let session = Session {
             store: Arc::clone(&self.store),
@@ -302,7 +302,7 @@ impl<S: Store> Session<S> {
             tracing::warn!(node = self.node, "the agent dropped {} verdicts since it started: its queue was full", total.verdicts);
         }
         if more.starts > 0 {
-            tracing::warn!(node = self.node, "the agent dropped {} accounts of starts since it started: its queue was full", total.starts);
+            tracing::warn!(node = self.node, "the agent dropped {} start reports since it started: its queue was full", total.starts);
         }
     }
 

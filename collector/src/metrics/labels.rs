@@ -92,7 +92,6 @@ pub enum Refusal {
 /// Label of refused streams.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct RefusedLabels {
-    /// Why.
     pub reason: Refusal,
 }
 
@@ -103,16 +102,13 @@ pub enum WatchKind {
     Pods,
     /// Events about owners.
     Events,
-    /// Owners.
     Owners,
-    /// The lease.
     Lease,
 }
 
 /// Label of watch errors.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct WatchLabels {
-    /// Which.
     pub watch: WatchKind,
 }
 

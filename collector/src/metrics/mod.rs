@@ -65,9 +65,8 @@ struct Agent {
 /// What an agent gave up because its queues were full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Dropped {
-    /// Verdicts.
     pub verdicts: u64,
-    /// Accounts of starts.
+    /// Start reports.
     pub starts: u64,
 }
 
@@ -124,12 +123,12 @@ impl Metrics {
         );
         registry.register(
             "agent_dropped_starts",
-            "Accounts of starts that agents gave up because their queue was full, as they say themselves.",
+            "Start reports that agents gave up because their queue was full, as they say themselves.",
             self.dropped_starts.clone(),
         );
         registry.register(
             "start_reports",
-            "Accounts of starts that were stored; a start has several while it gets on.",
+            "Start reports that were stored; a start has several while it gets on.",
             self.start_reports.clone(),
         );
         registry.register("stored_starts", "Starts of containers in the store, healthy ones too.", self.stored_starts.clone());
@@ -178,7 +177,7 @@ impl Metrics {
         }
     }
 
-    /// A batch was committed, with so many accounts of starts.
+    /// A batch was committed, with so many start reports.
     pub(crate) fn appended(&self, took: Duration, starts: usize) {
         self.start_reports.inc_by(starts as u64);
         self.append.observe(took.as_secs_f64());

@@ -1,4 +1,4 @@
-//! What a storage must do, whichever database it is: keep verdicts, and accounts of starts.
+//! What a storage must do, whichever database it is: keep verdicts, and start reports.
 //!
 //! [`Store::append`] completes after the commit, never before: the acknowledgement to the agent rests on it. While the
 //! database cannot take anything (disk full, locked) it waits and [`Store::health`] says why; nothing is thrown away.
@@ -40,9 +40,8 @@ impl Keep {
 /// What is put in at once.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// Verdicts.
     pub verdicts: Vec<Verdict>,
-    /// Accounts of starts.
+    /// Start reports.
     pub starts: Vec<StartReport>,
 }
 
@@ -108,7 +107,6 @@ pub enum Selection {
 /// An answer to a selection.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// The verdicts.
     pub verdicts: Vec<Verdict>,
     /// There are more.
     pub truncated: bool,
@@ -130,7 +128,6 @@ pub struct Starts {
 pub struct Census {
     /// Verdicts, resolved ones included.
     pub verdicts: u64,
-    /// Starts.
     pub starts: u64,
     /// Size of the store.
     pub bytes: u64,
@@ -138,10 +135,9 @@ pub struct Census {
     pub open: Vec<(VerdictLabels, u64)>,
 }
 
-/// A storage.
 pub trait Store: Send + Sync + 'static {
     /// Puts verdicts and starts in; completes when they are durable. A verdict with a known id replaces the older one
-    /// ([`merge::merge`]), and so does an account of a start. What is too old is removed on this occasion, also by a batch with nothing
+    /// ([`merge::merge`]), and so does a report of a start. What is too old is removed on this occasion, also by a batch with nothing
     /// in it. The answer says of each verdict whether its id is new.
     fn append(&self, batch: impl Into<Batch> + Send) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
 

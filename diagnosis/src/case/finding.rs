@@ -17,7 +17,6 @@ pub struct Finding {
     pub layer: Layer,
     /// What follows the layer's word: the name of a capability.
     pub detail: &'static str,
-    /// The thing.
     pub subject: Subject,
     /// One sentence.
     pub summary: String,
@@ -118,7 +117,6 @@ pub enum Matter {
 pub struct DeniedPath {
     /// Its part in the call.
     pub role: Role,
-    /// The path.
     pub path: PathArg,
     /// The rule that refuses.
     pub denial: Denial,

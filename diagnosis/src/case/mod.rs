@@ -24,26 +24,14 @@ pub enum Suspect<'a> {
     /// A call failed.
     Call(&'a Failure),
     /// The kernel ended a process for lack of memory.
-    OutOfMemory {
-        /// When.
-        at: BootNanos,
-        /// Whom.
-        victim: Process,
-    },
+    OutOfMemory { at: BootNanos, victim: Process },
     /// The container's processes ended without its command having been executed.
     NeverStarted {
         /// When that was clear.
         at: BootNanos,
     },
     /// A process ended, and what it said or how it ended is all that is known.
-    Exit {
-        /// When.
-        at: BootNanos,
-        /// How.
-        status: ExitStatus,
-        /// Which.
-        process: Process,
-    },
+    Exit { at: BootNanos, status: ExitStatus, process: Process },
 }
 
 impl Suspect<'_> {
@@ -64,7 +52,6 @@ pub type Known<'a> = (&'a Question, &'a Answer);
 /// What may be looked at beside the suspect.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
-    /// The container.
     pub cgroup: CgroupId,
     /// Whose start.
     pub workload: &'a Workload,
@@ -91,9 +78,7 @@ pub struct Case<'a> {
 /// What the manifest says of a container.
 #[derive(Clone, Copy, Debug)]
 pub struct Manifest<'a> {
-    /// The pod.
     pub pod: &'a Pod,
-    /// The container.
     pub container: &'a Container,
     /// Its claims, as far as they were asked about and answered.
     pub claims: &'a [Claim],

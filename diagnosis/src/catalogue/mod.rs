@@ -66,7 +66,6 @@ macro_rules! catalogue {
                 match self { $(Self::$name => $line),+ }
             }
 
-            /// Its layers.
             pub const fn layers(self) -> &'static [Layer] {
                 match self { $(Self::$name => &[$($module::$layer),+]),+ }
             }

@@ -94,7 +94,6 @@ impl Questions {
         }
     }
 
-    /// Its answer.
     pub(crate) fn answered(&mut self, id: QuestionId, answer: Answer, now: BootNanos) {
         if let Some(asked) = self.asked.iter_mut().find(|asked| asked.id == Some(id)) {
             asked.answer = Some((now, answer));

@@ -7,10 +7,8 @@
 use crate::question::{Mount, Walk};
 use std::fmt;
 
-/// A volume.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
-    /// Its kind.
     pub kind: VolumeKind,
     /// Its name in `spec.volumes`, or of its `PersistentVolume`; empty when the mount does not tell.
     pub name: String,

@@ -31,7 +31,7 @@ pub struct Config {
     pub questions: usize,
     /// Pods kept.
     pub pods: usize,
-    /// There is evidence from the kernel; without it, the API server's account is all there is.
+    /// There is evidence from the kernel; without it, the API server's word is all there is.
     pub kernel: bool,
     /// The judge's numbers.
     pub weights: Weights,

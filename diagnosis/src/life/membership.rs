@@ -41,7 +41,7 @@ impl Container {
         self.docket.asked.want_alone(Question::Identify { cgroup, container_id }, limit);
     }
 
-    /// The runtime's account of who it is.
+    /// Who it is, as the runtime says.
     pub(crate) fn identified(&mut self, who: PodAnnotations) {
         if who.is_sandbox {
             self.fate = Fate::Sandbox;
@@ -53,7 +53,7 @@ impl Container {
         }
     }
 
-    /// The API server's account of who it is and how it is.
+    /// Who it is and how it is, as the API server says.
     pub(crate) fn know(&mut self, known: &KnownManifest, now: BootNanos) {
         let (pod, id) = (&known.pod, self.workload.container_id.clone());
         self.membership.manifest = Some(known.clone());

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     catalogue::Cause,
-    platform::{self, Account, NO_CGROUP, PodFinding, Scene},
+    platform::{self, Explanation, NO_CGROUP, PodFinding, Scene},
     pod::{Claim, ContainerState, ContainerStatus, Pod, PodEvent},
     units::{BootNanos, ClockAnchor},
     verdict::Verdict,
@@ -125,7 +125,7 @@ impl PodState {
     }
 
     /// A start that fails of something else got over what the earlier ones failed of. What the API server alone said of
-    /// this container was a poorer account of the same.
+    /// this container was a poorer report of the same.
     pub(super) fn overtaken_by(&mut self, verdict: &Verdict, now: BootNanos) -> Vec<Verdict> {
         let (id, cgroup, container) = (&verdict.id, verdict.cgroup, &verdict.workload.container);
         if container.is_empty() {
@@ -179,9 +179,9 @@ impl PodState {
         missed.map(|status| status.name.clone()).collect()
     }
 
-    pub(super) fn account(&self, config: &Config, now: BootNanos) -> Account {
+    pub(super) fn explanation(&self, config: &Config, now: BootNanos) -> Explanation {
         if self.is_over() {
-            return Account::default();
+            return Explanation::default();
         }
         let unseen = self.unseen();
         let scene = Scene {
@@ -195,14 +195,14 @@ impl PodState {
         platform::explain(&scene)
     }
 
-    /// What an account means in verdicts.
-    pub(super) fn verdicts_on(&self, account: &Account, clock: ClockAnchor) -> Vec<Verdict> {
-        in_their_place(&account.findings, self).iter().map(|found| platform::of_pod(&self.pod, found, clock)).collect()
+    /// The explanation as verdicts.
+    pub(super) fn verdicts_on(&self, explanation: &Explanation, clock: ClockAnchor) -> Vec<Verdict> {
+        in_their_place(&explanation.findings, self).iter().map(|found| platform::of_pod(&self.pod, found, clock)).collect()
     }
 
-    /// What its account means now.
+    /// What is to be said of it now.
     pub(super) fn verdicts(&self, config: &Config, now: BootNanos) -> Vec<Verdict> {
-        self.verdicts_on(&self.account(config, now), config.clock)
+        self.verdicts_on(&self.explanation(config, now), config.clock)
     }
 
     /// The clock was set: what would have been said by the old one, and was, counts as said by the new one.

@@ -29,7 +29,7 @@ const LOSS_TOLD_WITHIN: Duration = Duration::from_millis(400);
 const CREATED_WITHIN: Duration = Duration::from_mins(2);
 /// How long a cgroup may be without a process.
 const EMPTY_WITHIN: Duration = Duration::from_secs(10);
-/// How much later than the kernel's own records the API server's account of a container comes at least.
+/// How much later than the kernel's own records the API server's word on a container comes at least.
 const TOLD_AFTER: Duration = Duration::from_secs(2);
 /// Records of several processors may be out of order by this.
 const DISORDER: Duration = Duration::from_millis(5);
@@ -286,7 +286,7 @@ impl Container {
             match state {
                 ContainerState::Running { .. } if self.state.is_created() => self.began_unseen(),
                 ContainerState::Terminated { code, signal, finished, .. } => {
-                    self.ended_by_account(status_of(code, signal), config.clock.boot_nanos(finished), now);
+                    self.ended_by_api_server(status_of(code, signal), config.clock.boot_nanos(finished), now);
                 }
                 ContainerState::Running { .. } | ContainerState::Waiting { .. } => {}
             }
@@ -308,8 +308,8 @@ impl Container {
         told.into_iter().chain(self.rests_from()).min()
     }
 
-    /// It has ended as the API server says: the kernel's account of it was lost, or was doubtful.
-    fn ended_by_account(&mut self, status: ExitStatus, finished: BootNanos, now: BootNanos) {
+    /// It has ended as the API server says: the kernel's record of it was lost, or was doubtful.
+    fn ended_by_api_server(&mut self, status: ExitStatus, finished: BootNanos, now: BootNanos) {
         if let Some((_, own)) = self.state.end() {
             self.believe_end(own, status, now);
             return;

@@ -31,7 +31,6 @@ pub(super) enum Change {
     Readable(u32),
     /// `runAsUser` of the init container that fills the volume.
     InitAs {
-        /// Its name.
         container: String,
         /// The new one.
         uid: u32,

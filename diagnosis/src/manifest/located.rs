@@ -12,7 +12,6 @@ use crate::{
 pub(crate) struct Located<'a> {
     /// Where the volume is mounted.
     pub(crate) mount: &'a VolumeMount,
-    /// The volume.
     pub(crate) volume: &'a Volume,
     /// Its claim, when there is one and it was asked about.
     pub(crate) claim: Option<&'a Claim>,

@@ -6,7 +6,6 @@ use crate::question::{AclEntry, AclTag, Component, FileKind};
 /// A refusal by one inode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The rule.
     pub layer: Layer,
     /// What was wanted and is not given.
     pub missing: Want,

@@ -70,7 +70,7 @@ const DEFAULT_SET: [Capability; 14] = [
     Capability(31),
 ];
 
-#[allow(missing_docs, reason = "the names of capabilities(7)")]
+/// The names of capabilities(7).
 impl Capability {
     pub const CHOWN: Self = Self(0);
     pub const DAC_OVERRIDE: Self = Self(1);

@@ -30,9 +30,7 @@ pub use rights::Rights;
 
 /// Permission bits as in the mode: 4 read, 2 write, 1 execute or search (`MAY_READ`, `MAY_WRITE`, `MAY_EXEC`).
 pub type Want = u8;
-/// Read.
 pub const READ: Want = 4;
-/// Write.
 pub const WRITE: Want = 2;
 /// Execute a file, search a directory.
 pub const EXEC: Want = 1;
@@ -81,7 +79,6 @@ pub enum Judgement {
 /// A rule that refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
-    /// The rule.
     pub layer: Layer,
     /// On which component.
     pub at: Component,
@@ -151,9 +148,8 @@ pub enum Layer {
     MountFlag(&'static str),
 }
 
-/// Which of the three classes of mode bits applies.
+/// Which of the three classes of mode bits applies, inode(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the classes of inode(7)")]
 pub enum Class {
     Owner,
     Group,

@@ -1,5 +1,5 @@
 //! Open flags that decide which permission is needed, the same on all machines (`include/uapi/asm-generic/fcntl.h`).
-#![allow(missing_docs, reason = "the names of open(2)")]
+//! The names of open(2).
 
 pub const ACCMODE: u64 = 0o3;
 pub const CREAT: u64 = 0o100;

@@ -8,7 +8,7 @@ use crate::{
 
 /// A walk, read with the eyes of one call.
 #[derive(Clone, Debug)]
-pub struct Place<'a> {
+pub struct Located<'a> {
     /// Directories that were searched on the way, in order.
     pub passed: Vec<&'a Component>,
     /// The directory that holds (or would hold) the last component.
@@ -22,7 +22,7 @@ pub struct Place<'a> {
 }
 
 /// Reads the walk; an error is a clause that says why it cannot be read.
-pub fn locate<'a>(attempt: &Attempt<'a>) -> Result<Place<'a>, String> {
+pub fn locate<'a>(attempt: &Attempt<'a>) -> Result<Located<'a>, String> {
     let walk = attempt.walk;
     let Some(resolved) = walk.resolved.as_deref() else {
         return Err("the directory that the relative path starts from is not known".to_owned());
@@ -37,7 +37,7 @@ pub fn locate<'a>(attempt: &Attempt<'a>) -> Result<Place<'a>, String> {
     let parent = target.map_or_else(|| walk.stopped.as_ref().map(|stop| stop.path.as_str()), |target| Some(target.path.as_str()));
     let missing_last = walk.stopped.as_ref().is_some_and(|stop| stop.errno == Errno::ENOENT && stop.path == last);
     let skip = start_of(attempt, resolved);
-    Ok(Place {
+    Ok(Located {
         passed: walk.components[skip..].iter().filter(|c| c.kind == FileKind::Directory && !is(c, target)).collect(),
         parent: parent.and_then(|path| directory_of(walk, path)),
         target,

@@ -3,7 +3,7 @@
 use super::{
     Attempt, Capability, Class, Denial, Doubt, EXEC, Layer, Purpose, READ, Rights, Role, WRITE, Want,
     bits::{self, Refusal},
-    paths::Place,
+    paths::Located,
     rights::Reach,
 };
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Everything that refuses, in the order in which the kernel would meet it.
-pub(super) fn denials(attempt: &Attempt<'_>, rights: &Rights<'_>, place: &Place<'_>) -> Vec<Denial> {
+pub(super) fn denials(attempt: &Attempt<'_>, rights: &Rights<'_>, place: &Located<'_>) -> Vec<Denial> {
     let mut found = Found { rights, denials: Vec::new() };
     for directory in &place.passed {
         found.bits(directory, EXEC, Purpose::Pass);
@@ -24,7 +24,7 @@ pub(super) fn denials(attempt: &Attempt<'_>, rights: &Rights<'_>, place: &Place<
     found.denials
 }
 
-fn last(attempt: &Attempt<'_>, place: &Place<'_>, found: &mut Found<'_>) {
+fn last(attempt: &Attempt<'_>, place: &Located<'_>, found: &mut Found<'_>) {
     match attempt.call {
         Call::Open => open(attempt.arg, place, found),
         Call::Access => access(attempt.arg, place, found),
@@ -54,7 +54,7 @@ fn last(attempt: &Attempt<'_>, place: &Place<'_>, found: &mut Found<'_>) {
 }
 
 /// `path_openat`, `may_open` and `may_create_in_sticky` of `fs/namei.c`.
-fn open(flags: u64, place: &Place<'_>, found: &mut Found<'_>) {
+fn open(flags: u64, place: &Located<'_>, found: &mut Found<'_>) {
     use super::open_flags::{ACCMODE, APPEND, CREAT, NOATIME, PATH, TMPFILE, TRUNC};
     if flags & PATH != 0 {
         return;
@@ -91,7 +91,7 @@ fn open(flags: u64, place: &Place<'_>, found: &mut Found<'_>) {
 }
 
 /// `do_faccessat` of `fs/open.c`.
-fn access(mode: u64, place: &Place<'_>, found: &mut Found<'_>) {
+fn access(mode: u64, place: &Located<'_>, found: &mut Found<'_>) {
     let Some(inode) = place.target else { return };
     let want = (mode & 7) as Want;
     if want & EXEC != 0 && inode.kind == FileKind::File && inode.mount.noexec {
@@ -101,7 +101,7 @@ fn access(mode: u64, place: &Place<'_>, found: &mut Found<'_>) {
 }
 
 /// `do_open_execat` of `fs/exec.c`.
-fn execute(place: &Place<'_>, found: &mut Found<'_>) {
+fn execute(place: &Located<'_>, found: &mut Found<'_>) {
     let Some(inode) = place.target else { return };
     found.bits(inode, EXEC, Purpose::Execute);
     if inode.mount.noexec {
@@ -110,7 +110,7 @@ fn execute(place: &Place<'_>, found: &mut Found<'_>) {
 }
 
 /// `may_create` of `fs/namei.c`.
-fn create(place: &Place<'_>, found: &mut Found<'_>) {
+fn create(place: &Located<'_>, found: &mut Found<'_>) {
     if (place.only_last_missing || place.target.is_some())
         && let Some(directory) = place.parent
     {
@@ -119,7 +119,7 @@ fn create(place: &Place<'_>, found: &mut Found<'_>) {
 }
 
 /// `vfs_mknod`: devices are for those who may make them in the initial user namespace.
-fn make_node(attempt: &Attempt<'_>, place: &Place<'_>, found: &mut Found<'_>) {
+fn make_node(attempt: &Attempt<'_>, place: &Located<'_>, found: &mut Found<'_>) {
     create(place, found);
     let is_device = matches!(attempt.arg & 0o170_000, 0o020_000 | 0o060_000);
     let may = found.rights.has(Capability::MKNOD) && !found.rights.namespaced;
@@ -130,7 +130,7 @@ fn make_node(attempt: &Attempt<'_>, place: &Place<'_>, found: &mut Found<'_>) {
 }
 
 /// `may_delete` of `fs/namei.c`.
-fn remove(place: &Place<'_>, found: &mut Found<'_>) {
+fn remove(place: &Located<'_>, found: &mut Found<'_>) {
     let (Some(directory), Some(inode)) = (place.parent, place.target) else { return };
     found.bits(directory, WRITE | EXEC, Purpose::Remove);
     found.flags(directory, Purpose::Remove, |c| c.append_only);
@@ -139,7 +139,7 @@ fn remove(place: &Place<'_>, found: &mut Found<'_>) {
 }
 
 /// `may_linkat` and `vfs_link` of `fs/namei.c`.
-fn link_source(place: &Place<'_>, found: &mut Found<'_>) {
+fn link_source(place: &Located<'_>, found: &mut Found<'_>) {
     let Some(inode) = place.target else { return };
     found.flags(inode, Purpose::Use, |c| c.append_only || c.immutable);
     let set_id = inode.mode & 0o4000 != 0 || inode.mode & 0o2010 == 0o2010;
@@ -150,7 +150,7 @@ fn link_source(place: &Place<'_>, found: &mut Found<'_>) {
 }
 
 /// `notify_change` of `fs/attr.c`: flags before everything.
-fn change(attempt: &Attempt<'_>, place: &Place<'_>, found: &mut Found<'_>) {
+fn change(attempt: &Attempt<'_>, place: &Located<'_>, found: &mut Found<'_>) {
     let Some(inode) = place.target else { return };
     found.flags(inode, Purpose::Change, |c| c.append_only || c.immutable);
     if attempt.call == Call::Chown {
@@ -179,13 +179,13 @@ fn chown(arg: u64, inode: &Component, found: &mut Found<'_>) {
     found.push(layer, inode, Purpose::Change, Errno::EPERM);
 }
 
-fn truncate(place: &Place<'_>, found: &mut Found<'_>) {
+fn truncate(place: &Located<'_>, found: &mut Found<'_>) {
     let Some(inode) = place.target else { return };
     found.bits(inode, WRITE, Purpose::Change);
     found.flags(inode, Purpose::Change, |c| c.append_only);
 }
 
-fn use_target(place: &Place<'_>, want: Want, found: &mut Found<'_>) {
+fn use_target(place: &Located<'_>, want: Want, found: &mut Found<'_>) {
     if let Some(inode) = place.target {
         found.bits(inode, want, Purpose::Use);
     }

@@ -115,7 +115,6 @@ impl Build {
         self.fact(EvidenceKind::Status, since, message::quote(text, SHOWN))
     }
 
-    /// A fact.
     pub(super) fn fact(mut self, kind: EvidenceKind, at: u64, text: String) -> Self {
         self.0.finding.evidence.push(Evidence::new(BootNanos(at), kind, text));
         self

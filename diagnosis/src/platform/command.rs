@@ -48,7 +48,6 @@ pub(super) fn read(message: &str) -> Option<Problem<'_>> {
     Some(Problem { command, wrong })
 }
 
-/// The finding.
 pub(super) fn say(spec: &Container, problem: Problem<'_>) -> Build {
     let Problem { command, wrong } = problem;
     let start = |layer, summary: String| found(layer, (SubjectKind::Command, command), summary);

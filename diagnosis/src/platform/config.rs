@@ -5,7 +5,7 @@
 //! seconds. It names the first thing that is missing; there may be more. An object that is `optional` is not waited for.
 
 use super::{
-    Account, Scene,
+    Explanation, Scene,
     build::{Build, container, found},
     message::{between, core, quoted, word},
     objects::{self, Object},
@@ -29,14 +29,14 @@ struct Missing<'a> {
 }
 
 /// Adds what is missing for the environment.
-pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
+pub(super) fn explain(scene: &Scene<'_>, explanation: &mut Explanation) {
     for (spec, status) in scene.containers() {
         let (reason, message) = waits(status);
         let missing = (reason == REASON).then(|| read(message, &scene.pod.namespace)).flatten();
         let Some(missing) = missing else { continue };
         let fact = format!("{}: waiting, {reason}: {message}", container(scene, &spec.name));
         let build = say(scene.pod, spec, missing).of(&spec.name).because(format!("the kubelet says: {}", core(message)));
-        account.findings.push(build.status(scene.taken_up(), &fact).now(scene));
+        explanation.findings.push(build.status(scene.taken_up(), &fact).now(scene));
     }
 }
 

@@ -6,7 +6,7 @@
 //! kubelet killed for its probe did not crash by itself: the events tell.
 
 use super::{
-    Account, PodFinding, Scene,
+    Explanation, PodFinding, Scene,
     build::{Build, container, found},
     message::quote,
     scene::{Ended, concerns, container_of, ended, last_end, running_since, waits},
@@ -32,22 +32,22 @@ const KILLED: [i32; 3] = [0, 137, 143];
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Adds how containers ended. Only where the kernel's evidence does not tell.
-pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
+pub(super) fn explain(scene: &Scene<'_>, explanation: &mut Explanation) {
     // A pod that the kubelet rejected or evicted takes its containers with it.
-    if account.findings.iter().any(|found| found.finding.cause() == Cause::PodRejected) {
+    if explanation.findings.iter().any(|found| found.finding.cause() == Cause::PodRejected) {
         return;
     }
     for (spec, status) in scene.containers().filter(|(spec, _)| spec.kind != ContainerKind::Ephemeral && speaks_of(scene, spec)) {
         let Some(end) = relevant(scene, status) else { continue };
-        if account.has_explained(&spec.name) || NEVER_RAN.contains(&end.reason) {
+        if explanation.has_explained(&spec.name) || NEVER_RAN.contains(&end.reason) {
             continue;
         }
         let by_kubelet = spec.post_start.is_some() || (spec.liveness.is_some() || spec.startup.is_some()) && KILLED.contains(&end.code);
-        account.needs_events |= by_kubelet;
-        if by_kubelet && scene.events.is_empty() && !account.is_due(scene.age(end.finished), PATIENCE) {
+        explanation.needs_events |= by_kubelet;
+        if by_kubelet && scene.events.is_empty() && !explanation.is_due(scene.age(end.finished), PATIENCE) {
             continue;
         }
-        account.findings.extend(judge(scene, spec, status, &end));
+        explanation.findings.extend(judge(scene, spec, status, &end));
     }
 }
 

@@ -3,7 +3,7 @@
 //! Somebody outside must set it (KEP-580). Which controller that is, the condition's name tells for those that are well known.
 
 use super::{
-    Account, Scene,
+    Explanation, Scene,
     build::{found, moment},
 };
 use crate::{catalogue::readiness_gate, pod::Condition, verdict::SubjectKind};
@@ -42,9 +42,9 @@ pub(super) fn containers_ready(scene: &Scene<'_>) -> Option<u64> {
 }
 
 /// Adds the gates that keep the pod back.
-pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
+pub(super) fn explain(scene: &Scene<'_>, explanation: &mut Explanation) {
     let Some(since) = containers_ready(scene) else { return };
-    if open(scene).next().is_none() || !account.is_due(scene.age(since), PATIENCE) {
+    if open(scene).next().is_none() || !explanation.is_due(scene.age(since), PATIENCE) {
         return;
     }
     for (gate, condition) in open(scene) {
@@ -66,7 +66,7 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
         };
         let fact =
             condition.map_or_else(|| format!("the pod has no condition {gate}"), |condition| format!("{gate} is {}", condition.status));
-        account.findings.push(build.status(since, &fact).now(scene));
+        explanation.findings.push(build.status(since, &fact).now(scene));
     }
 }
 

@@ -5,7 +5,7 @@
 //! in back-off and looks as if it had crashed by itself.
 
 use super::{
-    Account, PodFinding, Scene,
+    Explanation, PodFinding, Scene,
     build::{Build, container, found},
     message::{core, quote, word},
     scene::{concerns, container_of, last, last_end, running_since, waits},
@@ -21,7 +21,7 @@ use std::time::Duration;
 const KILLED: [i32; 2] = [137, 143];
 
 /// Adds postStart hooks that failed.
-pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
+pub(super) fn explain(scene: &Scene<'_>, explanation: &mut Explanation) {
     for (spec, status) in scene.containers() {
         let (reason, message) = waits(status);
         let says = (reason == "PostStartHookError").then_some(message);
@@ -29,11 +29,11 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
         if says.is_none() && !suspected {
             continue;
         }
-        account.needs_events = true;
+        explanation.needs_events = true;
         let event = failed(scene, &spec.name, "FailedPostStartHook").and_then(|event| Some((event, of_last_start(event, status)?)));
         let sure = says.map(|_| Confidence::Certain).or(event.map(|(_, sure)| sure));
         if let Some(sure) = sure {
-            account.findings.push(post_start(scene, spec, says, event.map(|(event, _)| event), sure));
+            explanation.findings.push(post_start(scene, spec, says, event.map(|(event, _)| event), sure));
         }
     }
 }
@@ -99,22 +99,22 @@ fn output(text: &str) -> Option<String> {
 }
 
 /// Adds what a pod that is being ended waits for.
-pub(super) fn ending(scene: &Scene<'_>, account: &mut Account) {
+pub(super) fn ending(scene: &Scene<'_>, explanation: &mut Explanation) {
     let Some(deadline) = scene.pod.deleted else { return };
     for (spec, status) in scene.containers().filter(|(spec, _)| spec.pre_stop.is_some()) {
-        account.needs_events = true;
+        explanation.needs_events = true;
         if let Some(event) = failed(scene, &spec.name, "FailedPreStopHook") {
-            account.findings.push(pre_stop_failed(scene, spec, event));
-        } else if running_since(status).is_some() && is_over(scene, deadline, account) {
-            account.findings.push(grace_used_up(scene, spec, deadline));
+            explanation.findings.push(pre_stop_failed(scene, spec, event));
+        } else if running_since(status).is_some() && is_over(scene, deadline, explanation) {
+            explanation.findings.push(grace_used_up(scene, spec, deadline));
         }
     }
 }
 
 /// Whether the grace period has passed; if not, look again when it has.
-fn is_over(scene: &Scene<'_>, deadline: u64, account: &mut Account) -> bool {
+fn is_over(scene: &Scene<'_>, deadline: u64, explanation: &mut Explanation) -> bool {
     let left = Duration::from_nanos(deadline.saturating_sub(scene.now));
-    account.is_due(Duration::ZERO, left)
+    explanation.is_due(Duration::ZERO, left)
 }
 
 fn pre_stop_failed(scene: &Scene<'_>, spec: &Container, event: &PodEvent) -> PodFinding {

@@ -4,7 +4,7 @@
 //! 2.4 `core/remotes/docker`, `core/images`; CRI-O, Docker). A pull that takes long and goes on is not here: nothing is wrong with it.
 
 use super::{
-    Account, Scene,
+    Explanation, Scene,
     asked::{self, Asked},
     build::{Build, container, found},
     message::{core, has_any},
@@ -91,7 +91,7 @@ const SIGNS: [(Kind, &[&str]); 7] = [
 ];
 
 /// Adds what is known about images.
-pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
+pub(super) fn explain(scene: &Scene<'_>, explanation: &mut Explanation) {
     let mut images: Vec<&str> = Vec::new();
     for (spec, status) in scene.containers() {
         let (reason, message) = waits(status);
@@ -101,14 +101,14 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
         images.push(&spec.image);
         let event = failed_pull(scene, &spec.name, &spec.image);
         let text = detail(reason, message, event);
-        account.needs_events |= text.is_none();
+        explanation.needs_events |= text.is_none();
         let text = text.unwrap_or(message);
         let image = Image::of(&spec.image);
         let kind = kind(reason, &text.replace(&spec.image, "").to_lowercase());
         let fact = format!("{}: waiting, {reason}: {message}", container(scene, &spec.name));
         let build = say(scene, &spec.name, &image, kind, text).of(&spec.name).event_if(event);
         let build = build.event_if(secret_event(scene).filter(|_| kind == Kind::Denied));
-        account.findings.push(build.status(scene.taken_up(), &fact).now(scene));
+        explanation.findings.push(build.status(scene.taken_up(), &fact).now(scene));
     }
 }
 

@@ -5,7 +5,7 @@
 //! container itself; the engine adds that verdict to the explanation here.
 
 use super::{
-    Account, PodFinding, Scene,
+    Explanation, PodFinding, Scene,
     build::{container, found, moment},
     scene::{ended, last_end, running_since, waits},
 };
@@ -57,18 +57,18 @@ fn has_started(spec: &Container, status: &ContainerStatus) -> bool {
 }
 
 /// Adds the init container that holds the pod.
-pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
+pub(super) fn explain(scene: &Scene<'_>, explanation: &mut Explanation) {
     // Once it is initialized, an init container that a restarted sandbox runs again is all that matters: the same rule.
     let Some(holder) = holder(scene) else { return };
-    let own = account.findings.iter().find(|found| found.container.as_deref() == Some(&holder.spec.name));
+    let own = explanation.findings.iter().find(|found| found.container.as_deref() == Some(&holder.spec.name));
     let own = own.map(|found| (found.finding.remedy.text.clone(), found.since));
     let failure = last_end(holder.status).filter(|end| end.code != 0).map(|end| end.finished);
     match (own, failure, running_since(holder.status)) {
-        (Some((remedy, since)), ..) => account.findings.push(failing(scene, &holder, Some(remedy), since)),
-        (None, Some(since), _) => account.findings.push(failing(scene, &holder, None, since)),
+        (Some((remedy, since)), ..) => explanation.findings.push(failing(scene, &holder, Some(remedy), since)),
+        (None, Some(since), _) => explanation.findings.push(failing(scene, &holder, None, since)),
         (None, None, Some(since)) => {
-            if account.is_due(scene.age(since), PATIENCE) {
-                account.findings.push(long(scene, &holder, since));
+            if explanation.is_due(scene.age(since), PATIENCE) {
+                explanation.findings.push(long(scene, &holder, since));
             }
         }
         (None, None, None) => {}

@@ -1,4 +1,4 @@
-//! What the API server's account of a pod means, without the kernel.
+//! What the API server's word on a pod means, without the kernel.
 //!
 //! Pure functions of a [`Scene`]: the pod, its events, its claims, the time. They are used in three places: by the engine
 //! for this node's pods, by the collector for what has no node, and by `kubectl unready` where nobody else has said
@@ -59,7 +59,6 @@ use std::time::Duration;
 /// All that is known of a pod.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
-    /// The pod.
     pub pod: &'a Pod,
     /// Its events, oldest first; empty when they were not asked for.
     pub events: &'a [PodEvent],
@@ -93,7 +92,7 @@ pub struct PodFinding {
 
 /// What there is to do about a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Account {
+pub struct Explanation {
     /// What is known to be wrong, the root cause first.
     pub findings: Vec<PodFinding>,
     /// The events are needed to say (more).
@@ -106,10 +105,10 @@ pub struct Account {
 
 /// Says what is wrong with a pod. A pod that is well, or ended well, has nothing; neither has one that is being ended, but for its
 /// preStop hook.
-pub fn explain(scene: &Scene<'_>) -> Account {
-    let mut account = Account::default();
+pub fn explain(scene: &Scene<'_>) -> Explanation {
+    let mut explanation = Explanation::default();
     let pod = scene.pod;
-    let rules: &[fn(&Scene<'_>, &mut Account)] = if pod.is_well() {
+    let rules: &[fn(&Scene<'_>, &mut Explanation)] = if pod.is_well() {
         &[]
     } else if pod.deleted.is_some() {
         &[hook::ending]
@@ -131,11 +130,11 @@ pub fn explain(scene: &Scene<'_>) -> Account {
         ]
     };
     for rule in rules {
-        rule(scene, &mut account);
+        rule(scene, &mut explanation);
     }
     // Stable: what is said first weighs more among equals.
-    account.findings.sort_by_key(|found| std::cmp::Reverse(found.finding.severity));
-    account
+    explanation.findings.sort_by_key(|found| std::cmp::Reverse(found.finding.severity));
+    explanation
 }
 
 /// What a pod waits for, when nothing is known to be wrong: one sentence. `None`: it is well.
@@ -149,9 +148,7 @@ pub fn waiting(scene: &Scene<'_>) -> Option<String> {
 pub struct OwnerState {
     /// Who it is: the top of the chain.
     pub owner: Owner,
-    /// Its namespace.
     pub namespace: String,
-    /// Its uid.
     pub uid: String,
     /// Pods that it wants.
     pub wanted: u32,

@@ -8,7 +8,7 @@
 //! environment lacks belongs to [`super::config`].
 
 use super::{
-    Account, Scene,
+    Explanation, Scene,
     build::{Build, container, found},
     command, config,
     message::{between, core, has_any, quoted, word},
@@ -26,10 +26,10 @@ const BEFORE: [&str; 4] = ["CreateContainerConfigError", "CreateContainerError",
 const AT_START: [&str; 3] = ["RunContainerError", "StartError", "ContainerCannotRun"];
 
 /// Adds the containers that are refused.
-pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
+pub(super) fn explain(scene: &Scene<'_>, explanation: &mut Explanation) {
     for (spec, status) in scene.containers() {
         let Some((reason, message, since)) = refusal(scene, status) else { continue };
-        if config::owns(reason, message, &scene.pod.namespace) || account.has_explained(&spec.name) {
+        if config::owns(reason, message, &scene.pod.namespace) || explanation.has_explained(&spec.name) {
             continue;
         }
         let command = AT_START.contains(&reason).then(|| command::read(message)).flatten();
@@ -41,7 +41,7 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
         };
         let fact = format!("{}: {reason}: {message}", container(scene, &spec.name));
         let build = build.of(&spec.name).because(format!("the runtime says: {}", core(message)));
-        account.findings.push(build.status(since, &fact).count(u64::from(status.restarts) + 1).now(scene));
+        explanation.findings.push(build.status(since, &fact).count(u64::from(status.restarts) + 1).now(scene));
     }
 }
 

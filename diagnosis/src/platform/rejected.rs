@@ -5,7 +5,7 @@
 //! Such a pod stays as it is. Its owner makes another one: whether that one fares better is what the severity tells.
 
 use super::{
-    Account, Scene,
+    Explanation, Scene,
     build::{Build, found},
     message::{between, quote, quoted, word},
 };
@@ -19,7 +19,7 @@ use crate::{
 use serde_json::json;
 
 /// Adds why the pod was rejected.
-pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
+pub(super) fn explain(scene: &Scene<'_>, explanation: &mut Explanation) {
     let status = &scene.pod.status;
     if status.reason.is_empty() {
         return;
@@ -29,7 +29,7 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     let event = scene.events.iter().rev().find(|event| event.is_warning && event.reason == status.reason);
     let fact = format!("phase Failed, {}: {}", status.reason, status.message);
     let since = status.started.filter(|since| *since > 0).unwrap_or(scene.pod.created);
-    account.findings.push(build.because_if(said).event_if(event).status(since, &fact).then(scene.now));
+    explanation.findings.push(build.because_if(said).event_if(event).status(since, &fact).then(scene.now));
 }
 
 fn start(pod: &Pod, layer: Layer, summary: String) -> Build {

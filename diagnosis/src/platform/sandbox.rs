@@ -5,7 +5,7 @@
 //! read from the runtime's message (containerd 2.4 `internal/cri/server/sandbox_run.go`) and the CNI plug-in's.
 
 use super::{
-    Account, Scene,
+    Explanation, Scene,
     build::{Build, found},
     message::{core, has_any, quoted},
     scene::last,
@@ -25,17 +25,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(150);
 
 /// Adds what is known about the sandbox.
-pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
-    if !scene.is_preparing() || !account.is_due(scene.age(scene.taken_up()), PATIENCE) {
+pub(super) fn explain(scene: &Scene<'_>, explanation: &mut Explanation) {
+    if !scene.is_preparing() || !explanation.is_due(scene.age(scene.taken_up()), PATIENCE) {
         return;
     }
-    account.needs_events = true;
+    explanation.needs_events = true;
     match scene.last_with(&REASONS).filter(|event| !scene.went_on_after(last(event))) {
         Some(event) => {
             let build = say(scene, event.reason.as_str(), &event.message);
-            account.findings.push(build.because(format!("the event says: {}", core(&event.message))).event(event).now(scene));
+            explanation.findings.push(build.because(format!("the event says: {}", core(&event.message))).event(event).now(scene));
         }
-        None => silent(scene, account),
+        None => silent(scene, explanation),
     }
 }
 
@@ -106,11 +106,11 @@ fn runtime_class(scene: &Scene<'_>, message: &str) -> Build {
 }
 
 /// Nothing was said for long, and the sandbox is known to be missing.
-fn silent(scene: &Scene<'_>, account: &mut Account) {
+fn silent(scene: &Scene<'_>, explanation: &mut Explanation) {
     let Some(condition) = scene.pod.condition("PodReadyToStartContainers").filter(|condition| condition.status == "False") else { return };
     let asked = !scene.events.is_empty() && scene.last_with(&VOLUMES).is_none();
     let since = if condition.since == 0 { scene.taken_up() } else { condition.since };
-    if !account.is_due(scene.age(since), SILENCE) || !asked || !account.findings.is_empty() {
+    if !explanation.is_due(scene.age(since), SILENCE) || !asked || !explanation.findings.is_empty() {
         return;
     }
     let summary = format!("node {} has not made the pod's sandbox, and says nothing about it", scene.pod.node);
@@ -118,5 +118,5 @@ fn silent(scene: &Scene<'_>, account: &mut Account) {
         .fix("Look at the logs of kubelet and runtime on this node: they may be overloaded, hang in a volume, or not run.")
         .severity(Severity::Slowing)
         .sure(Confidence::Possible);
-    account.findings.push(build.status(since, "PodReadyToStartContainers is False").now(scene));
+    explanation.findings.push(build.status(since, "PodReadyToStartContainers is False").now(scene));
 }

@@ -1,6 +1,6 @@
 //! What the rules of this folder ask a [`Scene`]: ages, events by reason, how far the kubelet has come with the pod.
 
-use super::{Account, Scene};
+use super::{Explanation, Scene};
 use crate::{
     pod::{Container, ContainerKind, ContainerState, ContainerStatus, PodEvent},
     verdict::Confidence,
@@ -55,7 +55,7 @@ impl<'a> Scene<'a> {
     }
 }
 
-impl Account {
+impl Explanation {
     /// Look again after this time, or sooner.
     pub(super) fn look_in(&mut self, time: Duration) {
         self.look_again = Some(self.look_again.map_or(time, |known| known.min(time)));

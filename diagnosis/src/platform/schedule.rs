@@ -5,7 +5,7 @@
 //! one that does not run. While an autoscaler makes a node, the pod is late and no more.
 
 use super::{
-    Account, PodFinding, Scene,
+    Explanation, PodFinding, Scene,
     build::{Build, found, moment},
     scene::last,
     schedule_message::{Hindrance, Reason, Unfit, parse},
@@ -30,7 +30,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 const SHOWN: usize = 5;
 
 /// Adds what is known about scheduling.
-pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
+pub(super) fn explain(scene: &Scene<'_>, explanation: &mut Explanation) {
     let pod = scene.pod;
     // Every pod begins as Pending; one of which no phase is known has not been heard of from the API server.
     if pod.status.phase != "Pending" || !pod.scheduling_gates.is_empty() {
@@ -38,22 +38,22 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
     }
     let condition = pod.condition("PodScheduled").filter(|condition| condition.status == "False" && !condition.message.is_empty());
     let Some(condition) = condition else {
-        if account.is_due(scene.age(pod.created), UNSEEN) {
-            account.findings.push(unseen(scene));
+        if explanation.is_due(scene.age(pod.created), UNSEEN) {
+            explanation.findings.push(unseen(scene));
         }
         return;
     };
-    if !account.is_due(scene.age(pod.created), PATIENCE) {
+    if !explanation.is_due(scene.age(pod.created), PATIENCE) {
         return;
     }
-    account.needs_events = true;
-    account.look_in(AGAIN);
+    explanation.needs_events = true;
+    explanation.look_in(AGAIN);
     let unfit = parse(&condition.message);
     let concerns_claims = unfit.reasons.iter().any(|reason| reason.hindrance == Hindrance::Claims);
     if concerns_claims {
-        account.needs_claims = pod.claim_names().map(str::to_owned).collect();
+        explanation.needs_claims = pod.claim_names().map(str::to_owned).collect();
     }
-    if concerns_claims && is_provisioning(scene) && !account.is_due(scene.age(pod.created), PROVISIONING) {
+    if concerns_claims && is_provisioning(scene) && !explanation.is_due(scene.age(pod.created), PROVISIONING) {
         return;
     }
     let since = if condition.since == 0 { pod.created } else { condition.since };
@@ -67,7 +67,7 @@ pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
         None => build.because_if(refused_scaling(scene)),
     };
     let fact = format!("PodScheduled is False, {}: {}", condition.reason, condition.message);
-    account.findings.push(build.event_if(scaling).status(since, &fact).since(since).now(scene));
+    explanation.findings.push(build.event_if(scaling).status(since, &fact).since(since).now(scene));
 }
 
 /// It is pending, and what is needed to fulfil it is there.

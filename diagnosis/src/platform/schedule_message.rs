@@ -28,7 +28,6 @@ pub(super) struct Reason<'a> {
     pub(super) text: &'a str,
 }
 
-/// The sentence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Unfit<'a> {
     /// How many nodes there are.

@@ -1,4 +1,4 @@
-//! Verdicts from the API server's account: their times are that server's.
+//! Verdicts from the API server's explanation: their times are that server's.
 
 use super::{OwnerState, PodFinding};
 use crate::{

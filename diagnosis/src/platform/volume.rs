@@ -7,7 +7,7 @@
 //! The first seconds of a pod are silent: the kubelet's caches fill then, and objects of the same `kubectl apply` may be on their way.
 
 use super::{
-    Account, PodFinding, Scene,
+    Explanation, PodFinding, Scene,
     message::word,
     scene::last,
     volume_message::{Problem, Why, is_passing, read},
@@ -32,18 +32,18 @@ const PASSES: Duration = Duration::from_mins(1);
 const AGAIN: Duration = Duration::from_secs(10);
 
 /// Adds what is known about volumes.
-pub(super) fn explain(scene: &Scene<'_>, account: &mut Account) {
-    account.findings.extend(already_mounted(scene));
-    if !scene.is_preparing() || !account.is_due(scene.age(scene.taken_up()), PATIENCE) {
+pub(super) fn explain(scene: &Scene<'_>, explanation: &mut Explanation) {
+    explanation.findings.extend(already_mounted(scene));
+    if !scene.is_preparing() || !explanation.is_due(scene.age(scene.taken_up()), PATIENCE) {
         return;
     }
-    account.needs_events = true;
-    account.look_in(AGAIN);
+    explanation.needs_events = true;
+    explanation.look_in(AGAIN);
     let problems = problems(scene);
     if problems.iter().any(|problem| is_of_claim(scene, problem.volume)) {
-        account.needs_claims = scene.pod.claim_names().map(str::to_owned).collect();
+        explanation.needs_claims = scene.pod.claim_names().map(str::to_owned).collect();
     }
-    account.findings.extend(problems.iter().map(|problem| say(scene, problem)));
+    explanation.findings.extend(problems.iter().map(|problem| say(scene, problem)));
 }
 
 /// The most telling problem of each volume, as far as it is not over.

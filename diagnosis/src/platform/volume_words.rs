@@ -15,7 +15,6 @@ use crate::{
 };
 use serde_json::json;
 
-/// The finding.
 pub(super) fn say(scene: &Scene<'_>, problem: &Problem<'_>) -> PodFinding {
     let pod = scene.pod;
     let build = match problem.why {

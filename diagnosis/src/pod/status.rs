@@ -20,7 +20,6 @@ pub struct PodStatus {
     pub containers: Vec<ContainerStatus>,
 }
 
-/// A condition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Condition {

@@ -47,7 +47,6 @@ pub enum VolumeSource {
     },
     /// `projected`.
     Projected {
-        /// Its sources.
         sources: Vec<ProjectedSource>,
         /// `defaultMode`.
         mode: Option<u32>,
@@ -142,7 +141,6 @@ pub enum FsGroupReach {
     NewDirectory,
     /// Group and r for the files, which only the kubelet writes.
     Readable,
-    /// Nothing.
     Nothing,
 }
 

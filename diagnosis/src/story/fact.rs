@@ -8,7 +8,6 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Fact {
@@ -16,7 +15,6 @@ pub enum Fact {
     Call(FailedCall),
     /// A file or directory was looked at.
     File(File),
-    /// A mount.
     Mount(Mount),
     /// A program was executed, or was to be.
     Exec(Exec),
@@ -67,7 +65,6 @@ pub struct Inode {
     pub gid: u32,
 }
 
-/// A mount.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// Where it is mounted inside the container.
@@ -90,7 +87,6 @@ pub struct Exec {
 /// The end of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exit {
-    /// How.
     pub status: ExitStatus,
     /// Process id; 0 unknown.
     pub pid: u32,
@@ -101,7 +97,6 @@ pub struct Exit {
 pub struct Socket {
     /// Address as text.
     pub address: String,
-    /// Port.
     pub port: u16,
     /// Process id of the listener; 0 unknown.
     pub pid: u32,

@@ -8,11 +8,9 @@ use crate::{
 /// A process of the container.
 #[derive(Clone, Debug)]
 pub struct ProcessView {
-    /// Which.
     pub process: Process,
     /// Parent process id; 0 unknown.
     pub parent: u32,
-    /// Thread name.
     pub comm: String,
     /// File of its last exec; empty before the first.
     pub path: String,

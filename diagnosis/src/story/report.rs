@@ -33,7 +33,7 @@ pub struct StartReport {
     pub note: String,
     /// When its cgroup was made.
     pub began: BootNanos,
-    /// When this account was given.
+    /// When this report was made.
     pub told: BootNanos,
     /// What happened, oldest first.
     pub milestones: Vec<Milestone>,
@@ -67,9 +67,7 @@ pub enum Stage {
 /// Something that happened once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Milestone {
-    /// When.
     pub at: BootNanos,
-    /// What.
     pub step: Step,
 }
 
@@ -92,7 +90,6 @@ pub enum Step {
     Listening {
         /// Address as text.
         address: String,
-        /// Port.
         port: u16,
     },
     /// It became ready.
@@ -103,10 +100,7 @@ pub enum Step {
         pid: u32,
     },
     /// The main process ended.
-    Ended {
-        /// How.
-        status: ExitStatus,
-    },
+    Ended { status: ExitStatus },
 }
 
 /// Probes that had the same outcome, one after the other.

@@ -1,6 +1,6 @@
 //! System calls as strace(1) would show them, without what never matters to a verdict.
 
-use super::{quantities::times, things::mode};
+use super::{describe::mode, quantities::times};
 use crate::{
     outside,
     record::{Call, CallFailed, PathArg, Target},

@@ -42,7 +42,7 @@ pub struct World {
     memory: Memory,
     limits: Limits,
     processes: ProcessLimits,
-    spec: Option<Spec>,
+    spec: Option<WrittenSpec>,
     /// Uids in `/etc/passwd`; without it there is no such file.
     accounts: Option<Vec<u32>>,
     /// `INSIDE:OUTSIDE:COUNT` for uids and gids alike.
@@ -53,7 +53,7 @@ pub struct World {
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Spec {
+struct WrittenSpec {
     args: Vec<String>,
     cwd: String,
     path: Option<String>,

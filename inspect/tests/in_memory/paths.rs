@@ -3,8 +3,8 @@
 use crate::tree::Tree;
 use unready_diagnosis::{question::FileKind, record::Errno};
 use unready_inspect::{
-    account::has_uid,
     alike,
+    passwd::has_uid,
     resolve::{Halt, find, resolve},
     rootfs::{open, read},
 };

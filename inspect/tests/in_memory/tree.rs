@@ -14,7 +14,6 @@ enum Content {
     Special(FileKind),
 }
 
-/// The files.
 pub(crate) struct Tree {
     files: Vec<(Content, u32)>,
     /// Names that may still be looked up, as the agent bounds a look.

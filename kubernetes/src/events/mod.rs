@@ -18,8 +18,9 @@ pub mod read;
 
 pub use object::{ACTION, CONTROLLER, NOTE_MAX, Regarding};
 pub use queue::{Counts, QUEUE_MAX};
+pub use read::PATCHED_KINDS;
 
-use crate::trouble::{self, Kind};
+use crate::request_error::{self, Kind};
 use k8s_openapi::api::{core::v1::Event as CoreEvent, events::v1::Event};
 use kube::{
     Api, Client,
@@ -159,20 +160,20 @@ impl Report {
                 self.is_forbidden = false;
                 Outcome::Published
             }
-            Ok(Err(error)) if trouble::is_namespace_ending(&error) => Outcome::InVain,
+            Ok(Err(error)) if request_error::is_namespace_ending(&error) => Outcome::InVain,
             Ok(Err(error)) => self.failed(item, &error),
             Err(_) => self.away("the API server did not answer in time"),
         }
     }
 
     fn failed(&mut self, item: &Item, error: &kube::Error) -> Outcome {
-        match trouble::kind(error) {
+        match request_error::kind(error) {
             Kind::AlreadyExists => Outcome::Exists,
             Kind::NotFound => Outcome::Missing,
-            Kind::Away | Kind::Unauthorized => self.away(&trouble::clause(error)),
+            Kind::Away | Kind::Unauthorized => self.away(&request_error::clause(error)),
             Kind::Forbidden => {
                 if !std::mem::replace(&mut self.is_forbidden, true) {
-                    let clause = trouble::clause(error);
+                    let clause = request_error::clause(error);
                     tracing::warn!(
                         "Events cannot be published: {clause}; grant create on events.k8s.io/events and patch on events, or use --events off"
                     );
@@ -180,7 +181,7 @@ impl Report {
                 Outcome::InVain
             }
             Kind::Wrong => {
-                tracing::warn!("the Event {}/{} was not taken: {}", item.namespace, item.name, trouble::clause(error));
+                tracing::warn!("the Event {}/{} was not taken: {}", item.namespace, item.name, request_error::clause(error));
                 Outcome::InVain
             }
         }

@@ -18,11 +18,15 @@ use kube::{
 };
 use unready_proto::{
     time::timestamp,
-    v1::{Start, Verdict, Workload},
+    v1::{Patch, Start, Verdict, Workload},
 };
 
 /// What is said of an Event that holds no verdict.
 const TEXT_ONLY: &str = "this Event holds its text only: an older agent made it, or somebody who is not Unready";
+
+/// What a patch may change: a pod, or what makes pods.
+pub const PATCHED_KINDS: [&str; 8] =
+    ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "Pod"];
 
 /// Which Events are ours.
 fn selector() -> String {
@@ -73,13 +77,21 @@ fn id(event: &Event) -> &str {
     event.metadata.name.as_deref().and_then(|name| name.rsplit('.').next()).unwrap_or_default()
 }
 
-/// Whether verdict and patch are about this object, or a patch of what makes it.
+/// Whether verdict and patch are about this object. The patch may also be of what makes it, as the verdict names that.
 fn is_about(verdict: &Verdict, about: &ObjectReference) -> bool {
     let said = workload(about);
     let Some(workload) = &verdict.workload else { return false };
     let patch = verdict.remedy.as_ref().and_then(|remedy| remedy.patch.as_ref());
     let is_it = if said.pod.is_empty() { workload.owner == said.owner } else { workload.pod_uid == said.pod_uid };
-    workload.namespace == said.namespace && workload.pod == said.pod && is_it && patch.is_none_or(|patch| patch.namespace == said.namespace)
+    let is_there = !said.namespace.is_empty() && workload.namespace == said.namespace;
+    is_there && workload.pod == said.pod && is_it && patch.is_none_or(|patch| is_theirs(patch, workload))
+}
+
+/// Whether a patch is of the pod or of its owner, in their namespace.
+fn is_theirs(patch: &Patch, workload: &Workload) -> bool {
+    let is_pod = patch.kind == "Pod" && patch.name == workload.pod;
+    let is_owner = PATCHED_KINDS.contains(&patch.kind.as_str()) && format!("{}/{}", patch.kind, patch.name) == workload.owner;
+    patch.namespace == workload.namespace && (is_pod || is_owner)
 }
 
 fn of_text(event: &Event, about: &ObjectReference) -> Verdict {
@@ -115,7 +127,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::{super::object, *};
     use serde_json::{Value, json};
-    use unready_proto::v1::{Evidence, Patch, Remedy};
+    use unready_proto::v1::{Evidence, Remedy};
 
     fn said() -> Verdict {
         let patch =
@@ -215,6 +227,20 @@ mod tests {
         assert_eq!(with(|it| it.workload.as_mut().unwrap().pod = "billing".into()), "");
         assert_eq!(with(|it| it.workload.as_mut().unwrap().pod_uid = "u-2".into()), "");
         assert_eq!(with(|it| it.workload = None), "");
+        let patch = |change: fn(&mut Patch)| {
+            let mut verdict = said();
+            change(verdict.remedy.as_mut().unwrap().patch.as_mut().unwrap());
+            plain("Pod", "Warning", &json!({ annotation::VERDICT: unready_proto::json::line(&verdict) })).severity
+        };
+        assert_eq!(patch(|it| (it.kind, it.name) = ("Pod".into(), "orders-7d9f".into())), "Blocking");
+        assert_eq!(patch(|it| it.name = "payments".into()), "", "another Deployment");
+        assert_eq!(patch(|it| (it.kind, it.name) = ("Pod".into(), "billing".into())), "", "another pod");
+        let of_role = |it: &mut Verdict| {
+            it.workload.as_mut().unwrap().owner = "Role/admins".into();
+            let patch = it.remedy.as_mut().unwrap().patch.as_mut().unwrap();
+            (patch.kind, patch.name) = ("Role".into(), "admins".into());
+        };
+        assert_eq!(with(of_role), "", "nothing that makes pods");
         assert_eq!(with(|it| it.remedy.as_mut().unwrap().patch.as_mut().unwrap().namespace = "kube-system".into()), "");
     }
 }

@@ -1,7 +1,7 @@
 //! Where owners in trouble are heard of: events of their controllers, and a list of all of them now and then.
 
 use super::{Key, Kind, count};
-use crate::trouble;
+use crate::request_error;
 use futures_util::StreamExt as _;
 use k8s_openapi::api::events::v1::Event;
 use kube::{
@@ -67,7 +67,7 @@ async fn follow(client: Client, reason: &'static str, news: mpsc::Sender<News>) 
                 if news.send(News::EventsFailed).await.is_err() {
                     return;
                 }
-                let now = trouble::of_watch(&error);
+                let now = request_error::of_watch(&error);
                 if trouble != now {
                     tracing::warn!("events {reason} cannot be followed, owners that may make no pods are found late: {now}");
                     trouble = now;
@@ -100,9 +100,13 @@ async fn list(client: Client, news: mpsc::Sender<News>) {
                         if news.send(News::ListFailed).await.is_err() {
                             return;
                         }
-                        tracing::debug!("objects of kind {} cannot be listed: {}", kind.name(), trouble::clause(&error));
-                        if trouble::kind(&error) == trouble::Kind::Forbidden {
-                            tracing::warn!("owners of kind {} that make no pods stay unseen: {}", kind.name(), trouble::clause(&error));
+                        tracing::debug!("objects of kind {} cannot be listed: {}", kind.name(), request_error::clause(&error));
+                        if request_error::kind(&error) == request_error::Kind::Forbidden {
+                            tracing::warn!(
+                                "owners of kind {} that make no pods stay unseen: {}",
+                                kind.name(),
+                                request_error::clause(&error)
+                            );
                             break Vec::new();
                         }
                     }

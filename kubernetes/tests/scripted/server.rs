@@ -163,7 +163,6 @@ pub(crate) fn pods(pods: &[Value], version: u32) -> Answer {
     )
 }
 
-/// An error.
 pub(crate) fn failure(code: u16, reason: &str) -> Answer {
     Answer::Object(code, status(code, reason))
 }

@@ -395,14 +395,14 @@ pub mod evidence {
         Resource(super::ResourceFact),
     }
 }
-/// One start of one container: what happened when, of healthy starts too. A later account of the same id replaces the earlier one.
+/// One start of one container: what happened when, of healthy starts too. A later report of the same id replaces the earlier one.
 ///
 /// Times are the kernel's, to the nanosecond, by the wall clock of the container's node.
 #[derive(serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct StartReport {
-    /// Stable over the accounts of one start.
+    /// Stable over the reports of one start.
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
     /// Whose start.
@@ -425,7 +425,7 @@ pub struct StartReport {
     #[prost(message, optional, tag = "6")]
     #[serde(with = "crate::json::timestamp", skip_serializing_if = "Option::is_none")]
     pub began: ::core::option::Option<::prost_types::Timestamp>,
-    /// When this account was given.
+    /// When this report was made.
     #[prost(message, optional, tag = "7")]
     #[serde(with = "crate::json::timestamp", skip_serializing_if = "Option::is_none")]
     pub told: ::core::option::Option<::prost_types::Timestamp>,
@@ -557,8 +557,8 @@ pub struct Hello {
     #[prost(string, tag = "3")]
     pub agent_version: ::prost::alloc::string::String,
 }
-/// Verdicts and accounts of starts, each in the order in which they were told. One acknowledgement stands for both. A collector that does
-/// not know starts yet ignores them, and acknowledges the batch all the same.
+/// Verdicts and start reports, each in the order in which they were told. One acknowledgement stands for both.
+/// Starts go only to a collector whose welcome says that it keeps them.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct VerdictBatch {
     /// Number of this batch: grows by one from batch to batch, and a batch that is sent again keeps its number.
@@ -573,7 +573,7 @@ pub struct VerdictBatch {
     /// How starts of containers go.
     #[prost(message, repeated, tag = "4")]
     pub starts: ::prost::alloc::vec::Vec<StartReport>,
-    /// How many accounts of starts this agent has given up since it started.
+    /// How many start reports this agent has given up since it started.
     #[prost(uint64, tag = "5")]
     pub dropped_starts: u64,
 }
@@ -611,6 +611,9 @@ pub struct Welcome {
     /// another database. Empty: not said.
     #[prost(string, tag = "3")]
     pub instance: ::prost::alloc::string::String,
+    /// The collector keeps start reports. To one that does not, none are sent: it would acknowledge and forget them.
+    #[prost(bool, tag = "4")]
+    pub keeps_starts: bool,
 }
 /// All batches up to this one are committed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

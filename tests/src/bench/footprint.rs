@@ -7,7 +7,6 @@ use std::time::Duration;
 /// Cgroups known to the agent.
 pub const CGROUPS: usize = 250;
 
-/// Bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Footprint {
     /// Resident memory of the agent.

@@ -56,7 +56,6 @@ impl Sample {
         self.sorted.get(rank - 1).copied().unwrap_or_default()
     }
 
-    /// The longest.
     pub fn max(&self) -> Duration {
         self.sorted.last().copied().unwrap_or_default()
     }

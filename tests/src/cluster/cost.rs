@@ -60,7 +60,6 @@ impl Meter {
         Ok(Some(Self { stop, thread, pid }))
     }
 
-    /// Ends.
     pub fn stop(self) -> Result<Cost> {
         self.stop.store(true, Ordering::Relaxed);
         let samples = self.thread.join().map_err(|_| anyhow::anyhow!("the meter broke"))?;

@@ -1,9 +1,7 @@
 //! Two streams that run along: `kubectl unready --watch` and a watch of our Events, each line with the time of its arrival.
 
-use super::{
-    kube::Kube,
-    said::{Event, Said},
-};
+use super::{events::Event, kube::Kube};
+use crate::verdicts::JsonVerdict;
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -22,7 +20,7 @@ const EVENTS: [&str; 6] = ["get", "events.events.k8s.io", "-A", "--watch", "-o",
 #[derive(Clone, Debug, Default)]
 pub struct Arrivals {
     /// The first line about each verdict, by id: when, and what it said at first.
-    pub verdicts: BTreeMap<String, (SystemTime, Said)>,
+    pub verdicts: BTreeMap<String, (SystemTime, JsonVerdict)>,
     /// The first line about each Event, by name.
     pub events: BTreeMap<String, (SystemTime, Event)>,
 }
@@ -41,7 +39,7 @@ impl Feed {
         let stream = feed.watch(kube, &["unready", "-A", "--watch", "-o", "json"])?;
         let arrived = Arc::clone(&feed.shared);
         read(stream, move |line, now| {
-            if let Ok(verdict) = serde_json::from_str::<Said>(line)
+            if let Ok(verdict) = serde_json::from_str::<JsonVerdict>(line)
                 && verdict.is_finding()
             {
                 arrived.lock().unwrap_or_else(PoisonError::into_inner).verdicts.entry(verdict.id.clone()).or_insert((now, verdict));

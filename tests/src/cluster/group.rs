@@ -8,9 +8,9 @@ use super::{
     kube::{Kube, is_ready},
     patience::until,
     repair::{apply_line, commands},
-    said::Said,
     volumes,
 };
+use crate::verdicts::JsonVerdict;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -71,7 +71,7 @@ impl Group<'_> {
     }
 
     /// What is said of its pod that is there now, once it has this remedy: the claim is asked about while it is told.
-    fn denied(&self, name: &str, remedy: &str) -> Result<Said> {
+    fn denied(&self, name: &str, remedy: &str) -> Result<JsonVerdict> {
         let owner = format!("StatefulSet/{name}");
         let mut last = String::new();
         let found = until(&format!("a verdict about {name}"), WITHIN, || {
@@ -92,7 +92,7 @@ impl Group<'_> {
     }
 
     /// Types what is said.
-    fn follow(&self, name: &str, verdict: &Said) -> Result<()> {
+    fn follow(&self, name: &str, verdict: &JsonVerdict) -> Result<()> {
         let commands = commands(&verdict.remedy.also);
         anyhow::ensure!(!commands.is_empty(), "no command is said: {:?}", verdict.remedy.also);
         for command in &commands {

@@ -2,12 +2,12 @@
 
 use super::{
     checks::{Checks, unless},
+    events::Event,
     kube::Kube,
     release,
-    said::{self, Event, Said},
     workload::{Expected, Workload, matches},
 };
-use crate::binaries::Binaries;
+use crate::{binaries::Binaries, verdicts::JsonVerdict};
 use anyhow::{Result, ensure};
 use std::collections::BTreeSet;
 
@@ -15,9 +15,9 @@ use std::collections::BTreeSet;
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// `kubectl unready -A -o json`.
-    pub shown: Vec<Said>,
+    pub shown: Vec<JsonVerdict>,
     /// What the collector has, resolved verdicts too.
-    pub collected: Vec<Said>,
+    pub collected: Vec<JsonVerdict>,
     /// Our Events.
     pub events: Vec<Event>,
 }
@@ -35,15 +35,15 @@ impl Snapshot {
 }
 
 /// What `kubectl unready` shows of a namespace (`-n NAME` in one word), or of all (`-A`).
-pub fn shown(kube: &Kube, scope: &str) -> Result<Vec<Said>> {
+pub fn shown(kube: &Kube, scope: &str) -> Result<Vec<JsonVerdict>> {
     let output = kube.unready(&[scope, "-o", "json"])?;
     ensure!(output.status.success(), "`kubectl unready` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-    said::verdicts(&String::from_utf8_lossy(&output.stdout))
+    JsonVerdict::lines(&String::from_utf8_lossy(&output.stdout))
 }
 
 impl Workload {
     /// Whether a verdict is about it: about its pods, or about itself.
-    pub fn is_of(&self, verdict: &Said) -> bool {
+    pub fn is_of(&self, verdict: &JsonVerdict) -> bool {
         let whose = &verdict.workload;
         let is_its_pod = whose.pod == self.name || whose.pod.starts_with(&format!("{}-", self.name));
         whose.namespace == self.namespace && if whose.owner.is_empty() { is_its_pod } else { whose.owner == self.owner() }
@@ -58,7 +58,7 @@ impl Workload {
 
 impl Expected {
     /// Whether it is this verdict that is expected.
-    pub fn is(&self, verdict: &Said) -> bool {
+    pub fn is(&self, verdict: &JsonVerdict) -> bool {
         verdict.cause == self.cause && matches(&self.container, &verdict.workload.container)
     }
 
@@ -78,9 +78,9 @@ pub fn compare(checks: &mut Checks, workload: &Workload, snapshot: &Snapshot) {
 
 /// Nothing was ever said of it.
 fn silent(checks: &mut Checks, workload: &Workload, snapshot: &Snapshot) {
-    let collected: Vec<&Said> = snapshot.collected.iter().filter(|verdict| workload.is_of(verdict)).collect();
+    let collected: Vec<&JsonVerdict> = snapshot.collected.iter().filter(|verdict| workload.is_of(verdict)).collect();
     checks.check(&workload.name, "the collector has nothing against it", all(&collected));
-    let shown: Vec<&Said> = snapshot.shown.iter().filter(|verdict| workload.is_of(verdict)).collect();
+    let shown: Vec<&JsonVerdict> = snapshot.shown.iter().filter(|verdict| workload.is_of(verdict)).collect();
     checks.check(&workload.name, "kubectl unready does not show it", all(&shown));
     let events: Vec<String> = snapshot.events.iter().filter(|event| workload.has_event(event)).map(|event| event.note.clone()).collect();
     checks.check(&workload.name, "no Event about it", events.join("; "));
@@ -88,7 +88,7 @@ fn silent(checks: &mut Checks, workload: &Workload, snapshot: &Snapshot) {
 
 fn explained(checks: &mut Checks, workload: &Workload, expected: &Expected, snapshot: &Snapshot) {
     let name = &workload.name;
-    let shown: Vec<&Said> = snapshot.shown.iter().filter(|verdict| workload.is_of(verdict)).collect();
+    let shown: Vec<&JsonVerdict> = snapshot.shown.iter().filter(|verdict| workload.is_of(verdict)).collect();
     let Some(verdict) = shown.iter().find(|verdict| expected.is(verdict)) else {
         checks.check(name, &expected.cause, format!("not said; said was: {}", otherwise(&all(&shown), "nothing")));
         return;
@@ -105,7 +105,7 @@ fn explained(checks: &mut Checks, workload: &Workload, expected: &Expected, snap
         unless(verdict.workload.owner == workload.owner(), || format!("{:?} is not {:?}", verdict.workload.owner, workload.owner())),
     );
     checks.check(name, "it says that the pod cannot become ready", unless(verdict.severity == "Blocking", || verdict.severity.clone()));
-    let others: Vec<&Said> = shown.iter().copied().filter(|verdict| !expected.causes().contains(&verdict.cause.as_str())).collect();
+    let others: Vec<&JsonVerdict> = shown.iter().copied().filter(|verdict| !expected.causes().contains(&verdict.cause.as_str())).collect();
     checks.check(name, "no other cause beside it", all(&others));
     if let Some(beside) = &expected.beside {
         checks.check(
@@ -119,7 +119,7 @@ fn explained(checks: &mut Checks, workload: &Workload, expected: &Expected, snap
     checks.check(
         name,
         "the collector has it",
-        unless(in_collector.is_some_and(Said::is_current), || format!("{} is not there, or resolved", verdict.id)),
+        unless(in_collector.is_some_and(JsonVerdict::is_current), || format!("{} is not there, or resolved", verdict.id)),
     );
     event(checks, workload, verdict, snapshot);
     proposed(checks, workload, expected, verdict);
@@ -127,13 +127,13 @@ fn explained(checks: &mut Checks, workload: &Workload, expected: &Expected, snap
 
 /// No finding has two ids, and none two Events.
 fn once(checks: &mut Checks, workload: &Workload, snapshot: &Snapshot) {
-    let current: Vec<&Said> = snapshot.collected.iter().filter(|verdict| workload.is_of(verdict) && verdict.is_current()).collect();
+    let current: Vec<&JsonVerdict> = snapshot.collected.iter().filter(|verdict| workload.is_of(verdict) && verdict.is_current()).collect();
     let findings: BTreeSet<_> = current.iter().map(|verdict| verdict.finding()).collect();
     checks.check(&workload.name, "each finding is said once", unless(findings.len() == current.len(), || all(&current)));
 }
 
 /// On the pod, or on the owner that has none.
-fn event(checks: &mut Checks, workload: &Workload, verdict: &Said, snapshot: &Snapshot) {
+fn event(checks: &mut Checks, workload: &Workload, verdict: &JsonVerdict, snapshot: &Snapshot) {
     let about = if verdict.workload.pod.is_empty() { workload.owner() } else { format!("Pod/{}", verdict.workload.pod) };
     let on_it = snapshot.events.iter().filter(|event| event.namespace == workload.namespace && event.regarding == about);
     // What an earlier start was said to fail of, and no longer does, stays as an Event of type Normal.
@@ -155,11 +155,11 @@ fn event(checks: &mut Checks, workload: &Workload, verdict: &Said, snapshot: &Sn
 }
 
 /// What an Event may not be behind in.
-fn essence(verdict: &Said) -> (&str, &str, &str, bool) {
+fn essence(verdict: &JsonVerdict) -> (&str, &str, &str, bool) {
     (&verdict.id, &verdict.cause, &verdict.severity, verdict.remedy.patch.is_some())
 }
 
-fn proposed(checks: &mut Checks, workload: &Workload, expected: &Expected, verdict: &Said) {
+fn proposed(checks: &mut Checks, workload: &Workload, expected: &Expected, verdict: &JsonVerdict) {
     let body = verdict
         .remedy
         .patch
@@ -186,8 +186,10 @@ fn proposed(checks: &mut Checks, workload: &Workload, expected: &Expected, verdi
 }
 
 /// Verdicts in a line, for a failure.
-pub fn all(verdicts: &[&Said]) -> String {
-    let one = |verdict: &&Said| format!("{} {:?} of {:?}: {}", verdict.cause, verdict.subject, verdict.workload.container, verdict.summary);
+pub fn all(verdicts: &[&JsonVerdict]) -> String {
+    let one = |verdict: &&JsonVerdict| {
+        format!("{} {:?} of {:?}: {}", verdict.cause, verdict.subject, verdict.workload.container, verdict.summary)
+    };
     verdicts.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
@@ -198,7 +200,7 @@ fn otherwise<'a>(text: &'a str, fallback: &'a str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::said::Whose;
+    use crate::verdicts;
 
     fn orders() -> Workload {
         Workload {
@@ -216,27 +218,27 @@ mod tests {
         }
     }
 
-    fn missing(cause: &str) -> Said {
-        let workload = Whose {
+    fn missing(cause: &str) -> JsonVerdict {
+        let workload = verdicts::Workload {
             namespace: "shop".into(),
             pod: "orders-7".into(),
             container: "app".into(),
             owner: "Deployment/orders".into(),
-            ..Whose::default()
+            ..verdicts::Workload::default()
         };
-        Said {
+        JsonVerdict {
             id: cause.into(),
             cause: cause.into(),
             severity: "Blocking".into(),
             subject: "/etc/key".into(),
             summary: "open failed".into(),
-            remedy: said::Remedy { text: "Add it.".into(), ..said::Remedy::default() },
+            remedy: verdicts::Remedy { text: "Add it.".into(), ..verdicts::Remedy::default() },
             workload,
-            ..Said::default()
+            ..JsonVerdict::default()
         }
     }
 
-    fn told(verdict: Said) -> Snapshot {
+    fn told(verdict: JsonVerdict) -> Snapshot {
         let event = Event {
             namespace: "shop".into(),
             regarding: "Pod/orders-7".into(),
@@ -265,7 +267,8 @@ mod tests {
         let prose = good.events.iter().map(|event| Event { verdict: None, ..event.clone() }).collect();
         assert!(!compared(&orders(), &Snapshot { events: prose, ..good.clone() }), "an Event that carries no verdict");
         assert!(!compared(&orders(), &Snapshot { collected: Vec::new(), ..good.clone() }), "not in the collector");
-        let twice = Snapshot { collected: vec![missing("FileMissing"), Said { id: "2".into(), ..missing("FileMissing") }], ..good.clone() };
+        let twice =
+            Snapshot { collected: vec![missing("FileMissing"), JsonVerdict { id: "2".into(), ..missing("FileMissing") }], ..good.clone() };
         assert!(!compared(&orders(), &twice), "two ids");
         let patched =
             Workload { expected: orders().expected.map(|expected| Expected { patch: Some("items".into()), ..expected }), ..orders() };
@@ -277,7 +280,10 @@ mod tests {
         let healthy = Workload { expected: None, ..orders() };
         assert!(compared(&healthy, &Snapshot::default()));
         assert!(!compared(&healthy, &told(missing("FileMissing"))));
-        let elsewhere = Said { workload: Whose { namespace: "other".into(), ..missing("FileMissing").workload }, ..missing("FileMissing") };
+        let elsewhere = JsonVerdict {
+            workload: verdicts::Workload { namespace: "other".into(), ..missing("FileMissing").workload },
+            ..missing("FileMissing")
+        };
         assert!(compared(&healthy, &Snapshot { shown: vec![elsewhere], ..Snapshot::default() }));
     }
 }

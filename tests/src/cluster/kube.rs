@@ -109,13 +109,11 @@ impl Kube {
         command.arg("unready").args(arguments).output().context("kubectl cannot be started")
     }
 
-    /// Its stdout.
     pub fn unready_text(&self, arguments: &[&str]) -> Result<String> {
         let arguments: Vec<&str> = ["unready"].into_iter().chain(arguments.iter().copied()).collect();
         finished(self.command("kubectl")?.args(&arguments), "kubectl", &arguments)
     }
 
-    /// Helm.
     pub fn helm(&self, arguments: &[&str]) -> Result<String> {
         finished(self.command("helm")?.args(arguments), "helm", arguments)
     }

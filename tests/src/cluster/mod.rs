@@ -4,16 +4,16 @@
 //! - [`images`]: the programs that run in them; [`volumes`]: what their claims are bound to.
 //! - [`kube`]: kubectl, Helm and the cluster's script; [`patience`]: waiting for what they say.
 //! - [`release`]: Unready itself, installed by its chart.
-//! - [`said`], [`feed`]: what was said, and when.
+//! - [`events`], [`feed`]: what was said, and when.
 //! - [`judge`]: whether that is right; [`checks`]: the count.
 //! - [`repair`]: every patch that is proposed, applied.
-//! - [`brief`], [`group`], [`outage`], [`scale`]: a pod that is gone at once, a right fsGroup that does not reach its volume,
+//! - [`short_lived`], [`group`], [`outage`], [`scale`]: a pod that is gone at once, a right fsGroup that does not reach its volume,
 //!   messengers that fail, 110 pods at once; [`cost`]: what the agent takes.
 //! - [`stage`]: all of it, in order; [`report`]: the table for people.
 
-pub mod brief;
 pub mod checks;
 pub mod cost;
+pub mod events;
 pub mod feed;
 pub mod group;
 pub mod images;
@@ -24,8 +24,8 @@ pub mod patience;
 pub mod release;
 pub mod repair;
 pub mod report;
-pub mod said;
 pub mod scale;
+pub mod short_lived;
 pub mod stage;
 pub mod volumes;
 pub mod workload;

@@ -7,9 +7,8 @@ use super::{
     kube::Kube,
     patience::until,
     release,
-    said::Said,
 };
-use crate::{binaries::Binaries, wait};
+use crate::{binaries::Binaries, verdicts::JsonVerdict, wait};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::{
@@ -31,9 +30,7 @@ const API_BACK_WITHIN: Duration = Duration::from_mins(1);
 /// The cluster, and where its pods go.
 #[derive(Clone, Copy, Debug)]
 pub struct Outages<'a> {
-    /// The cluster.
     pub kube: &'a Kube,
-    /// The programs.
     pub binaries: &'a Binaries,
     /// A namespace for pods that fail meanwhile.
     pub namespace: &'a str,
@@ -119,25 +116,25 @@ fn failing(namespace: &str, name: &str, after: u64) -> Value {
 }
 
 /// What is said of a pod now.
-fn explained<'a>(snapshot: &'a Snapshot, pod: &str) -> Vec<&'a Said> {
+fn explained<'a>(snapshot: &'a Snapshot, pod: &str) -> Vec<&'a JsonVerdict> {
     snapshot.collected.iter().filter(|verdict| verdict.workload.pod == pod && verdict.is_current()).collect()
 }
 
-fn current(snapshot: &Snapshot) -> BTreeMap<&str, &Said> {
+fn current(snapshot: &Snapshot) -> BTreeMap<&str, &JsonVerdict> {
     snapshot.collected.iter().filter(|verdict| verdict.is_current()).map(|verdict| (verdict.id.as_str(), verdict)).collect()
 }
 
 /// Verdicts that are not there any more.
 fn lost(before: &Snapshot, after: &Snapshot) -> String {
     let (before, after) = (current(before), current(after));
-    let lost: Vec<&Said> = before.iter().filter(|(id, _)| !after.contains_key(*id)).map(|(_, verdict)| *verdict).collect();
+    let lost: Vec<&JsonVerdict> = before.iter().filter(|(id, _)| !after.contains_key(*id)).map(|(_, verdict)| *verdict).collect();
     super::judge::all(&lost)
 }
 
 /// Findings with two ids.
 fn twice(after: &Snapshot) -> String {
     let mut known = BTreeSet::new();
-    let twice: Vec<&Said> = current(after).into_values().filter(|verdict| !known.insert(verdict.finding())).collect();
+    let twice: Vec<&JsonVerdict> = current(after).into_values().filter(|verdict| !known.insert(verdict.finding())).collect();
     super::judge::all(&twice)
 }
 
@@ -156,14 +153,14 @@ fn repeated(before: &Snapshot, after: &Snapshot) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::said::{Event, Whose};
+    use crate::{cluster::events::Event, verdicts::Workload};
 
     fn snapshot(ids: &[&str], events: &[&str]) -> Snapshot {
-        let verdict = |id: &&str| Said {
+        let verdict = |id: &&str| JsonVerdict {
             id: (*id).into(),
             cause: "FileMissing".into(),
-            workload: Whose { pod: "p".into(), pod_uid: id.chars().take(1).collect(), ..Whose::default() },
-            ..Said::default()
+            workload: Workload { pod: "p".into(), pod_uid: id.chars().take(1).collect(), ..Workload::default() },
+            ..JsonVerdict::default()
         };
         let event =
             |name: &&str| Event { name: (*name).into(), regarding: "Pod/p".into(), reason: "FileMissing".into(), ..Event::default() };

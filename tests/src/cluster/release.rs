@@ -5,9 +5,8 @@ use super::{
     images,
     kube::{Kube, field},
     patience::until,
-    said::{self, Said},
 };
-use crate::binaries::Binaries;
+use crate::{binaries::Binaries, verdicts::JsonVerdict};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::{
@@ -141,7 +140,7 @@ pub fn pod(kube: &Kube, component: &str) -> Result<String> {
 }
 
 /// All verdicts that the collector has, resolved ones too, without what `kubectl unready` adds of its own.
-pub fn collected(kube: &Kube, binaries: &Binaries) -> Result<Vec<Said>> {
+pub fn collected(kube: &Kube, binaries: &Binaries) -> Result<Vec<JsonVerdict>> {
     let mut command = kube.command("kubectl")?;
     command
         .args(["-n", kube.release(), "port-forward", &format!("deployment/{}-collector", kube.release()), QUERY_PORT])
@@ -160,7 +159,7 @@ pub fn collected(kube: &Kube, binaries: &Binaries) -> Result<Vec<Said>> {
             .output()
             .context("unready cannot be started")?;
         ensure!(output.status.success(), "`unready get` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
-        said::verdicts(&String::from_utf8_lossy(&output.stdout))
+        JsonVerdict::lines(&String::from_utf8_lossy(&output.stdout))
     });
     end(&mut forward);
     answer.context("the collector cannot be asked")

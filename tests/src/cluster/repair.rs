@@ -5,9 +5,9 @@ use super::{
     judge,
     kube::{Kube, field, is_ready},
     patience::until,
-    said::Said,
     workload::Workload,
 };
+use crate::verdicts::JsonVerdict;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ pub struct Repair {
 }
 
 /// Patches a workload until it is ready; `verdict` is what is said of it now.
-pub fn repair(kube: &Kube, workload: &Workload, verdict: &Said) -> Result<Repair> {
+pub fn repair(kube: &Kube, workload: &Workload, verdict: &JsonVerdict) -> Result<Repair> {
     let begin = Instant::now();
     let mut repair = Repair::default();
     let mut also = commands(&verdict.remedy.also);
@@ -97,7 +97,6 @@ fn scale_up_again(kube: &Kube, workload: &Workload, command: &str, repair: &mut 
     run(kube, repair, &command.replace("--replicas=0", "--replicas=1"))
 }
 
-/// Its pods.
 fn pods(kube: &Kube, workload: &Workload) -> Result<Vec<Value>> {
     kube.list(&["pods", "-n", &workload.namespace, "-l", &workload.selector()])
 }

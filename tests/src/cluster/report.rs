@@ -1,6 +1,7 @@
 //! What people see: a table of the workloads with what was said of each, and how long it took.
 
-use super::{said::Said, workload::Workload};
+use super::workload::Workload;
+use crate::verdicts::JsonVerdict;
 use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ const WIDTH: u16 = 160;
 const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// A row: the workload, what was said of it, and how long after its creation.
-pub type Row<'a> = (&'a Workload, Option<&'a Said>, Option<Duration>);
+pub type Row<'a> = (&'a Workload, Option<&'a JsonVerdict>, Option<Duration>);
 
 /// The table as text, without spaces at the ends of its lines.
 pub fn table(rows: &[Row<'_>]) -> String {

@@ -8,10 +8,9 @@ use super::{
     feed::{Arrivals, Feed},
     judge::Snapshot,
     kube::{Kube, is_ready},
-    said::Said,
     workload::Workload,
 };
-use crate::{bench::Sample, binaries::Binaries, wait};
+use crate::{bench::Sample, binaries::Binaries, verdicts::JsonVerdict, wait};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::{
@@ -124,7 +123,7 @@ fn ready(kube: &Kube) -> Result<usize> {
 }
 
 /// When the expected verdict about a workload arrived.
-fn said<'a>(arrived: &'a Arrivals, workload: &Workload) -> Option<&'a (SystemTime, Said)> {
+fn said<'a>(arrived: &'a Arrivals, workload: &Workload) -> Option<&'a (SystemTime, JsonVerdict)> {
     let expected = workload.expected.as_ref()?;
     arrived.verdicts.values().find(|(_, verdict)| workload.is_of(verdict) && expected.is(verdict))
 }

@@ -2,7 +2,6 @@
 //! was made is taken away at the end, also after a failure and Ctrl-C.
 
 use super::{
-    brief,
     checks::{Checks, unless},
     feed::{Arrivals, Feed},
     group,
@@ -12,12 +11,11 @@ use super::{
     patience::until,
     release, repair,
     report::{self, Row},
-    said::Said,
     scale::{self, Measured},
-    volumes,
+    short_lived, volumes,
     workload::{self, Expected, Workload},
 };
-use crate::{binaries::Binaries, wait};
+use crate::{binaries::Binaries, verdicts::JsonVerdict, wait};
 use anyhow::{Result, ensure};
 use std::{
     collections::BTreeMap,
@@ -88,7 +86,7 @@ impl Stage {
         drop(feed);
         if self.play.check {
             step(begin, "a pod that is gone at once");
-            brief::check(checks, &self.kube, &self.binaries, &self.home())?;
+            short_lived::check(checks, &self.kube, &self.binaries, &self.home())?;
             step(begin, "a right fsGroup that does not reach its volume");
             group::check(checks, &self.kube, &self.home())?;
             step(begin, "outages");
@@ -240,7 +238,7 @@ fn explained(feed: &Feed, sick: &[&Workload]) {
 }
 
 /// When the expected verdict came.
-fn arrival<'a>(arrived: &'a Arrivals, workload: &Workload) -> Option<&'a (SystemTime, Said)> {
+fn arrival<'a>(arrived: &'a Arrivals, workload: &Workload) -> Option<&'a (SystemTime, JsonVerdict)> {
     let expected = workload.expected.as_ref()?;
     arrived.verdicts.values().find(|(_, verdict)| workload.is_of(verdict) && expected.is(verdict))
 }
@@ -255,8 +253,8 @@ fn row<'a>(workload: &'a Workload, snapshot: &'a Snapshot, arrived: &Arrivals, c
 }
 
 /// What is still said of a workload.
-fn still(workload: &Workload, collected: &[Said], shown: &[Said]) -> String {
-    let current: Vec<&Said> =
+fn still(workload: &Workload, collected: &[JsonVerdict], shown: &[JsonVerdict]) -> String {
+    let current: Vec<&JsonVerdict> =
         collected.iter().filter(|verdict| verdict.is_current()).chain(shown).filter(|verdict| workload.is_of(verdict)).collect();
     unless(current.is_empty(), || judge::all(&current))
 }

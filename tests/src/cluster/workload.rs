@@ -29,9 +29,7 @@ const HEALTHY: &str = "healthy";
 pub struct Workload {
     /// Its name, which its pods carry as label `app`.
     pub name: String,
-    /// Its namespace.
     pub namespace: String,
-    /// Its kind.
     pub kind: String,
     /// What is the matter with it, for people.
     pub about: String,
@@ -44,7 +42,6 @@ pub struct Workload {
 /// What must be said about a sick workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Expected {
-    /// The cause.
     pub cause: String,
     /// The container; empty: the pod as a whole.
     pub container: String,

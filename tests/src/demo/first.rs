@@ -3,7 +3,7 @@
 use super::{scenario::Scenario, table::SCENARIOS, world::World};
 use crate::{
     processes::{Agent, AgentOptions},
-    verdicts::Verdict,
+    verdicts::JsonVerdict,
     wait,
 };
 use anyhow::{Context, Result};
@@ -23,13 +23,13 @@ pub fn explain(world: &World) -> Result<String> {
     Ok(text(scenario, &container.stderr(), &verdict))
 }
 
-fn verdict(agent: &Agent) -> Result<Option<Verdict>> {
+fn verdict(agent: &Agent) -> Result<Option<JsonVerdict>> {
     Ok(agent.verdicts()?.of(NAME).next().cloned())
 }
 
-fn text(scenario: &Scenario, log: &str, verdict: &Verdict) -> String {
+fn text(scenario: &Scenario, log: &str, verdict: &JsonVerdict) -> String {
     let mut text = format!("{} ({}) ends, and its log says: {}\n", scenario.name, scenario.about, log.trim());
-    let Verdict { cause, subject, explanation, remedy, .. } = verdict;
+    let JsonVerdict { cause, subject, explanation, remedy, .. } = verdict;
     let lines = [("", format!("{cause}  {subject}")), ("why", explanation.join("; ")), ("fix", remedy.text.clone())];
     for (name, line) in lines {
         // Writing to a string cannot fail.

@@ -1,7 +1,7 @@
 //! The demo's table: container → verdict, for a terminal of 160 columns.
 
 use super::stage::{Act, Outcome};
-use crate::verdicts::Verdict;
+use crate::verdicts::JsonVerdict;
 use comfy_table::{ColumnConstraint, ContentArrangement, LineStyle, Table, TableStyle, Width};
 
 /// Width of the whole table, in columns.
@@ -40,7 +40,7 @@ fn rows(acts: &[Act], outcome: &Outcome) -> Table {
     table
 }
 
-fn row<'a>(name: &'a str, about: &'a str, verdict: &'a Verdict) -> [String; 6] {
+fn row<'a>(name: &'a str, about: &'a str, verdict: &'a JsonVerdict) -> [String; 6] {
     [name, about, &verdict.cause, &verdict.subject, &verdict.layer, &shortened(&verdict.remedy.text)].map(str::to_owned)
 }
 

@@ -3,11 +3,10 @@
 use super::world::World;
 use crate::{
     bundle::Bundle,
-    verdicts::{Verdict, Verdicts},
+    verdicts::{JsonVerdict, Verdicts},
 };
 use anyhow::Result;
 
-/// A container.
 #[derive(Clone, Copy, Debug)]
 pub struct Scenario {
     /// Its name, id and last part of its cgroup's path.
@@ -37,11 +36,9 @@ pub enum Expected {
 /// The one verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct Explained {
-    /// Its cause.
     pub cause: &'static str,
     /// Its subject. A `*` at its end: or what lies below it, where it depends on the moment whether more is known.
     pub subject: &'static str,
-    /// Its layer.
     pub layer: &'static str,
     /// What its remedy must name.
     pub remedy: &'static str,
@@ -54,7 +51,7 @@ impl Explained {
     }
 
     /// What is wrong with a verdict; empty when it is right.
-    fn differences(&self, verdict: &Verdict) -> Vec<String> {
+    fn differences(&self, verdict: &JsonVerdict) -> Vec<String> {
         let mut all = Vec::new();
         let mut compare = |what: &str, expected: &str, said: &str| {
             if expected != said {
@@ -77,7 +74,7 @@ impl Explained {
 impl Scenario {
     /// What is wrong with what `who` said about this container; empty when it is as expected.
     pub fn differences(&self, who: &str, verdicts: &Verdicts) -> Vec<String> {
-        let said: Vec<&Verdict> = verdicts.of(self.name).collect();
+        let said: Vec<&JsonVerdict> = verdicts.of(self.name).collect();
         let wrong = match (self.expected, said.as_slice()) {
             (Expected::Healthy { .. }, []) => Vec::new(),
             (Expected::Healthy { .. }, several) => several.iter().map(|verdict| format!("healthy, and yet: {}", brief(verdict))).collect(),
@@ -92,6 +89,6 @@ impl Scenario {
     }
 }
 
-fn brief(verdict: &Verdict) -> String {
+fn brief(verdict: &JsonVerdict) -> String {
     format!("{} of {} ({}): {}", verdict.cause, verdict.subject, verdict.layer, verdict.summary)
 }

@@ -58,7 +58,6 @@ exec sleep 3600
 /// A script that was saved with the line ends of Windows.
 pub(crate) const CRLF_SH: &str = "#!/bin/sh\r\necho started\r\nexec sleep 3600\r\n";
 
-/// The material.
 #[derive(Debug)]
 pub struct World {
     lab: Lab,

@@ -36,7 +36,6 @@ pub fn program(name: &str) -> Result<PathBuf> {
 /// Something to scrape.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Its job.
     pub job: &'static str,
     /// Where it serves `/metrics`.
     pub address: SocketAddr,

@@ -6,18 +6,18 @@
 //! ```
 //!
 //! Nothing watches the files. A connection is the moment at which they matter, and comparing three dates then costs less
-//! than a watch that can be lost; what is open stays as it is, and what a client showed can be judged again ([`Shown`]).
+//! than a watch that can be lost; what is open stays as it is, and what a client showed can be judged again ([`ClientCertificate`]).
 
 mod client;
+mod client_certificate;
 mod pem;
 mod server;
-mod shown;
 mod words;
 
 pub use client::{Trust, client_config};
+pub use client_certificate::{ClientCertificate, ClientName};
 pub use pem::{Directory, Identity};
 pub use server::ServerTls;
-pub use shown::{ClientName, Shown};
 pub use words::{Blame, Kind, blame};
 
 use rustls::crypto::CryptoProvider;
@@ -35,7 +35,6 @@ pub enum TlsError {
     /// A file that cannot be read.
     #[error("cannot read {path}: {reason}; a TLS directory holds tls.crt, tls.key and, for whom to trust, ca.crt")]
     Unreadable {
-        /// The file.
         path: PathBuf,
         /// What the system says.
         reason: String,
@@ -63,7 +62,6 @@ pub enum TlsError {
     Unusable {
         /// File or other place.
         whence: String,
-        /// Why.
         reason: String,
     },
     /// A certificate that cannot be an authority.
@@ -71,7 +69,6 @@ pub enum TlsError {
     BadAuthority {
         /// File or other place.
         whence: String,
-        /// Why.
         reason: String,
     },
 }

@@ -80,7 +80,6 @@ const IMPURE: &[&str] = &[
 ];
 const PURE: &[&str] = &["unready-agent-common", "unready-diagnosis", "unready-inspect"];
 
-/// The check.
 pub(super) fn check(project: &Project, tree: &Tree) -> Vec<Finding> {
     let mut found = findings(project).unwrap_or_else(|error| Finding::of_error("Cargo.toml", &error));
     found.extend(HOMES.iter().flat_map(|(library, _, folder)| handed_on(tree, library, folder)));

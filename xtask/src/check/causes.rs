@@ -14,7 +14,6 @@ const DOCUMENT: &str = "docs/causes.md";
 /// What each section must say, in this order.
 const LEADS: &[&str] = &["Symptom", "Observed", "Told apart", "Remedy", "Reproduce"];
 
-/// The check.
 pub(super) fn check(_: &Project, tree: &Tree) -> Vec<Finding> {
     let Some(document) = tree.file(DOCUMENT) else {
         return vec![Finding::new(DOCUMENT, 0, "is missing: it explains every cause")];

@@ -36,7 +36,6 @@ struct Head {
 
 type Counts = BTreeMap<(String, Role), usize>;
 
-/// The check.
 pub(super) fn check(_: &Project, tree: &Tree) -> Vec<Finding> {
     findings(tree).unwrap_or_else(|error| Finding::of_error(FOLDER, &error))
 }

@@ -13,7 +13,6 @@ use anyhow::{Context as _, Result};
 
 const CHART: &str = "deploy/helm/unready/Chart.yaml";
 
-/// The check.
 pub(super) fn check(project: &Project, tree: &Tree) -> Vec<Finding> {
     let versions = versions(tree).unwrap_or_else(|error| Finding::of_error(CHART, &error));
     versions.into_iter().chain(freshness(project, tree)).collect()

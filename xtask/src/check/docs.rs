@@ -3,7 +3,6 @@
 use super::{Finding, tree::Tree};
 use crate::project::Project;
 
-/// The check.
 pub(super) fn check(_: &Project, tree: &Tree) -> Vec<Finding> {
     findings(tree)
 }

@@ -3,7 +3,6 @@
 use super::{Finding, tree::Tree};
 use crate::{build, project::Project};
 
-/// The check.
 pub(super) fn check(project: &Project, _: &Tree) -> Vec<Finding> {
     match project.logged("proto-fresh", build::test(project, "fresh")) {
         Ok(()) => Vec::new(),

@@ -19,7 +19,6 @@ const SECRETS: &[(&str, &str)] = &[
     ("xox", "b-"),
 ];
 
-/// The check.
 pub(super) fn check(project: &Project, tree: &Tree) -> Vec<Finding> {
     let places = private_places(project);
     let mut findings: Vec<Finding> =

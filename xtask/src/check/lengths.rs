@@ -7,7 +7,6 @@ use crate::project::Project;
 const WARN: usize = 400;
 const FAIL: usize = 600;
 
-/// The check.
 pub(super) fn check(_: &Project, tree: &Tree) -> Vec<Finding> {
     let sources = tree.rust().filter(|text| !is_test(&text.path));
     sources.filter_map(|text| judge(&text.path, text.text.lines().count())).collect()

@@ -8,7 +8,6 @@ use super::{
 use crate::project::Project;
 use std::path::{Component, Path, PathBuf};
 
-/// The check.
 pub(super) fn check(project: &Project, tree: &Tree) -> Vec<Finding> {
     tree.markdown().flat_map(|text| findings(&project.root, tree, text)).collect()
 }

@@ -3,7 +3,6 @@
 use super::{Finding, tree::Tree};
 use crate::{build, project::Project};
 
-/// The check.
 pub(super) fn check(project: &Project, _: &Tree) -> Vec<Finding> {
     match project.logged("metrics-fresh", build::test(project, "metrics")) {
         Ok(()) => Vec::new(),

@@ -83,7 +83,6 @@ const CHECKS: &[(&str, Check)] = &[
     ("nothing writes past the outlets", outlets::check),
 ];
 
-/// The command.
 pub(crate) fn run(project: &Project) -> Result<()> {
     let tree = Tree::read(project)?;
     let mut failures = 0;

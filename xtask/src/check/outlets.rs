@@ -24,7 +24,6 @@ const OUTLETS: &[(&str, &str)] = &[
 ];
 const MACROS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
 
-/// The check.
 pub(super) fn check(_: &Project, tree: &Tree) -> Vec<Finding> {
     tree.rust().filter(|text| is_watched(&text.path)).flat_map(writes).collect()
 }

@@ -23,7 +23,6 @@ const LOCAL: &[&str] = &[
     "unready-ebpf-build",
 ];
 
-/// The check.
 pub(super) fn check(project: &Project, _: &Tree) -> Vec<Finding> {
     match reached(project) {
         Ok(tree) => excess(&tree),

@@ -12,7 +12,6 @@ use crate::project::Project;
 const PURE: &[&str] = &["diagnosis/src/", "agent-common/src/", "inspect/src/"];
 const FORBIDDEN: &[&str] = &["env", "fs", "io", "net", "os", "process", "thread", "time::Instant", "time::SystemTime"];
 
-/// The check.
 pub(super) fn check(_: &Project, tree: &Tree) -> Vec<Finding> {
     tree.rust().filter(|text| PURE.iter().any(|folder| text.path.starts_with(folder))).flat_map(impure).collect()
 }

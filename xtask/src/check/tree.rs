@@ -10,7 +10,6 @@ use xshell::cmd;
 pub(super) struct Text {
     /// Path from the root, with `/`.
     pub(super) path: String,
-    /// Content.
     pub(super) text: String,
 }
 
@@ -46,7 +45,6 @@ impl Tree {
         self.texts.iter().filter(|text| has_extension(&text.path, "rs") && !is_generated(&text.path))
     }
 
-    /// Markdown.
     pub(super) fn markdown(&self) -> impl Iterator<Item = &Text> {
         self.texts.iter().filter(|text| has_extension(&text.path, "md"))
     }

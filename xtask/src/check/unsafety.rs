@@ -6,7 +6,6 @@ use crate::project::Project;
 
 const ALLOWED: &[&str] = &["agent-ebpf/", "agent/src/bpf/"];
 
-/// The check.
 pub(super) fn check(_: &Project, tree: &Tree) -> Vec<Finding> {
     findings(tree)
 }

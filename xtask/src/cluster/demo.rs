@@ -4,7 +4,7 @@
 //! `N passed, N failed`. It is given a kubeconfig, the folders of the programs and images, and, where the cluster is ours, its
 //! state, so that it can import images; `kubectl`, `helm` and `ctr` are first on its PATH.
 
-use super::{Place, Whose, place::become_it};
+use super::{Folders, Whose, folders::become_it};
 use crate::{
     build::{self, Profile},
     demo, image, options, passed,
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
 }
 
 /// `cargo xtask cluster demo`.
-pub(super) fn run(project: &Project, place: &Place, whose: &Whose, arguments: &Arguments) -> Result<()> {
+pub(super) fn run(project: &Project, place: &Folders, whose: &Whose, arguments: &Arguments) -> Result<()> {
     let about = "Shows in a cluster why its pods are not ready, and repairs them";
     let options: options::ClusterDemo = passed::check("cargo xtask cluster demo", about, &arguments.rest);
     // What is measured and written down is what is shipped.
@@ -55,13 +55,13 @@ pub(super) fn run(project: &Project, place: &Place, whose: &Whose, arguments: &A
 
 /// What keeps the ring from running: only our own cluster needs root.
 pub(crate) fn obstacle(project: &Project) -> Option<String> {
-    let place = Place::of(project).ok()?;
+    let place = Folders::of(project).ok()?;
     (Whose::by_environment(&place) == Whose::Ours).then(|| root_is_missing("test --ring cluster"))?
 }
 
 /// The ring: facts about the cluster, then the demo, compared. What was not up before is taken away again.
 pub(crate) fn test(project: &Project) -> Result<Count> {
-    let place = Place::of(project)?;
+    let place = Folders::of(project)?;
     let whose = Whose::by_environment(&place);
     whose.say();
     let stays = whose != Whose::Ours || place.is_up();
@@ -75,7 +75,7 @@ pub(crate) fn test(project: &Project) -> Result<Count> {
     count
 }
 
-fn bring_up(project: &Project, place: &Place, whose: &Whose) -> Result<()> {
+fn bring_up(project: &Project, place: &Folders, whose: &Whose) -> Result<()> {
     match whose {
         Whose::Ours => {
             setup::ensure(project, Purpose::Cluster)?;
@@ -86,7 +86,7 @@ fn bring_up(project: &Project, place: &Place, whose: &Whose) -> Result<()> {
     }
 }
 
-fn check(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
+fn check(project: &Project, place: &Folders, whose: &Whose) -> Result<Count> {
     let mut total = Count::default();
     if *whose == Whose::Ours {
         total += passed_and_failed(place.facts())?;
@@ -100,7 +100,7 @@ fn check(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
 
 /// The tests that need a cluster: of the crates, and of the chart, its permissions and the dashboard, with the images that the demo
 /// has brought.
-fn crates(project: &Project, place: &Place, whose: &Whose) -> Result<Count> {
+fn crates(project: &Project, place: &Folders, whose: &Whose) -> Result<Count> {
     let programs = build::programs(project, Profile::Dev, &["unready"])?;
     let workloads = build::statics(project, Profile::Dev, &host_triple(&project.sh)?);
     targets::run(project, PROGRESS, Needs::Cluster, |command| {
@@ -131,7 +131,7 @@ fn passed_and_failed(command: Command) -> Result<Count> {
 }
 
 /// Build and images; returns the demo, ready to be started.
-fn prepare(project: &Project, place: &Place, whose: &Whose, profile: Profile) -> Result<Command> {
+fn prepare(project: &Project, place: &Folders, whose: &Whose, profile: Profile) -> Result<Command> {
     let mut command = demo::build(project, profile, PROGRAM)?;
     command.arg("--images").arg(image::of_this_machine(project, profile)?);
     match whose {
@@ -141,13 +141,13 @@ fn prepare(project: &Project, place: &Place, whose: &Whose, profile: Profile) ->
     Ok(command)
 }
 
-fn with_ours(command: &mut Command, place: &Place) -> Result<()> {
+fn with_ours(command: &mut Command, place: &Folders) -> Result<()> {
     command.arg("--kubeconfig").arg(place.kubeconfig()).arg("--state").arg(&place.state);
     ours(command, place)
 }
 
 /// Our cluster's tools and kubeconfig.
-fn ours(command: &mut Command, place: &Place) -> Result<()> {
+fn ours(command: &mut Command, place: &Folders) -> Result<()> {
     finished(place.script("build").arg("helm"), "Helm could not be built")?;
     let state = &place.state;
     command.env("PATH", first_on_path(&[state.join("bin")])?).env("KUBECONFIG", place.kubeconfig());
@@ -155,13 +155,13 @@ fn ours(command: &mut Command, place: &Place) -> Result<()> {
     Ok(())
 }
 
-fn with_yours(command: &mut Command, place: &Place, kubeconfig: &Path) -> Result<()> {
+fn with_yours(command: &mut Command, place: &Folders, kubeconfig: &Path) -> Result<()> {
     command.arg("--kubeconfig").arg(kubeconfig);
     yours(command, place, kubeconfig)
 }
 
 /// The tools for your cluster.
-fn yours(command: &mut Command, place: &Place, kubeconfig: &Path) -> Result<()> {
+fn yours(command: &mut Command, place: &Folders, kubeconfig: &Path) -> Result<()> {
     let tools = [place.program("kubectl")?, place.program("helm")?];
     let folders: Vec<PathBuf> = tools.iter().filter_map(|tool| tool.parent()).map(Path::to_owned).collect();
     command.env("PATH", first_on_path(&folders)?).env("KUBECONFIG", kubeconfig);

@@ -6,11 +6,11 @@
 //!                                        or KUBECONFIG: your own
 //! ```
 //!
-//! The work is done by `tests/cluster/cluster.sh`; here it gets what it needs, and its place. Where `KUBECONFIG` names
+//! The work is done by `tests/cluster/cluster.sh`; here it gets what it needs, and its folders. Where `KUBECONFIG` names
 //! another cluster, what only needs *a* cluster uses that one and says so; what makes or changes the machine's own refuses.
 
 mod demo;
-mod place;
+mod folders;
 
 use crate::{
     project::{Project, root_is_missing},
@@ -18,7 +18,7 @@ use crate::{
 };
 use anyhow::{Result, bail};
 pub(crate) use demo::{obstacle, test};
-use place::{Place, Whose, become_it};
+use folders::{Folders, Whose, become_it};
 use std::{ffi::OsString, path::PathBuf};
 
 #[derive(Debug, clap::Args)]
@@ -88,63 +88,63 @@ struct Passed {
 
 /// The command. It becomes the process that does the work, so that signals and exit status are that one's.
 pub(crate) fn run(project: &Project, arguments: Arguments) -> Result<()> {
-    let place = Place::of(project)?;
-    let whose = Whose::by_environment(&place);
+    let folders = Folders::of(project)?;
+    let whose = Whose::by_environment(&folders);
     match arguments.command {
-        Command::Up => up(project, &place, &whose),
-        Command::Down => own(&place, &whose, "down", NOTHING),
-        Command::Load { archives } => own(&place, &whose, "load", archives),
-        Command::Ctr(passed) => own(&place, &whose, "ctr", passed.rest),
-        Command::Status => own(&place, &whose, "status", NOTHING),
-        Command::Logs { name } => own(&place, &whose, "logs", [name]),
-        Command::Stop { name } => own(&place, &whose, "stop", [name]),
-        Command::Start { name } => own(&place, &whose, "start", [name]),
+        Command::Up => up(project, &folders, &whose),
+        Command::Down => own(&folders, &whose, "down", NOTHING),
+        Command::Load { archives } => own(&folders, &whose, "load", archives),
+        Command::Ctr(passed) => own(&folders, &whose, "ctr", passed.rest),
+        Command::Status => own(&folders, &whose, "status", NOTHING),
+        Command::Logs { name } => own(&folders, &whose, "logs", [name]),
+        Command::Stop { name } => own(&folders, &whose, "stop", [name]),
+        Command::Start { name } => own(&folders, &whose, "start", [name]),
         Command::Facts => {
             whose.must_be_ours("facts")?;
-            become_it(&mut place.facts())
+            become_it(&mut folders.facts())
         }
         Command::Build { names } => {
             setup::ensure(project, Purpose::Cluster)?;
-            become_it(place.script("build").args(names))
+            become_it(folders.script("build").args(names))
         }
-        Command::Kubectl(passed) => become_it(place.tool("kubectl", &whose)?.args(passed.rest)),
-        Command::Helm(passed) => become_it(place.tool("helm", &whose)?.args(passed.rest)),
-        Command::Kubeconfig => kubeconfig(&place, &whose),
-        Command::Demo(arguments) => demo::run(project, &place, &whose, &arguments),
+        Command::Kubectl(passed) => become_it(folders.tool("kubectl", &whose)?.args(passed.rest)),
+        Command::Helm(passed) => become_it(folders.tool("helm", &whose)?.args(passed.rest)),
+        Command::Kubeconfig => kubeconfig(&folders, &whose),
+        Command::Demo(arguments) => demo::run(project, &folders, &whose, &arguments),
     }
 }
 
 /// kubectl or Helm: on the PATH, or built.
 pub(crate) fn program(project: &Project, name: &str) -> Result<PathBuf> {
-    Place::of(project)?.program(name)
+    Folders::of(project)?.program(name)
 }
 
 /// Helm, where it is on the PATH or was built; nothing is built for it.
 pub(crate) fn helm_if_there(project: &Project) -> Option<PathBuf> {
-    Place::of(project).ok()?.helm_if_there()
+    Folders::of(project).ok()?.helm_if_there()
 }
 
-fn up(project: &Project, place: &Place, whose: &Whose) -> Result<()> {
+fn up(project: &Project, folders: &Folders, whose: &Whose) -> Result<()> {
     whose.must_be_ours("up")?;
     if let Some(reason) = root_is_missing("cluster up") {
         bail!("{reason}");
     }
     setup::ensure(project, Purpose::Cluster)?;
-    become_it(&mut place.script("up"))
+    become_it(&mut folders.script("up"))
 }
 
 /// What is about the cluster of this machine and no other.
-fn own<T: Into<OsString>>(place: &Place, whose: &Whose, command: &str, rest: impl IntoIterator<Item = T>) -> Result<()> {
+fn own<T: Into<OsString>>(folders: &Folders, whose: &Whose, command: &str, rest: impl IntoIterator<Item = T>) -> Result<()> {
     whose.must_be_ours(command)?;
-    become_it(place.script(command).args(rest.into_iter().map(Into::into)))
+    become_it(folders.script(command).args(rest.into_iter().map(Into::into)))
 }
 
-fn kubeconfig(place: &Place, whose: &Whose) -> Result<()> {
+fn kubeconfig(folders: &Folders, whose: &Whose) -> Result<()> {
     whose.say();
     match whose {
         Whose::Yours(path) => println!("{}", path.display()),
-        Whose::Ours if place.is_up() => {
-            println!("{}", place.kubeconfig().display());
+        Whose::Ours if folders.is_up() => {
+            println!("{}", folders.kubeconfig().display());
             eprintln!("cluster: for other programs: export KUBECONFIG=\"$(cargo xtask cluster kubeconfig)\"");
         }
         Whose::Ours => bail!("the cluster is not up: `cargo xtask cluster up` starts it"),

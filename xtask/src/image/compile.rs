@@ -36,7 +36,6 @@ pub(super) struct Built {
 pub(super) struct Library {
     /// As vulnerability databases have it.
     pub(super) name: &'static str,
-    /// Its version.
     pub(super) version: String,
     /// SPDX expression.
     pub(super) license: &'static str,

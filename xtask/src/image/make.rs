@@ -25,7 +25,6 @@ const NAMESPACE: &str = "unready";
 pub(super) const LICENSE: &str = env!("CARGO_PKG_LICENSE");
 pub(super) const SOURCE: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// The command.
 pub(super) fn run(project: &Project, arguments: &Arguments) -> Result<()> {
     let written = build(project, arguments)?;
     for Written { reference, digest, size, path } in &written {

@@ -25,7 +25,6 @@ pub(super) struct Program {
     pub(super) licenses: &'static str,
 }
 
-/// The images.
 pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: "agent",

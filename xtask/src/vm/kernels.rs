@@ -75,7 +75,6 @@ impl Kernel {
 /// A kernel on this machine.
 #[derive(Debug)]
 pub(super) struct Image {
-    /// Its series.
     pub(super) series: &'static str,
     /// What QEMU boots.
     pub(super) file: PathBuf,

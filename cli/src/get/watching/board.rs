@@ -3,7 +3,7 @@
 //! What a pod waits for is told only when it has waited for long: a healthy start is silent. A container that crashes again and
 //! again may make its pod ready for a moment each time: what was said is taken back after [`SETTLED`].
 
-use super::known::{Known, News};
+use super::known::{Known, Update};
 use crate::{
     cause::WAITING,
     get::fingerprints::{Detail, Fingerprints},
@@ -17,7 +17,6 @@ use unready_proto::{time::timestamp, v1::Verdict};
 /// nanoseconds.
 const SETTLED: u64 = 10_000_000_000;
 
-/// The state.
 pub(super) struct Board {
     known: Known,
     printed: Fingerprints,
@@ -38,11 +37,11 @@ impl Board {
         self.known.is_complete()
     }
 
-    pub(super) fn take(&mut self, news: News) {
+    pub(super) fn take(&mut self, news: Update) {
         self.known.take(news);
     }
 
-    /// Pods whose account has to be asked for now.
+    /// Pods whose status has to be asked for now.
     pub(super) fn due(&mut self, now: u64) -> Vec<Pod> {
         self.known.due(self.first, now)
     }
@@ -88,7 +87,7 @@ impl Board {
             return told;
         }
         let is_worth_it = |verdict: &&Verdict| verdict.cause != WAITING || self.first || known.waits_for_long();
-        known.account.iter().filter(is_worth_it).cloned().collect()
+        known.status.iter().filter(is_worth_it).cloned().collect()
     }
 
     /// What was said and was not resolved by who said it.
@@ -127,22 +126,22 @@ impl Board {
 mod tests {
     use super::super::known::STRAYS;
     use super::*;
-    use crate::cluster::account::waiting;
+    use crate::cluster::status::waiting;
     use unready_diagnosis::pod::{Condition, PodStatus};
     use unready_proto::v1::Workload;
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn pod(ready: &str) -> News {
+    fn pod(ready: &str) -> Update {
         changed(the_pod(ready))
     }
 
-    fn changed(pod: Pod) -> News {
-        News::Pod { query: 0, pod: Box::new(pod) }
+    fn changed(pod: Pod) -> Update {
+        Update::Pod { query: 0, pod: Box::new(pod) }
     }
 
-    fn listed(uids: &[&str]) -> News {
-        News::PodsListed { query: 0, uids: uids.iter().map(|uid| (*uid).to_owned()).collect() }
+    fn listed(uids: &[&str]) -> Update {
+        Update::PodsListed { query: 0, uids: uids.iter().map(|uid| (*uid).to_owned()).collect() }
     }
 
     fn the_pod(ready: &str) -> Pod {
@@ -169,8 +168,8 @@ mod tests {
         }
     }
 
-    fn account(asked: u64, sentence: &str) -> News {
-        News::Account { uid: "u".into(), asked: asked * SECOND, verdicts: vec![waiting(&the_pod("False"), sentence.into())] }
+    fn status(asked: u64, sentence: &str) -> Update {
+        Update::Status { uid: "u".into(), asked: asked * SECOND, verdicts: vec![waiting(&the_pod("False"), sentence.into())] }
     }
 
     fn told(board: &mut Board, at: u64) -> Vec<String> {
@@ -181,7 +180,7 @@ mod tests {
     fn begun(all: bool) -> Board {
         let mut board = Board::new(1, all, Detail::Row);
         board.take(listed(&[]));
-        board.take(News::Verdicts(vec![]));
+        board.take(Update::Verdicts(vec![]));
         assert!(board.is_complete());
         assert!(told(&mut board, 100).is_empty());
         board
@@ -190,12 +189,12 @@ mod tests {
     #[test]
     fn a_verdict_is_told_once_and_taken_back_when_the_pod_is_ready() {
         let mut board = begun(false);
-        board.take(News::Verdict(Box::new(verdict("FileMissing"))));
+        board.take(Update::Verdict(Box::new(verdict("FileMissing"))));
         assert!(told(&mut board, 101).is_empty(), "the pod is not known yet");
         board.take(pod("False"));
         assert_eq!(told(&mut board, 101), ["FileMissing"]);
-        board.take(News::Verdict(Box::new(Verdict { count: 9, ..verdict("FileMissing") })));
-        board.take(News::Verdicts(vec![verdict("FileMissing")]));
+        board.take(Update::Verdict(Box::new(Verdict { count: 9, ..verdict("FileMissing") })));
+        board.take(Update::Verdicts(vec![verdict("FileMissing")]));
         board.take(pod("False"));
         assert!(told(&mut board, 102).is_empty(), "a collector that came back says the same");
         board.take(pod("True"));
@@ -209,7 +208,7 @@ mod tests {
     fn a_crash_loop_does_not_flap() {
         let mut board = begun(false);
         board.take(pod("False"));
-        board.take(News::Verdict(Box::new(verdict("Crashed"))));
+        board.take(Update::Verdict(Box::new(verdict("Crashed"))));
         assert_eq!(told(&mut board, 101), ["Crashed"]);
         for start in 0..3 {
             board.take(changed(pod_since("True", 110 + 10 * start)));
@@ -218,7 +217,7 @@ mod tests {
             assert!(told(&mut board, 114 + 10 * start).is_empty());
         }
         board.take(changed(pod_since("True", 150)));
-        board.take(News::Verdict(Box::new(Verdict { resolved_at: Some(timestamp(1)), ..verdict("Crashed") })));
+        board.take(Update::Verdict(Box::new(Verdict { resolved_at: Some(timestamp(1)), ..verdict("Crashed") })));
         assert_eq!(told(&mut board, 151), ["Crashed resolved"], "who made it knows better");
     }
 
@@ -229,7 +228,7 @@ mod tests {
         assert!(board.due(101 * SECOND).is_empty(), "the agent speaks first");
         assert_eq!(board.due(103 * SECOND).len(), 1);
         assert!(board.due(104 * SECOND).is_empty(), "asked already");
-        board.take(account(103, "waits"));
+        board.take(status(103, "waits"));
         assert!(told(&mut board, 105).is_empty());
         board.take(pod("True"));
         assert!(told(&mut board, 106).is_empty());
@@ -241,16 +240,16 @@ mod tests {
         let mut board = begun(false);
         board.take(pod("False"));
         assert_eq!(board.due(103 * SECOND).len(), 1);
-        board.take(account(103, "waits"));
+        board.take(status(103, "waits"));
         assert!(told(&mut board, 110).is_empty(), "it is old, and another is due");
         assert_eq!(board.due(110 * SECOND).len(), 1);
-        board.take(account(110, "waits"));
+        board.take(status(110, "waits"));
         assert_eq!(told(&mut board, 111), [WAITING]);
-        board.take(account(111, "waits longer"));
+        board.take(status(111, "waits longer"));
         assert!(told(&mut board, 112).is_empty());
-        board.take(News::Verdict(Box::new(verdict("Crashed"))));
+        board.take(Update::Verdict(Box::new(verdict("Crashed"))));
         assert_eq!(told(&mut board, 113), ["Crashed"]);
-        board.take(News::Gone(Box::new(the_pod("False"))));
+        board.take(Update::Gone(Box::new(the_pod("False"))));
         assert_eq!(told(&mut board, 114), ["Crashed resolved"]);
     }
 
@@ -258,11 +257,11 @@ mod tests {
     fn a_pod_that_went_during_an_outage_is_gone() {
         let mut board = begun(false);
         board.take(pod("False"));
-        board.take(News::Verdict(Box::new(verdict("Crashed"))));
+        board.take(Update::Verdict(Box::new(verdict("Crashed"))));
         assert_eq!(told(&mut board, 101), ["Crashed"]);
-        board.take(News::Away(true));
+        board.take(Update::Away(true));
         assert!(board.due(200 * SECOND).is_empty() && told(&mut board, 200).is_empty());
-        board.take(News::Away(false));
+        board.take(Update::Away(false));
         board.take(listed(&["another"]));
         assert_eq!(told(&mut board, 201), ["Crashed resolved"]);
     }
@@ -275,10 +274,10 @@ mod tests {
             workload: Some(Workload { pod_uid: format!("gone-{uid}"), ..Workload::default() }),
             ..verdict("Crashed")
         };
-        (0..=STRAYS).for_each(|uid| board.take(News::Verdict(Box::new(of(uid)))));
+        (0..=STRAYS).for_each(|uid| board.take(Update::Verdict(Box::new(of(uid)))));
         assert!(board.known.verdicts.len() <= STRAYS);
         board.take(pod("False"));
-        board.take(News::Verdict(Box::new(verdict("FileMissing"))));
+        board.take(Update::Verdict(Box::new(verdict("FileMissing"))));
         assert_eq!(told(&mut board, 101), ["FileMissing"]);
     }
 
@@ -286,10 +285,10 @@ mod tests {
     fn the_end_of_a_pod_is_no_news() {
         let mut board = begun(false);
         board.take(pod("False"));
-        board.take(News::Verdict(Box::new(verdict("Crashed"))));
+        board.take(Update::Verdict(Box::new(verdict("Crashed"))));
         assert_eq!(told(&mut board, 101), ["Crashed"]);
         board.take(changed(Pod { deleted: Some(102 * SECOND), ..the_pod("False") }));
-        board.take(account(103, "is being ended"));
+        board.take(status(103, "is being ended"));
         assert!(told(&mut board, 120).is_empty());
     }
 
@@ -297,7 +296,7 @@ mod tests {
     fn a_long_wait_that_ends_well_is_told() {
         let mut board = begun(false);
         board.take(pod("False"));
-        board.take(account(111, "waits"));
+        board.take(status(111, "waits"));
         assert_eq!(told(&mut board, 111), [WAITING]);
         board.take(pod("True"));
         let rows = board.news(112 * SECOND);
@@ -309,10 +308,10 @@ mod tests {
         let mut board = Board::new(1, false, Detail::Row);
         board.take(pod("False"));
         board.take(listed(&["u"]));
-        board.take(News::Verdicts(vec![]));
-        assert!(!board.is_complete(), "the account is missing");
+        board.take(Update::Verdicts(vec![]));
+        assert!(!board.is_complete(), "the status is missing");
         assert_eq!(board.due(100 * SECOND).len(), 1);
-        board.take(account(100, "waits"));
+        board.take(status(100, "waits"));
         assert!(board.is_complete());
         assert_eq!(told(&mut board, 100), [WAITING]);
     }
@@ -322,10 +321,10 @@ mod tests {
         let mut board = begun(false);
         let workload = Workload { owner: "ReplicaSet/x".into(), ..Workload::default() };
         let denied = || Verdict { workload: Some(workload.clone()), ..verdict("AdmissionDenied") };
-        board.take(News::Verdict(Box::new(denied())));
+        board.take(Update::Verdict(Box::new(denied())));
         assert_eq!(told(&mut board, 101), ["AdmissionDenied"]);
         assert!(told(&mut board, 102).is_empty());
-        board.take(News::Verdict(Box::new(Verdict { resolved_at: Some(timestamp(1)), ..denied() })));
+        board.take(Update::Verdict(Box::new(Verdict { resolved_at: Some(timestamp(1)), ..denied() })));
         assert_eq!(told(&mut board, 103), ["AdmissionDenied resolved"]);
     }
 }

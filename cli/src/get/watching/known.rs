@@ -1,6 +1,6 @@
 //! What is known of pods and verdicts while we watch. Pure: time is an argument.
 //!
-//! A pod that starts is not ready for a while, and nothing is wrong with that: the API server's account of it is asked for after
+//! A pod that starts is not ready for a while, and nothing is wrong with that: the API server's word of it is asked for after
 //! [`GRACE`], so that the agent, who sees more, speaks first.
 
 use crate::{
@@ -23,21 +23,21 @@ pub(super) const STRAYS: usize = 10_000;
 
 /// What the sources bring.
 #[derive(Debug)]
-pub(super) enum News {
+pub(super) enum Update {
     /// A pod, new or changed, of one of the queries.
     Pod { query: usize, pod: Box<Pod> },
     /// A pod that is gone.
     Gone(Box<Pod>),
     /// Uids of all pods of a query. What is not in it is gone: an interruption may have been too long for the API server's memory.
     PodsListed { query: usize, uids: HashSet<String> },
-    /// The API server does not answer, or does again: its accounts are worth nothing meanwhile.
+    /// The API server does not answer, or does again: its words are worth nothing meanwhile.
     Away(bool),
     /// A verdict, new or changed.
     Verdict(Box<Verdict>),
     /// All verdicts that there are.
     Verdicts(Vec<Verdict>),
     /// What the API server tells of a pod.
-    Account { uid: String, asked: u64, verdicts: Vec<Verdict> },
+    Status { uid: String, asked: u64, verdicts: Vec<Verdict> },
 }
 
 /// All that the sources brought.
@@ -53,21 +53,21 @@ pub(super) struct Known {
     away: bool,
 }
 
-/// A pod, and the API server's account of it.
+/// A pod, and the API server's word of it.
 pub(super) struct KnownPod {
     /// Which one brought it.
     query: usize,
     pub(super) pod: Pod,
-    /// The API server's account.
-    pub(super) account: Vec<Verdict>,
+    /// The API server's word.
+    pub(super) status: Vec<Verdict>,
     /// When it was asked for last.
     asked: u64,
-    /// When the account was asked for that there is.
+    /// When the status was asked for that there is.
     answered: u64,
 }
 
 impl KnownPod {
-    /// The account was given when it had waited for long.
+    /// The status was given when it had waited for long.
     pub(super) fn waits_for_long(&self) -> bool {
         self.answered >= not_ready_since(&self.pod) + PATIENCE
     }
@@ -80,32 +80,32 @@ impl Known {
 
     /// Every source has told what there was.
     pub(super) fn is_complete(&self) -> bool {
-        let is_open = |known: &KnownPod| !known.pod.is_well() && known.account.is_empty() && !self.has_verdict(&known.pod);
+        let is_open = |known: &KnownPod| !known.pod.is_well() && known.status.is_empty() && !self.has_verdict(&known.pod);
         self.lists_missing.is_empty() && !self.verdicts_missing && !self.pods.values().any(is_open)
     }
 
-    pub(super) fn take(&mut self, news: News) {
+    pub(super) fn take(&mut self, news: Update) {
         match news {
-            News::Pod { query, pod } => self.pod(query, *pod),
-            News::Away(away) => self.away = away,
-            News::Gone(pod) => {
+            Update::Pod { query, pod } => self.pod(query, *pod),
+            Update::Away(away) => self.away = away,
+            Update::Gone(pod) => {
                 self.pods.remove(&pod.api_uid);
             }
-            News::PodsListed { query, uids } => {
+            Update::PodsListed { query, uids } => {
                 self.lists_missing.remove(&query);
                 self.pods.retain(|uid, known| known.query != query || uids.contains(uid));
             }
-            News::Verdict(verdict) => self.verdict(*verdict),
-            News::Verdicts(all) => {
+            Update::Verdict(verdict) => self.verdict(*verdict),
+            Update::Verdicts(all) => {
                 self.verdicts_missing = false;
                 for verdict in all {
                     self.verdict(verdict);
                 }
             }
-            News::Account { uid, asked, verdicts } => {
+            Update::Status { uid, asked, verdicts } => {
                 if let Some(known) = self.pods.get_mut(&uid) {
                     known.answered = asked;
-                    known.account = verdicts;
+                    known.status = verdicts;
                 }
             }
         }
@@ -121,7 +121,7 @@ impl Known {
                 known.pod = pod;
             }
             None => {
-                self.pods.insert(pod.api_uid.clone(), KnownPod { query, pod, account: Vec::new(), asked: 0, answered: 0 });
+                self.pods.insert(pod.api_uid.clone(), KnownPod { query, pod, status: Vec::new(), asked: 0, answered: 0 });
             }
         }
     }
@@ -140,7 +140,7 @@ impl Known {
         self.verdicts.values().any(|verdict| verdict.resolved_at.is_none() && is_about(verdict, pod))
     }
 
-    /// Pods whose account has to be asked for now; `first`: nothing has been told yet, and every pod is to have an answer.
+    /// Pods whose status has to be asked for now; `first`: nothing has been told yet, and every pod is to have an answer.
     pub(super) fn due(&mut self, first: bool, now: u64) -> Vec<Pod> {
         if self.away {
             return Vec::new();

@@ -3,10 +3,10 @@
 //! One thread writes ([`writer`]), one read-only connection answers queries meanwhile (WAL). The SQL, the schema and what
 //! `SQLite`'s errors mean stay in this folder; nothing outside it knows which database it is.
 
+mod failure;
 mod read;
 mod schema;
 mod starts;
-mod trouble;
 mod writer;
 
 pub use schema::OpenError;
@@ -25,7 +25,6 @@ use writer::{Job, Writer};
 /// Appends that may wait for the writer; more wait in their streams.
 const QUEUE: usize = 64;
 
-/// The store.
 #[derive(Debug)]
 pub struct Sqlite {
     /// `None` only while it is dropped.

@@ -3,7 +3,7 @@
 //! `application_id` says whose file it is, `user_version` how many of [`MIGRATIONS`] it has seen. A migration and its number
 //! are one transaction, so that a crash in between leaves the older version.
 
-use super::trouble::Trouble;
+use super::failure::Failure;
 use rusqlite::Connection;
 use std::{
     path::{Path, PathBuf},
@@ -25,7 +25,6 @@ pub enum OpenError {
         "the database {path} is damaged ({detail}); move it away (`mv {path} {path}.damaged`) and start again, agents send again what they still keep"
     )]
     Damaged {
-        /// The file.
         path: PathBuf,
         /// What is wrong.
         detail: String,
@@ -34,30 +33,16 @@ pub enum OpenError {
     #[error(
         "the database {path} is of a newer version of unready-collector (schema {found}, this one knows {known}); start that version, or name another file with --database"
     )]
-    Newer {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-        /// Ours.
-        known: usize,
-    },
+    Newer { path: PathBuf, found: i64, known: usize },
     /// A healthy `SQLite` file of another program.
     #[error("{path} is the database of another program; name another file with --database")]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
+    Foreign { path: PathBuf },
     /// The directory is not there.
     #[error("the directory of the database {path} does not exist; create it, or name another file with --database")]
-    NoDirectory {
-        /// The file.
-        path: PathBuf,
-    },
+    NoDirectory { path: PathBuf },
     /// It cannot be opened or written.
     #[error("cannot use the database {path}: {reason}")]
     Unusable {
-        /// The file.
         path: PathBuf,
         /// Why, and what to do.
         reason: String,
@@ -117,8 +102,8 @@ fn migrate(database: &mut Connection, version: usize) -> rusqlite::Result<()> {
 }
 
 fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
-    match Trouble::of(error) {
-        Trouble::Damaged(detail) => OpenError::Damaged { path: path.to_owned(), detail },
-        Trouble::Passing(reason) => OpenError::Unusable { path: path.to_owned(), reason },
+    match Failure::of(error) {
+        Failure::Damaged(detail) => OpenError::Damaged { path: path.to_owned(), detail },
+        Failure::Passing(reason) => OpenError::Unusable { path: path.to_owned(), reason },
     }
 }

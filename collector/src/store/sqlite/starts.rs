@@ -1,6 +1,6 @@
 //! Starts: written beside verdicts in the same transaction, listed, and removed when they are old or too many.
 //!
-//! The last account of a start is the one that counts: an agent sends again in the order in which it told, so that an older one is
+//! The last report of a start is the one that counts: an agent sends again in the order in which it told, so that an older one is
 //! followed by the newer. What is told is dated by the node; for how long it is kept goes by the collector's own clock.
 
 use super::writer::signed;
@@ -78,17 +78,17 @@ fn body(report: &StartReport) -> Vec<u8> {
     report.encode_to_vec()
 }
 
-/// Removes what was heard before `since`, and of `rows` those beyond `keep`; the answer is how many.
-pub(super) fn prune(transaction: &Transaction<'_>, rows: u64, keep: u64, since: u64) -> rusqlite::Result<u64> {
-    let old = transaction.prepare_cached("DELETE FROM starts WHERE heard < ?1")?.execute([signed(since)])? as u64;
-    let excess = rows.saturating_sub(old).saturating_sub(keep);
-    if excess == 0 {
-        return Ok(old);
-    }
+/// Removes what was heard before `since`; the answer is how many.
+pub(super) fn forget(transaction: &Transaction<'_>, since: u64) -> rusqlite::Result<u64> {
+    Ok(transaction.prepare_cached("DELETE FROM starts WHERE heard < ?1")?.execute([signed(since)])? as u64)
+}
+
+/// Deletes `excess` rows, those that were heard longest ago; the answer is how many.
+pub(super) fn prune(transaction: &Transaction<'_>, excess: u64) -> rusqlite::Result<u64> {
     let surplus = transaction
         .prepare_cached("DELETE FROM starts WHERE id IN (SELECT id FROM starts ORDER BY heard, told LIMIT ?1)")?
-        .execute([signed(excess)])? as u64;
-    Ok(old + surplus)
+        .execute([signed(excess)])?;
+    Ok(surplus as u64)
 }
 
 /// The last told first, heard since then.

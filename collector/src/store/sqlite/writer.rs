@@ -7,7 +7,7 @@
 //!                                             └─ damaged: say so and end; what is queued is refused
 //! ```
 
-use super::{starts, trouble::Trouble};
+use super::{failure::Failure, starts};
 use crate::{
     metrics::VerdictLabels,
     store::{Batch, Health, Keep, merge::merge},
@@ -69,9 +69,9 @@ impl Writer {
                     self.become_(Health::Storing);
                     return Some(is_new);
                 }
-                Err(error) => match Trouble::of(&error) {
-                    Trouble::Passing(reason) => self.become_(Health::Stalled(reason)),
-                    Trouble::Damaged(detail) => {
+                Err(error) => match Failure::of(&error) {
+                    Failure::Passing(reason) => self.become_(Health::Stalled(reason)),
+                    Failure::Damaged(detail) => {
                         let path = self.database.path().unwrap_or_default();
                         let advice = format!("move it away (`mv {path} {path}.damaged`) and start again");
                         self.become_(Health::Broken(format!("the database {path} is damaged ({detail}); {advice}")));
@@ -98,6 +98,8 @@ impl Writer {
         let before = *self.revision.borrow();
         let (mut revision, mut rows) = (before, self.rows);
         let transaction = self.database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // What is too old goes first: its pages are then free for what comes, and a disk that is full may still take it.
+        rows.starts = rows.starts.saturating_sub(starts::forget(&transaction, starts::oldest(self.keep.starts_for))?);
         let verdicts = batch.iter().flat_map(|job| &job.batch.verdicts);
         let is_new = verdicts.map(|verdict| put(&transaction, verdict, &mut revision)).collect::<rusqlite::Result<Vec<_>>>()?;
         rows.verdicts += is_new.iter().filter(|new| **new).count() as u64;
@@ -107,8 +109,9 @@ impl Writer {
         for report in batch.iter().flat_map(|job| &job.batch.starts) {
             rows.starts += u64::from(starts::put(&transaction, report)?);
         }
-        let removed = starts::prune(&transaction, rows.starts, self.keep.starts, starts::oldest(self.keep.starts_for))?;
-        rows.starts = rows.starts.saturating_sub(removed);
+        if rows.starts > self.keep.starts {
+            rows.starts -= starts::prune(&transaction, rows.starts - self.keep.starts)?;
+        }
         transaction.commit()?;
         self.rows = rows;
         if revision > before {

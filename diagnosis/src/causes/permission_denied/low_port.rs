@@ -35,7 +35,7 @@ pub(super) fn refused(failure: &Failure, case: &Case<'_>, address: &str, port: u
     let detail = Capability::NET_BIND_SERVICE.name();
     let mut found =
         Finding { detail, ..Finding::new(permission_denied::CAPABILITY, (SubjectKind::Address, &subject), words::failure(failure)) };
-    let who = words::account(&failure.call.creds, &[], &[]);
+    let who = words::who_by_real_ids(&failure.call.creds, &[], &[]);
     let limit = match first {
         Some(first) => format!("ports below {first} need it here (net.ipv4.ip_unprivileged_port_start)"),
         None => "ports below 1024 need it unless net.ipv4.ip_unprivileged_port_start says otherwise, which was not read".to_owned(),
@@ -86,7 +86,7 @@ fn otherwise_refused(failure: &Failure, subject: &str, port: u16, first: Option<
         )
     };
     let mut found = Finding::new(layer, (SubjectKind::Address, subject), words::failure(failure));
-    found.explanation = vec![words::account(&failure.call.creds, &[], &[]) + " was refused", reason.to_owned()];
+    found.explanation = vec![words::who_by_real_ids(&failure.call.creds, &[], &[]) + " was refused", reason.to_owned()];
     let advice = if namespaced && low {
         "Use a port from 1024 on, or a network namespace made in the same user namespace."
     } else {

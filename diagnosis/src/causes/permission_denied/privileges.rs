@@ -33,7 +33,7 @@ pub(super) fn explain(failure: &Failure, case: &Case<'_>) -> Option<Finding> {
     let detail = if lacks { capability.name() } else { "" };
     let mut found = Finding { detail, ..Finding::new(layer, (SubjectKind::Capability, capability.name()), summary) };
     let (uid_map, gid_map) = walk.map(|walk| (walk.uid_map.as_slice(), walk.gid_map.as_slice())).unwrap_or_default();
-    let who = words::account(&failure.call.creds, uid_map, gid_map);
+    let who = words::who_by_real_ids(&failure.call.creds, uid_map, gid_map);
     found.explanation = vec![format!("{who} wants to {}, which needs {capability}", intent(failure))];
     found.explanation.extend(reasons);
     found.remedy.text = remedy(failure, capability, lacks, case.setting());

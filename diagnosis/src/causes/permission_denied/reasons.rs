@@ -75,7 +75,7 @@ pub(super) fn reasons(failure: &Failure, walk: &Walk, denial: &Denial) -> Vec<St
 fn who(failure: &Failure, walk: &Walk) -> String {
     let creds = &failure.call.creds;
     if failure.call.call == Call::Access {
-        words::account(creds, &walk.uid_map, &walk.gid_map)
+        words::who_by_real_ids(creds, &walk.uid_map, &walk.gid_map)
     } else {
         words::who(creds, &walk.uid_map, &walk.gid_map)
     }

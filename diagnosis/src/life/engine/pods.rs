@@ -202,17 +202,17 @@ impl Engine {
         }
     }
 
-    /// Says what the API server's account of a pod means, and takes back what it no longer means.
+    /// Says what the API server's word on a pod means, and takes back what it no longer means.
     pub(super) fn judge_pod(&mut self, uid: &str, now: BootNanos) {
         let Some(state) = self.pods.by_uid.get_mut(uid).filter(|state| !state.is_over()) else { return };
-        let account = state.account(&self.config, now);
+        let explanation = state.explanation(&self.config, now);
         let (is_settled, settle_at) = state.settle_when_well(now);
         let mut over = if is_settled { state.over_when_well(now) } else { Vec::new() };
-        let fresh = state.verdicts_on(&account, self.config.clock);
-        over.extend(state.settle_old_stories(&account.findings, now));
+        let fresh = state.verdicts_on(&explanation, self.config.clock);
+        over.extend(state.settle_old_stories(&explanation.findings, now));
         let said = state.say(fresh, now);
-        let look_again = account.look_again.map(|after| now.after(after));
-        let (ask_events, next_events) = state.events_due(account.needs_events, now);
+        let look_again = explanation.look_again.map(|after| now.after(after));
+        let (ask_events, next_events) = state.events_due(explanation.needs_events, now);
         if ask_events {
             let question = ClusterQuestion::PodEvents {
                 namespace: state.pod.namespace.clone(),
@@ -222,7 +222,7 @@ impl Engine {
             self.ask_cluster(uid, question);
         }
         self.outputs.extend(over.into_iter().chain(said).map(|verdict| Output::Verdict(Box::new(verdict))));
-        self.ask_claims(uid, account.needs_claims, now);
+        self.ask_claims(uid, explanation.needs_claims, now);
         if let Some(due) = look_again.into_iter().chain(next_events).chain(settle_at).min() {
             self.schedule_pod(uid, due.max(now.after(TICK)));
         }

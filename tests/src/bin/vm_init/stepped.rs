@@ -15,7 +15,7 @@ use std::{
 };
 use unready_agent::{
     cgroupfs::CgroupRoot,
-    pipeline::{Event, Handle, Options, Pipeline, Said},
+    pipeline::{Event, Events, Handle, Options, Pipeline},
 };
 use unready_diagnosis::{catalogue::Cause, verdict::Verdict};
 
@@ -31,7 +31,7 @@ const SLACK: i64 = 5;
 /// An agent that follows what starts here, and all that it has said.
 struct Agent {
     handle: Handle,
-    heard: Said,
+    heard: Events,
     /// Verdicts by cgroup, and how often each was given.
     said: BTreeMap<u64, (Verdict, u32)>,
     clock_set: u32,

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 use unready_agent::{
-    bpf::{Kernel, LoadOptions, Reader},
+    bpf::{KernelHalf, LoadOptions, Reader},
     cgroupfs::CgroupRoot,
 };
 use unready_agent_common::watch::Level;
@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// Everything attached.
 pub(crate) struct Watcher {
-    pub(crate) kernel: Kernel,
+    pub(crate) kernel: KernelHalf,
     /// How long loading took.
     pub(crate) load: Duration,
     /// How long attaching everything took.
@@ -43,7 +43,7 @@ impl Watcher {
     /// Loads and attaches everything. Inside a tokio runtime.
     pub(crate) fn start() -> Result<Self> {
         let began = Instant::now();
-        let mut kernel = Kernel::load(&LoadOptions::default())?;
+        let mut kernel = KernelHalf::load(&LoadOptions::default())?;
         let load = began.elapsed();
         let reader = kernel.take_reader()?;
         let began = Instant::now();

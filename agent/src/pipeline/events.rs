@@ -26,18 +26,18 @@ use unready_diagnosis::{cluster::ClusterQuestion, question::QuestionId, story::r
 pub(super) const VERDICTS: usize = 1024;
 /// Questions about the cluster that may wait.
 const QUESTIONS: usize = 256;
-/// Accounts of starts that may wait: some 4 KiB each.
+/// Start reports that may wait: some 4 KiB each.
 const STARTS: usize = 256;
 /// Changes of listeners that may wait.
 const LISTENERS: usize = 256;
 
-/// The end that speaks. When it goes, [`Said::recv`] ends after what was said before.
+/// The end that speaks. When it goes, [`Events::recv`] ends after what was said before.
 #[derive(Debug)]
-pub(super) struct Voice(Arc<Shared>);
+pub(super) struct EventSender(Arc<Shared>);
 
 /// The end that hears.
 #[derive(Debug)]
-pub struct Said(Arc<Shared>);
+pub struct Events(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -57,9 +57,9 @@ struct Waiting {
 }
 
 /// Two ends of one queue.
-pub(super) fn channel() -> (Voice, Said) {
+pub(super) fn channel() -> (EventSender, Events) {
     let shared = Arc::<Shared>::default();
-    (Voice(Arc::clone(&shared)), Said(shared))
+    (EventSender(Arc::clone(&shared)), Events(shared))
 }
 
 impl Shared {
@@ -73,7 +73,7 @@ impl Shared {
     }
 }
 
-impl Voice {
+impl EventSender {
     /// Says a finding.
     pub(super) fn verdict(&self, verdict: Box<Verdict>) {
         let mut dropped = 0;
@@ -88,7 +88,7 @@ impl Voice {
         let mut dropped = 0;
         self.0.change(|waiting| dropped = push(&mut waiting.starts, report, STARTS));
         if dropped.is_power_of_two() {
-            tracing::info!("{dropped} accounts of starts were dropped: whoever takes them is too slow");
+            tracing::info!("{dropped} start reports were dropped: whoever takes them is too slow");
         }
     }
 
@@ -151,13 +151,13 @@ fn push<T: Word>(queue: &mut Latest<T>, word: Box<T>, room: usize) -> u64 {
     if queue.dropped() == before { 0 } else { queue.dropped() }
 }
 
-impl Drop for Voice {
+impl Drop for EventSender {
     fn drop(&mut self) {
         self.0.change(|waiting| waiting.is_over = true);
     }
 }
 
-impl Said {
+impl Events {
     /// The next word; `None` when the pipeline has ended and everything was heard. May be dropped while it waits: nothing is lost.
     pub async fn recv(&mut self) -> Option<Event> {
         loop {
@@ -233,7 +233,7 @@ mod tests {
         })
     }
 
-    fn heard(said: &mut Said) -> Vec<String> {
+    fn heard(events: &mut Events) -> Vec<String> {
         let word = |event| match event {
             Event::Verdict(verdict) => format!("{}×{}", verdict.id, verdict.count),
             Event::Start(report) => format!("start {} {}", report.id, report.stage.word()),
@@ -241,7 +241,7 @@ mod tests {
             Event::Listening { port, .. } => format!("port {port}"),
             Event::ClockSet => "clock".to_owned(),
         };
-        std::iter::from_fn(|| said.try_recv()).map(word).collect()
+        std::iter::from_fn(|| events.try_recv()).map(word).collect()
     }
 
     fn start(id: &str, stage: Stage) -> Box<StartReport> {
@@ -267,38 +267,38 @@ mod tests {
 
     #[test]
     fn a_later_word_takes_the_place_of_an_earlier_one() {
-        let (voice, mut said) = channel();
+        let (sender, mut events) = channel();
         for (id, count) in [("a", 1), ("b", 1), ("a", 2), ("a", 3)] {
-            voice.verdict(verdict(id, Severity::Blocking, count));
+            sender.verdict(verdict(id, Severity::Blocking, count));
         }
-        assert_eq!(heard(&mut said), ["a×3", "b×1"]);
-        voice.verdict(verdict("a", Severity::Blocking, 4));
-        assert_eq!(heard(&mut said), ["a×4"], "what was heard is no longer replaced");
+        assert_eq!(heard(&mut events), ["a×3", "b×1"]);
+        sender.verdict(verdict("a", Severity::Blocking, 4));
+        assert_eq!(heard(&mut events), ["a×4"], "what was heard is no longer replaced");
     }
 
     #[test]
     fn a_flood_of_starts_drops_no_verdict_and_the_oldest_start_goes() {
-        let (voice, mut said) = channel();
-        voice.verdict(verdict("a", Severity::Advisory, 1));
+        let (sender, mut events) = channel();
+        sender.verdict(verdict("a", Severity::Advisory, 1));
         for number in 0..STARTS + 2 {
-            voice.start(start(&number.to_string(), Stage::Created));
+            sender.start(start(&number.to_string(), Stage::Created));
         }
-        voice.start(start("2", Stage::Ready));
-        assert_eq!(voice.starts().look(), Some(QueueFill { length: STARTS, capacity: STARTS, dropped: 2 }));
-        let heard = heard(&mut said);
+        sender.start(start("2", Stage::Ready));
+        assert_eq!(sender.starts().look(), Some(QueueFill { length: STARTS, capacity: STARTS, dropped: 2 }));
+        let heard = heard(&mut events);
         assert_eq!(heard[..3], ["a×1", "start 2 Ready", "start 3 Created"], "the later word of 2 stands where the earlier one did");
         assert_eq!(heard.len(), 1 + STARTS);
     }
 
     #[test]
     fn a_flood_of_listeners_drops_no_verdict_and_no_question() {
-        let (voice, mut said) = channel();
-        voice.verdict(verdict("a", Severity::Blocking, 1));
-        assert!(voice.ask(QuestionId(7), ClusterQuestion::PodEvents { namespace: "n".into(), pod: "p".into(), uid: "u".into() }));
+        let (sender, mut events) = channel();
+        sender.verdict(verdict("a", Severity::Blocking, 1));
+        assert!(sender.ask(QuestionId(7), ClusterQuestion::PodEvents { namespace: "n".into(), pod: "p".into(), uid: "u".into() }));
         for port in 0..u16::try_from(2 * LISTENERS).unwrap() {
-            voice.listener(listening(port));
+            sender.listener(listening(port));
         }
-        let heard = heard(&mut said);
+        let heard = heard(&mut events);
         assert_eq!(heard[..2], ["a×1", "question 7"]);
         assert_eq!(heard.len(), 2 + LISTENERS);
     }
@@ -330,29 +330,29 @@ mod tests {
 
     #[test]
     fn a_question_for_which_there_is_no_room_is_given_back() {
-        let (voice, _said) = channel();
-        let ask = |id| voice.ask(QuestionId(id), ClusterQuestion::PodEvents { namespace: "n".into(), pod: "p".into(), uid: "u".into() });
+        let (sender, _events) = channel();
+        let ask = |id| sender.ask(QuestionId(id), ClusterQuestion::PodEvents { namespace: "n".into(), pod: "p".into(), uid: "u".into() });
         assert!((0..QUESTIONS as u64).all(ask));
         assert!(!ask(9999));
-        assert_eq!(voice.questions().look().map(|fill| (fill.length, fill.dropped)), Some((QUESTIONS, 1)));
+        assert_eq!(sender.questions().look().map(|fill| (fill.length, fill.dropped)), Some((QUESTIONS, 1)));
     }
 
     #[tokio::test]
     async fn it_ends_with_its_speaker_and_after_its_last_word() {
-        let (voice, mut said) = channel();
-        let gauge = voice.verdicts();
-        voice.verdict(verdict("a", Severity::Blocking, 1));
-        voice.clock_set();
+        let (sender, mut events) = channel();
+        let gauge = sender.verdicts();
+        sender.verdict(verdict("a", Severity::Blocking, 1));
+        sender.clock_set();
         assert_eq!(gauge.look(), Some(QueueFill { length: 1, capacity: VERDICTS, dropped: 0 }));
         let listener = tokio::spawn(async move {
             let mut words = 0;
-            while said.recv().await.is_some() {
+            while events.recv().await.is_some() {
                 words += 1;
             }
             words
         });
         tokio::task::yield_now().await;
-        drop(voice);
+        drop(sender);
         assert_eq!(listener.await.unwrap(), 2);
         assert_eq!(gauge.look(), None);
     }

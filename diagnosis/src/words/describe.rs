@@ -14,7 +14,7 @@ pub fn who(creds: &Creds, uid_map: &[IdRange], gid_map: &[IdRange]) -> String {
 }
 
 /// The same with the ids that count for this call (access(2) goes by the real ones).
-pub fn account(creds: &Creds, uid_map: &[IdRange], gid_map: &[IdRange]) -> String {
+pub fn who_by_real_ids(creds: &Creds, uid_map: &[IdRange], gid_map: &[IdRange]) -> String {
     who_with(creds, (creds.uid, creds.gid), uid_map, gid_map)
 }
 
@@ -173,7 +173,7 @@ mod tests {
     fn who_speaks_of_the_ids_that_count_for_files() {
         let one = Creds { fsuid: 33, fsgid: 33, ..creds(0, 0) };
         assert_eq!(who(&one, &[], &[]), "process uid 33 gid 33 (no groups)");
-        assert_eq!(account(&one, &[], &[]), "process uid 0 gid 0 (no groups)");
+        assert_eq!(who_by_real_ids(&one, &[], &[]), "process uid 0 gid 0 (no groups)");
     }
 
     #[test]

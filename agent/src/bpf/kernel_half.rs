@@ -29,7 +29,7 @@ use unready_diagnosis::units::CgroupId;
 const BPF_EXIST: u64 = 2;
 
 /// The kernel half: loaded, and attached as far as was asked for. What is attached goes with it.
-pub struct Kernel {
+pub struct KernelHalf {
     ebpf: Ebpf,
     watched: HashMap<MapData, u64, Plain<Watch>>,
     repeats: HashMap<MapData, Plain<RepeatKey>, Plain<RepeatValue>>,
@@ -46,7 +46,7 @@ pub struct Kernel {
     debug_log: bool,
 }
 
-impl Kernel {
+impl KernelHalf {
     /// Loads and verifies all programs; attaches none.
     pub fn load(options: &LoadOptions) -> Result<Self, LoadError> {
         let Loaded { mut ebpf, usable, degraded } = load::load(*options)?;

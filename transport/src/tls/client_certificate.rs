@@ -21,18 +21,18 @@ use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 /// The chain that a client showed; its own certificate is the first.
 #[derive(Clone)]
-pub struct Shown {
+pub struct ClientCertificate {
     chain: Arc<[CertificateDer<'static>]>,
     server: Arc<ServerTls>,
 }
 
-impl fmt::Debug for Shown {
+impl fmt::Debug for ClientCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shown").field("certificates", &self.chain.len()).finish_non_exhaustive()
+        f.debug_struct("ClientCertificate").field("certificates", &self.chain.len()).finish_non_exhaustive()
     }
 }
 
-impl Shown {
+impl ClientCertificate {
     pub(crate) fn new(chain: &[CertificateDer<'static>], server: Arc<ServerTls>) -> Self {
         Self { chain: chain.into(), server }
     }

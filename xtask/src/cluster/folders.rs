@@ -17,16 +17,15 @@ const CACHE_VARIABLE: &str = "UNREADY_CLUSTER_CACHE";
 
 /// The scripts, and the folders that they work in.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct Folders {
     /// `tests/cluster`.
     scripts: PathBuf,
     /// Everything of a running cluster.
     pub(super) state: PathBuf,
-    /// The builds.
     cache: PathBuf,
 }
 
-impl Place {
+impl Folders {
     /// In the usual folders.
     pub(super) fn of(project: &Project) -> Result<Self> {
         let state = std::env::var_os(STATE_VARIABLE).map_or_else(|| PathBuf::from(STATE), PathBuf::from);
@@ -105,7 +104,7 @@ pub(super) enum Whose {
 
 impl Whose {
     /// As `KUBECONFIG` says.
-    pub(super) fn by_environment(place: &Place) -> Self {
+    pub(super) fn by_environment(place: &Folders) -> Self {
         Self::choose(std::env::var_os("KUBECONFIG"), &place.kubeconfig())
     }
 
@@ -143,8 +142,8 @@ pub(super) fn become_it(command: &mut Command) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn place(root: &Path) -> Place {
-        Place { scripts: root.to_owned(), state: root.join("state"), cache: root.join("cache") }
+    fn place(root: &Path) -> Folders {
+        Folders { scripts: root.to_owned(), state: root.join("state"), cache: root.join("cache") }
     }
 
     #[test]

@@ -22,13 +22,13 @@ use unready_proto::{
 /// Pods that are asked about at the same time.
 const AT_ONCE: usize = 16;
 
-/// An account of each pod.
-pub(crate) async fn accounts(cluster: &Cluster, pods: Vec<&Pod>) -> Vec<Vec<Verdict>> {
-    stream::iter(pods).map(|pod| account(cluster, pod)).buffered(AT_ONCE).collect().await
+/// The same for each of several pods.
+pub(crate) async fn explain_all(cluster: &Cluster, pods: Vec<&Pod>) -> Vec<Vec<Verdict>> {
+    stream::iter(pods).map(|pod| explain(cluster, pod)).buffered(AT_ONCE).collect().await
 }
 
 /// What is wrong with a pod, or what it waits for.
-pub(crate) async fn account(cluster: &Cluster, pod: &Pod) -> Vec<Verdict> {
+pub(crate) async fn explain(cluster: &Cluster, pod: &Pod) -> Vec<Verdict> {
     let (mut events, mut claims) = (Vec::new(), Vec::new());
     let found = platform::explain(&scene(pod, &events, &claims, now()));
     // What a pod waits for is told from its events, too.

@@ -5,9 +5,8 @@ use super::{
     kube::{Kube, field},
     patience::until,
     release,
-    said::Said,
 };
-use crate::binaries::Binaries;
+use crate::{binaries::Binaries, verdicts::JsonVerdict};
 use anyhow::Result;
 use humantime::parse_rfc3339;
 use serde_json::json;
@@ -26,7 +25,7 @@ pub fn check(checks: &mut Checks, kube: &Kube, binaries: &Binaries, namespace: &
         Ok((field(&pod, "/status/phase") == "Failed").then_some(()))
     })?;
     kube.kubectl(&["delete", "pod", NAME, "-n", namespace, "--grace-period=0", "--force"])?;
-    let mut said: Vec<Said> = Vec::new();
+    let mut said: Vec<JsonVerdict> = Vec::new();
     let found = until("a verdict about it", WITHIN, || {
         said = release::collected(kube, binaries)?.into_iter().filter(|verdict| is_it(verdict, namespace)).collect();
         Ok((!said.is_empty()).then_some(()))
@@ -38,7 +37,7 @@ pub fn check(checks: &mut Checks, kube: &Kube, binaries: &Binaries, namespace: &
     Ok(())
 }
 
-fn is_it(verdict: &Said, namespace: &str) -> bool {
+fn is_it(verdict: &JsonVerdict, namespace: &str) -> bool {
     verdict.workload.pod == NAME && verdict.workload.namespace == namespace
 }
 

@@ -4,14 +4,14 @@ use rusqlite::{Error, ErrorCode};
 
 /// What is the matter.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum Failure {
     /// It may work later; why, and what to do.
     Passing(String),
     /// The file is damaged or no database at all; what `SQLite` says.
     Damaged(String),
 }
 
-impl Trouble {
+impl Failure {
     pub(super) fn of(error: &Error) -> Self {
         let passing = |text: &str| Self::Passing(text.to_owned());
         match error.sqlite_error_code() {
@@ -38,17 +38,17 @@ mod tests {
     use super::*;
     use rusqlite::ffi;
 
-    fn of(code: i32) -> Trouble {
-        Trouble::of(&Error::SqliteFailure(ffi::Error::new(code), Some("words".into())))
+    fn of(code: i32) -> Failure {
+        Failure::of(&Error::SqliteFailure(ffi::Error::new(code), Some("words".into())))
     }
 
     #[test]
     fn what_passes_and_what_does_not() {
-        assert_eq!(of(ffi::SQLITE_CORRUPT), Trouble::Damaged("words".into()));
-        assert_eq!(of(ffi::SQLITE_NOTADB), Trouble::Damaged("words".into()));
-        assert_eq!(of(ffi::SQLITE_FULL), Trouble::Passing("the disk is full; make room".into()));
+        assert_eq!(of(ffi::SQLITE_CORRUPT), Failure::Damaged("words".into()));
+        assert_eq!(of(ffi::SQLITE_NOTADB), Failure::Damaged("words".into()));
+        assert_eq!(of(ffi::SQLITE_FULL), Failure::Passing("the disk is full; make room".into()));
         for code in [ffi::SQLITE_IOERR_WRITE, ffi::SQLITE_BUSY, ffi::SQLITE_READONLY, ffi::SQLITE_CANTOPEN, ffi::SQLITE_NOMEM] {
-            assert!(matches!(of(code), Trouble::Passing(_)), "{code}");
+            assert!(matches!(of(code), Failure::Passing(_)), "{code}");
         }
     }
 }

@@ -11,9 +11,9 @@ const REMEMBERED: usize = 256;
 
 /// What has been said of whom.
 #[derive(Debug, Default)]
-pub struct News(Mutex<HashSet<(Option<IpAddr>, String)>>);
+pub struct Complaints(Mutex<HashSet<(Option<IpAddr>, String)>>);
 
-impl News {
+impl Complaints {
     /// Whether this has not been said of this peer yet; from now on it has.
     pub fn is_new(&self, peer: Option<IpAddr>, reason: &str) -> bool {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn each_complaint_about_a_peer_is_news_once() {
-        let (news, one, two) = (News::default(), "10.0.0.1".parse().ok(), "10.0.0.2".parse().ok());
+        let (news, one, two) = (Complaints::default(), "10.0.0.1".parse().ok(), "10.0.0.2".parse().ok());
         assert!(news.is_new(one, "a") && news.is_new(one, "b") && news.is_new(two, "a"));
         assert!(!news.is_new(one, "a"));
         assert!(news.forget(one) && !news.forget(one));
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let news = News::default();
+        let news = Complaints::default();
         assert!((0..10_000).all(|number| news.is_new(None, &number.to_string())));
         assert!(news.0.lock().is_ok_and(|told| told.len() <= REMEMBERED));
     }
