@@ -23,10 +23,10 @@ use tracing_subscriber::EnvFilter;
 use unready_agent::{
     bpf::LONG_VERSION,
     deliver::{tls::SecurityArgs, url::CollectorUrl},
-    kubernetes::{Cluster, KubernetesArgs, Switch},
     metrics::{Metrics, Readiness},
     pipeline::{Ebpf, Handle, Options, Pipeline, WITHOUT},
     preflight::{self, State},
+    sources::cluster::{Cluster, KubernetesArgs, Switch},
 };
 use unready_wire::outlet;
 

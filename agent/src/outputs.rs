@@ -5,10 +5,10 @@ use std::{io::Write as _, sync::Arc, time::Duration};
 use tokio::task::JoinSet;
 use unready_agent::{
     deliver::collector::{self, Config, Delivery},
-    kubernetes::Cluster,
     metrics::Metrics,
     pipeline::{Event, Handle, QueueFill},
     sinks::{Sink, events::Events, stdout},
+    sources::cluster::Cluster,
 };
 use unready_diagnosis::units::ClockAnchor;
 use unready_proto::v1::Verdict;

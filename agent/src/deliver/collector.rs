@@ -20,7 +20,8 @@
 
 pub use super::{
     config::Config,
-    outbox::{Counts, Left, Limits},
+    counts::Counts,
+    outbox::{Left, Limits},
 };
 use super::{
     ended::{Ended, Next},

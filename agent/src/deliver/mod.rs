@@ -7,6 +7,7 @@
 
 pub mod collector;
 mod config;
+mod counts;
 mod dates;
 mod ended;
 mod outbox;

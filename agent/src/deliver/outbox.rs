@@ -17,7 +17,7 @@
 //! still waits: a failure that repeats while the collector is down needs one place. What is in flight is never dropped,
 //! because the collector may have it already.
 
-use super::{dates, starts::Starts};
+use super::{counts::Counts, dates, starts::Starts};
 use std::collections::VecDeque;
 use unready_proto::{
     prost::Message as _,
@@ -47,18 +47,6 @@ impl Default for Limits {
 const TOLD_MAX: usize = 512;
 /// A batch stays far below the 4 MiB that gRPC servers take by default.
 const BATCH_BYTES: usize = 1 << 20;
-
-/// What became of what was offered of one kind, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub offered: u64,
-    /// Took the place of an older self that still waited.
-    pub replaced: u64,
-    /// Dropped because the queue was full.
-    pub dropped: u64,
-    /// Committed by the collector.
-    pub acknowledged: u64,
-}
 
 /// What was not acknowledged at the end.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@
 //! Where there are too many the one that has waited longest goes, and is counted. What was acknowledged is not told again, to another
 //! collector either: it is history, and the next report of the same start says all of it again.
 
-use super::{dates, outbox::Counts};
+use super::{counts::Counts, dates};
 use std::collections::VecDeque;
 use unready_proto::{prost::Message as _, v1::StartReport};
 

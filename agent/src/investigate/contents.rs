@@ -1,8 +1,8 @@
 //! What is in a file. Refused: to open what is no regular file, for opening a pipe or device could block or have effects.
 
 use super::{
+    metadata::{errno, kind, stat},
     proc,
-    rootfs::{errno, kind, stat},
 };
 use rustix::fs::{Mode, OFlags, Statx, open};
 use std::{

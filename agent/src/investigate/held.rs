@@ -1,6 +1,6 @@
 //! What is held of one container: its root and namespaces, the runtime's description, some of its processes.
 
-use super::{bundle::OciConfig, contents, mounts, proc, rootfs::stat};
+use super::{bundle::OciConfig, contents, metadata::stat, mounts, proc};
 use rustix::fs::{Mode, OFlags, openat};
 use std::{
     collections::VecDeque,

@@ -36,6 +36,7 @@ mod hold;
 pub mod listening;
 mod lookers;
 mod memory;
+mod metadata;
 mod mounts;
 mod netns;
 mod proc;

@@ -59,7 +59,7 @@ impl Network {
         match self {
             Self::Of(pid) => proc::namespace(*pid, "net"),
             Self::Own => proc::own_namespace("net"),
-            Self::Held(namespace) => super::rootfs::stat(namespace.as_fd()).ok().map(|stat| stat.stx_ino),
+            Self::Held(namespace) => super::metadata::stat(namespace.as_fd()).ok().map(|stat| stat.stx_ino),
         }
     }
 }

@@ -6,8 +6,8 @@
 //! and inode; what is not found stays unknown, for a wrong path would blame the wrong volume.
 
 use super::{
+    metadata::{list, stat},
     mounts, proc,
-    rootfs::{list, stat},
     view::{View, pids},
 };
 use rustix::fs::{FileType, Mode, OFlags, Statx, openat};

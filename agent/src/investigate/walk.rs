@@ -1,10 +1,6 @@
 //! The path walk: every component of a path with what decides over access to it.
 
-use super::{
-    acl, mounts,
-    rootfs::{Node, mode},
-    view::View,
-};
+use super::{acl, metadata::mode, mounts, rootfs::Node, view::View};
 use rustix::fs::{Statx, StatxAttributes, StatxFlags, StatxTimestamp};
 use std::{collections::BTreeMap, os::fd::AsFd};
 use unready_diagnosis::{

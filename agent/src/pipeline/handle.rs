@@ -1,5 +1,6 @@
 //! How a pipeline is run, what it tells, and the way into it while it runs.
 
+use crate::sources::kernel::Ebpf;
 use std::{path::PathBuf, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 use unready_diagnosis::{
@@ -28,18 +29,6 @@ pub struct Options {
     pub tell_listeners: bool,
     /// Whether the kernel's evidence is a must.
     pub ebpf: Ebpf,
-}
-
-/// Whether the eBPF programs must load.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ebpf {
-    /// Without them there is nothing to say.
-    #[default]
-    Required,
-    /// If they do not load, the API server's word has to do.
-    IfPossible,
-    /// It is known that they will not load.
-    Refused,
 }
 
 impl Default for Options {

@@ -4,10 +4,10 @@
 //! is a complete account. Everything that it says is carried out by [`Pipeline::carry_out`].
 //!
 //! ```text
-//!   ring ──► decode ─┐
+//!   sources ─────────┐
 //!   answers ─────────┼─► feed ─► Engine ─► carry_out ─┬─► events: verdicts, questions about the cluster, starts, listeners
 //!   commands ────────┤                                ├─► questions, answered off this task
-//!   timers, counters,│                                └─► attention: cgroups to watch, level 1 on or off
+//!   timers, ─────────┘                                └─► attention: cgroups to watch, level 1 on or off
 //!   a clock that was set
 //! ```
 //!
@@ -20,47 +20,38 @@
 mod attention;
 mod events;
 mod gauges;
-mod half;
 mod handle;
-mod kernel_counts;
 mod latest;
-mod walks;
+mod start;
 
+pub use crate::sources::kernel::{Ebpf, WITHOUT};
 use crate::{
-    bpf::{KernelHalf, LoadError, Observer},
-    cgroupfs::{CgroupRoot, Limits},
     clock,
-    investigate::LookCounts,
-    recording::{Header, Recorder, Summary},
+    recording::Recorder,
+    sources::{
+        kernel::{self, Drained, KernelSource},
+        walks::Walks,
+    },
 };
 use anyhow::Context as _;
 use attention::Attention;
 use events::EventSender;
 pub use events::Events;
 pub use gauges::{Gauges, QueueFill};
-use half::Half;
-pub use half::WITHOUT;
 use handle::Command;
-pub use handle::{Ebpf, Event, Handle, Options};
-use kernel_counts::KernelCounts;
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+pub use handle::{Event, Handle, Options};
+use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 use tokio::sync::{mpsc, oneshot, watch};
 use unready_agent_common::watch::Level;
 use unready_diagnosis::{
-    Config, Engine, Input, Output,
+    Engine, Input, Output,
     cluster::{ClusterAnswer, ClusterQuestion},
-    decode,
-    input::{self, Loss, RunChange},
+    input::{self, RunChange},
     question::{Answer, Question, QuestionId},
     record::{Record, Task},
-    snapshot::{Existing, Snapshot},
+    snapshot::Snapshot,
     units::{BootNanos, CgroupId, ClockAnchor},
 };
-use walks::Walks;
 
 /// Commands and answers that may wait for the pipeline; their senders wait.
 const COMMANDS: usize = 1024;
@@ -70,10 +61,9 @@ const TURN: usize = 64;
 /// See the module's head.
 pub struct Pipeline {
     engine: Engine,
-    half: Option<Half>,
+    kernel: Option<KernelSource>,
     recorder: Option<Recorder>,
     attention: Attention,
-    counts: KernelCounts,
     walks: Walks,
     commands: mpsc::Receiver<Command>,
     answers_in: mpsc::Sender<(QuestionId, Answer)>,
@@ -93,69 +83,6 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// Loads the programs, attaches level 0 (and level 1 for a local run), and learns which cgroups exist.
-    ///
-    /// Must be called within a tokio runtime.
-    pub fn start(options: &Options) -> anyhow::Result<(Self, Handle, Events)> {
-        let mut half = Half::if_wanted(options)?;
-        let mut attention = Attention::new(options.linger);
-        if let Some(half) = half.as_mut().filter(|_| options.starting_at_once) {
-            attention.hold(&mut half.kernel)?;
-        }
-        let clock = clock::Watch::start().context("watch the wall clock")?; // before the first look at it
-        let anchor = clock::anchor();
-        anyhow::ensure!(anchor.wall > 0, "the wall clock stands before 1970: set it");
-        let recorder = options.record.as_deref().map(|path| Recorder::create(path, &Header::here(anchor, half.is_some()))).transpose()?;
-        let (commands_in, commands) = mpsc::channel(COMMANDS);
-        let (answers_in, answers) = mpsc::channel(COMMANDS);
-        let (sender, events) = events::channel();
-        let (verdicts, questions, starts) = (sender.verdicts(), sender.questions(), sender.starts());
-        let gauges = Gauges { commands: commands_in.downgrade(), verdicts, questions, starts, refused_pods: Arc::default() };
-        let (anchor_in, anchor_out) = watch::channel(anchor);
-        let mut pipeline = Self {
-            engine: Engine::new(Config { clock: anchor, kernel: half.is_some(), ..Config::default() }),
-            half,
-            recorder,
-            attention,
-            counts: KernelCounts::default(),
-            walks: Walks::new(clock::now()),
-            commands,
-            answers_in,
-            answers,
-            asked: BTreeSet::new(),
-            sender,
-            tell_listeners: options.tell_listeners,
-            unasked: Vec::new(),
-            leaving: Vec::new(),
-            settling: Vec::new(),
-            clock,
-            anchor: anchor_in,
-            gauges,
-        };
-        pipeline.meet_what_exists();
-        Ok((pipeline, Handle { commands: commands_in, anchor: anchor_out }, events))
-    }
-
-    /// The kernel half is loaded.
-    pub const fn has_kernel(&self) -> bool {
-        self.half.is_some()
-    }
-
-    /// How its queues stand, also while it runs.
-    pub fn gauges(&self) -> Gauges {
-        self.gauges.clone()
-    }
-
-    /// What the kernel half does and costs, to be looked at also while the pipeline runs. `None`: it is not loaded.
-    pub fn observer(&self) -> Result<Option<Observer>, LoadError> {
-        self.half.as_ref().map(|half| half.kernel.observer()).transpose()
-    }
-
-    /// What could not be looked at, to be asked also while the pipeline runs. `None`: nothing is looked at.
-    pub fn look_counts(&self) -> Option<impl Fn() -> LookCounts + Send + Sync + use<>> {
-        self.half.as_ref().map(|half| half.investigator.observe())
-    }
-
     /// Runs until every handle is gone, or [`Handle::end`].
     pub async fn run(mut self) -> anyhow::Result<()> {
         loop {
@@ -163,7 +90,7 @@ impl Pipeline {
             tokio::select! {
                 biased;
                 () = self.clock.set() => self.follow_clock(),
-                ready = half::ready(&mut self.half) => {
+                ready = kernel::ready(&mut self.kernel) => {
                     ready.context("wait for the ring buffer")?;
                     self.drain_ring();
                 }
@@ -182,8 +109,8 @@ impl Pipeline {
         }
         self.drain_ring();
         self.hear_what_is_asked().await;
-        if let Some(summary) = self.recorder.take().map(Recorder::finish) {
-            report(&summary);
+        if let Some(recorder) = self.recorder.take() {
+            recorder.finish().report();
         }
         Ok(())
     }
@@ -241,19 +168,15 @@ impl Pipeline {
     fn next_wake(&self) -> Duration {
         let now = clock::now();
         let engine = self.engine.poll_timeout().map(|at| at.since(now));
-        let counts = self.attention.is_attached().then_some(KernelCounts::PERIOD);
+        let counts = self.attention.is_attached().then_some(kernel::PERIOD);
         let attention = self.attention.due(now);
-        let walk = self.half.as_ref().and_then(|_| self.walks.due(now));
+        let walk = self.kernel.as_ref().and_then(|_| self.walks.due(now));
         [engine, counts, attention, walk].into_iter().flatten().min().unwrap_or(IDLE)
     }
 
-    /// What was there before us. What runs in it does not matter here.
+    /// What was there before us.
     fn meet_what_exists(&mut self) {
-        let limits = Limits { looked_at: 0, ..Limits::default() };
-        let Some(found) = self.half.as_ref().map(|half| half.root.snapshot(&limits)) else { return };
-        for Existing { id, path, .. } in found.cgroups {
-            let record = Record::CgroupCreated { id, path, existing: true };
-            self.note(&record);
+        for record in self.kernel.as_ref().map(KernelSource::existing).unwrap_or_default() {
             self.record(record, clock::now());
         }
     }
@@ -265,22 +188,21 @@ impl Pipeline {
             self.feed(Input::ClusterAnswer { id, answer }, now);
         }
         for cgroup in std::mem::take(&mut self.leaving) {
-            self.feed_all(now, |counts, kernel| counts.read_one(kernel, cgroup));
-            self.counts.forget(cgroup);
+            self.feed_from_kernel(now, |kernel| kernel.counts_of(cgroup));
+            self.forget(cgroup);
         }
-        if self.attention.is_attached() && self.counts.is_due(now) {
-            self.read_counts(now);
+        if self.attention.is_attached() {
+            let starting: Vec<CgroupId> = self.attention.starting().collect();
+            self.feed_from_kernel(now, |kernel| kernel.counts_due(starting.into_iter(), now));
         }
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.feed(Input::Timeout, now);
         }
-        if let Some(half) = &self.half
-            && self.walks.tick(&half.root, now)
-        {
-            self.feed_all(now, |counts, kernel| counts.read_losses(kernel, now).into_iter().collect());
+        if self.kernel.as_ref().is_some_and(|kernel| self.walks.tick(&kernel.root, now)) {
+            self.feed_from_kernel(now, |kernel| kernel.losses(now));
         }
-        if let Some(half) = &mut self.half {
-            self.attention.tick(&mut half.kernel, now);
+        if let Some(kernel) = &mut self.kernel {
+            self.attention.tick(&mut kernel.half, now);
         }
         let engine = &self.engine;
         for (_, done) in self.settling.extract_if(.., |(cgroup, _)| engine.is_settled(*cgroup)) {
@@ -301,28 +223,13 @@ impl Pipeline {
     }
 
     fn drain_ring(&mut self) {
-        let Some(Half { root, reader, investigator, .. }) = &mut self.half else { return };
-        let (mut batch, mut undecodable) = (Vec::new(), 0);
-        let counts = &mut self.counts;
-        reader.drain(|bytes| match decode::decode(bytes) {
-            Ok((at, record)) => {
-                let record = with_whole_path(record, root);
-                investigator.note(&record); // first: a process that failed may be gone within a millisecond
-                if let Some(key) = decode::repeat_key(bytes) {
-                    counts.follow(key);
-                }
-                batch.push((at, record));
-            }
-            Err(error) => {
-                undecodable += 1;
-                tracing::debug!("a record could not be decoded: {error}");
-            }
-        });
-        for (at, record) in batch {
+        let Some(kernel) = &mut self.kernel else { return };
+        let Drained { records, loss } = kernel.drain();
+        for (at, record) in records {
             self.record(record, at);
         }
-        if undecodable > 0 {
-            self.feed(Input::Loss(Loss { undecodable, ..Loss::default() }), clock::now());
+        if let Some(loss) = loss {
+            self.feed(loss, clock::now());
         }
     }
 
@@ -331,9 +238,9 @@ impl Pipeline {
         let mut executed = None;
         match &record {
             // The counts belong into what is said of the exit.
-            Record::Exit { task, .. } if self.decides(task) => self.feed_all(at, |counts, kernel| counts.read_one(kernel, task.cgroup)),
+            Record::Exit { task, .. } if self.decides(task) => self.feed_from_kernel(at, |kernel| kernel.counts_of(task.cgroup)),
             Record::Exec { task, .. } => executed = Some(task.cgroup),
-            Record::CgroupRemoved { id } => self.counts.forget(*id),
+            Record::CgroupRemoved { id } => self.forget(*id),
             Record::CgroupCreated { .. }
             | Record::CgroupAttached { .. }
             | Record::Exit { .. }
@@ -355,11 +262,15 @@ impl Pipeline {
         self.attention.is_starting(task.cgroup) && self.engine.main_process(task.cgroup).is_none_or(|main| main == task.process)
     }
 
-    /// The kernel half always tells of the main process.
     fn tell_main(&mut self, cgroup: CgroupId) {
-        let (Some(half), Some(main)) = (&mut self.half, self.engine.main_process(cgroup)) else { return };
-        if let Err(error) = half.kernel.set_main(cgroup, main.pid) {
-            tracing::warn!("process {} of cgroup {cgroup} cannot be followed closely: {error:#}", main.pid);
+        if let (Some(kernel), Some(main)) = (&mut self.kernel, self.engine.main_process(cgroup)) {
+            kernel.follow_main(cgroup, main);
+        }
+    }
+
+    fn forget(&mut self, cgroup: CgroupId) {
+        if let Some(kernel) = &mut self.kernel {
+            kernel.forget(cgroup);
         }
     }
 
@@ -373,14 +284,8 @@ impl Pipeline {
         }
     }
 
-    fn read_counts(&mut self, now: BootNanos) {
-        let starting: Vec<CgroupId> = self.attention.starting().collect();
-        self.feed_all(now, |counts, kernel| counts.read(kernel, starting.into_iter(), now));
-    }
-
-    fn feed_all(&mut self, now: BootNanos, read: impl FnOnce(&mut KernelCounts, &KernelHalf) -> Vec<Input>) {
-        let Some(half) = &self.half else { return };
-        for input in read(&mut self.counts, &half.kernel) {
+    fn feed_from_kernel<I: IntoIterator<Item = Input>>(&mut self, now: BootNanos, read: impl FnOnce(&mut KernelSource) -> I) {
+        for input in self.kernel.as_mut().map(read).into_iter().flatten() {
             self.feed(input, now);
         }
     }
@@ -408,21 +313,22 @@ impl Pipeline {
             Output::Ask(id, question) => self.ask(id, question),
             Output::AskCluster(id, question) => self.ask_cluster(id, question),
             Output::Release(cgroup) => {
-                if let Some(half) = &self.half {
-                    half.investigator.release(cgroup);
+                if let Some(kernel) = &self.kernel {
+                    kernel.investigator.release(cgroup);
                 }
             }
         }
     }
 
     fn attend(&mut self, new: input::Attention) {
-        let Some(half) = &mut self.half else { return };
         match new.level {
             Some(Level::Rest) if self.attention.is_starting(new.cgroup) => self.leaving.push(new.cgroup),
             Some(_) => {}
-            None => self.counts.forget(new.cgroup),
+            None => self.forget(new.cgroup),
         }
-        if let Err(error) = self.attention.set(&mut half.kernel, new) {
+        if let Some(kernel) = &mut self.kernel
+            && let Err(error) = self.attention.set(&mut kernel.half, new)
+        {
             tracing::warn!("cgroup {} cannot be watched: {error:#}", new.cgroup);
         }
     }
@@ -431,7 +337,7 @@ impl Pipeline {
         if !matches!(question, Question::AwaitPath { .. }) {
             self.asked.insert(id); // that one takes seconds, and the end does not wait for it
         }
-        let (investigator, answers) = (self.half.as_ref().map(|half| half.investigator.clone()), self.answers_in.clone());
+        let (investigator, answers) = (self.kernel.as_ref().map(|kernel| kernel.investigator.clone()), self.answers_in.clone());
         tokio::spawn(async move {
             let answer = match investigator {
                 Some(investigator) => investigator.answer(question).await,
@@ -449,12 +355,6 @@ impl Pipeline {
         }
     }
 
-    fn note(&self, record: &Record) {
-        if let Some(half) = &self.half {
-            half.investigator.note(record);
-        }
-    }
-
     fn tell(&self, record: &Record) {
         if let Record::Listening { task, address, port, open } = record
             && self.tell_listeners
@@ -462,27 +362,6 @@ impl Pipeline {
             let (cgroup, address) = (task.cgroup, address.clone());
             self.sender.listener(Event::Listening { cgroup, address, port: *port, open: *open });
         }
-    }
-}
-
-/// A cgroup's path that was too long for its record is looked up in the file system.
-fn with_whole_path(mut record: Record, root: &CgroupRoot) -> Record {
-    if let Record::CgroupCreated { id, path, .. } = &mut record
-        && decode::cgroup_path_may_be_cut(path)
-        && let Some(whole) = root.whole_path(*id, path)
-    {
-        *path = whole;
-    }
-    record
-}
-
-fn report(summary: &Summary) {
-    match &summary.failed {
-        Some(error) => tracing::warn!("the recording ends early, {} inputs are missing from it: {error}", summary.missing),
-        None if summary.missing > 0 => {
-            tracing::warn!("the disk was too slow for the recording: {} inputs are missing from it", summary.missing);
-        }
-        None => tracing::debug!("{} inputs recorded", summary.written),
     }
 }
 

@@ -31,6 +31,19 @@ pub struct Summary {
     pub failed: Option<io::Error>,
 }
 
+impl Summary {
+    /// Says in the log how it went.
+    pub fn report(&self) {
+        match &self.failed {
+            Some(error) => tracing::warn!("the recording ends early, {} inputs are missing from it: {error}", self.missing),
+            None if self.missing > 0 => {
+                tracing::warn!("the disk was too slow for the recording: {} inputs are missing from it", self.missing);
+            }
+            None => tracing::debug!("{} inputs recorded", self.written),
+        }
+    }
+}
+
 /// Writes a recording.
 #[derive(Debug)]
 pub struct Recorder {

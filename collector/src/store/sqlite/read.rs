@@ -1,9 +1,6 @@
 //! Reading verdicts: lists by filter, pages, and what changed since.
 
-use super::{
-    starts,
-    writer::{Rows, signed},
-};
+use super::{schema::signed, starts, writer::Rows};
 use crate::{
     metrics::VerdictLabels,
     store::{Census, Page, Selection},

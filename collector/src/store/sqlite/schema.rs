@@ -107,3 +107,8 @@ fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
         Failure::Passing(reason) => OpenError::Unusable { path: path.to_owned(), reason },
     }
 }
+
+/// `SQLite`'s integers are signed.
+pub(super) fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

@@ -3,7 +3,7 @@
 //! The last report of a start is the one that counts: an agent sends again in the order in which it told, so that an older one is
 //! followed by the newer. What is told is dated by the node; for how long it is kept goes by the collector's own clock.
 
-use super::writer::signed;
+use super::schema::signed;
 use crate::store::Starts;
 use rusqlite::{Connection, Transaction, named_params, types::Value};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

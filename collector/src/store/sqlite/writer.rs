@@ -7,7 +7,7 @@
 //!                                             └─ damaged: say so and end; what is queued is refused
 //! ```
 
-use super::{failure::Failure, starts};
+use super::{failure::Failure, schema::signed, starts};
 use crate::{
     metrics::VerdictLabels,
     store::{Batch, Health, Keep, merge::merge},
@@ -186,9 +186,4 @@ fn prune(transaction: &Transaction<'_>, excess: u64) -> rusqlite::Result<u64> {
         .prepare_cached("DELETE FROM verdicts WHERE id IN (SELECT id FROM verdicts ORDER BY last_seen LIMIT ?1)")?
         .execute([signed(excess - resolved)])? as u64;
     Ok(resolved + rest)
-}
-
-/// `SQLite`'s integers are signed.
-pub(super) fn signed(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }

@@ -27,6 +27,9 @@ const FOLLOWED_IN_ALL: usize = 4096;
 /// How many are looked up at once, a millisecond or two; the others have their turn the next time.
 const LOOKED_UP: usize = 2048;
 
+/// How often the counters are read while level 1 is attached.
+pub(crate) const PERIOD: Duration = Duration::from_millis(250);
+
 #[derive(Debug, Default)]
 pub(super) struct KernelCounts {
     followed: BTreeMap<CgroupId, Vec<(RepeatKey, u64)>>,
@@ -44,11 +47,8 @@ pub(super) struct KernelCounts {
 }
 
 impl KernelCounts {
-    /// How often the counters are read while level 1 is attached.
-    pub(super) const PERIOD: Duration = Duration::from_millis(250);
-
     pub(super) const fn is_due(&self, now: BootNanos) -> bool {
-        now.since(self.read).as_millis() >= Self::PERIOD.as_millis()
+        now.since(self.read).as_millis() >= PERIOD.as_millis()
     }
 
     /// A failure was sent: what comes after it is only counted.

@@ -17,7 +17,7 @@ const AFTER_LOSS: Duration = Duration::from_secs(1);
 
 /// See the module's head.
 #[derive(Debug)]
-pub(super) struct Walks {
+pub(crate) struct Walks {
     due: BootNanos,
     is_walking: bool,
     sender: mpsc::Sender<Snapshot>,
@@ -26,23 +26,23 @@ pub(super) struct Walks {
 
 impl Walks {
     /// The first one is due soon.
-    pub(super) fn new(now: BootNanos) -> Self {
+    pub(crate) fn new(now: BootNanos) -> Self {
         let (sender, receiver) = mpsc::channel(1);
         Self { due: now.after(AFTER_LOSS), is_walking: false, sender, receiver }
     }
 
     /// Something was lost.
-    pub(super) fn hasten(&mut self, now: BootNanos) {
+    pub(crate) fn hasten(&mut self, now: BootNanos) {
         self.due = self.due.min(now.after(AFTER_LOSS));
     }
 
     /// When [`Walks::tick`] has something to do, from now; `None` while a walk is under way.
-    pub(super) fn due(&self, now: BootNanos) -> Option<Duration> {
+    pub(crate) fn due(&self, now: BootNanos) -> Option<Duration> {
         (!self.is_walking).then(|| self.due.since(now))
     }
 
     /// Begins a walk that is due; whether it did.
-    pub(super) fn tick(&mut self, root: &CgroupRoot, now: BootNanos) -> bool {
+    pub(crate) fn tick(&mut self, root: &CgroupRoot, now: BootNanos) -> bool {
         if self.is_walking || now < self.due {
             return false;
         }
@@ -55,7 +55,7 @@ impl Walks {
     }
 
     /// What a walk has found. May be dropped while it waits: nothing is lost.
-    pub(super) async fn found(&mut self) -> Snapshot {
+    pub(crate) async fn found(&mut self) -> Snapshot {
         // The sender's other end is here, so that there always is a next one, in time.
         match self.receiver.recv().await {
             Some(snapshot) => {
