@@ -45,6 +45,7 @@ pub mod call;
 pub mod counters;
 pub mod hooks;
 pub mod limits;
+pub mod memory;
 pub mod offsets;
 pub mod record;
 pub mod watch;

@@ -1,7 +1,4 @@
-//! The size of everything, with its memory arithmetic. All maps together stay below [`MAPS_BYTES_MAX`].
-//!
-//! The kernel's overhead per hash element is `sizeof(struct htab_elem)` (48 bytes on 64-bit, `kernel/bpf/hashtab.c`),
-//! key and value each rounded up to 8 bytes.
+//! The size of everything; what it takes of memory: [`crate::memory`].
 
 /// Longest path that a record carries, in bytes; a longer one is cut and marked. `PATH_MAX` is 4,096, but the paths of
 /// containers are short: the longest in a kubelet's volume tree is about 200.
@@ -33,27 +30,3 @@ pub const TOLD_MAX: u32 = 8192;
 pub const LOG_RING_BYTES: u32 = 1 << 17;
 /// Highest system call number that the call table can hold, plus one (x86-64 and arm64 stay below 480).
 pub const CALLS_MAX: u32 = 512;
-
-/// `sizeof(struct htab_elem)`, see the module's head.
-const ELEMENT_OVERHEAD: usize = 48;
-
-const fn hash_bytes(entries: u32, key: usize, value: usize) -> usize {
-    entries as usize * (ELEMENT_OVERHEAD + key.next_multiple_of(8) + value.next_multiple_of(8))
-}
-
-/// What all maps take on a machine with `cpus` possible CPUs, in bytes.
-pub const fn maps_bytes(cpus: usize) -> usize {
-    RING_BYTES as usize
-        + hash_bytes(WATCHED_MAX, 8, size_of::<crate::watch::Watch>())
-        + hash_bytes(REPEATS_MAX, size_of::<crate::watch::RepeatKey>(), size_of::<crate::watch::RepeatValue>())
-        + hash_bytes(ENDED_MAX, 8, 8)
-        + hash_bytes(TOLD_MAX, 8, 8)
-        + LOG_RING_BYTES as usize
-        + CALLS_MAX as usize * size_of::<crate::call::CallRule>()
-        + cpus * crate::hooks::Hook::ALL.len() * size_of::<crate::counters::HookCounters>()
-        + cpus * size_of::<crate::record::CallFailed>() // the scratch record
-}
-
-/// The promise: all maps together on a machine with 64 CPUs.
-pub const MAPS_BYTES_MAX: usize = 16 << 20;
-const _: () = assert!(maps_bytes(64) <= MAPS_BYTES_MAX, "the maps outgrew their promise");

@@ -18,7 +18,7 @@ use crate::{
     debug::debug,
     globals::member,
     maps::{CALLS, RECORDS, REPEATS, SCRATCH},
-    peek::KernelAddress,
+    peek::{KernelAddress, is_compat},
     record::{current_cgroup, current_ids, current_task, now},
     root,
     tally::{HookResult, Outcome, Unreadable, tally},
@@ -35,7 +35,6 @@ use unready_agent_common::{
     call::{CallRule, Shape},
     hooks::Hook,
     limits::SENT_PER_CGROUP_MAX,
-    offsets::ABSENT,
     record::{CallFailed, Header, Kind, OTHER_PRESENT},
     watch::{Budget, RepeatKey, RepeatValue, USES_COMPAT, Watch},
 };
@@ -114,16 +113,6 @@ fn failed(ctx: &impl EbpfContext, regs: impl FnOnce() -> KernelAddress, errno: u
     settle(outcome, cgroup, watch, record);
     debug!(ctx, "call {} of process {} failed with {}", record.call, record.task.tgid, record.errno);
     Ok(outcome)
-}
-
-/// Whether this is a 32-bit call, whose numbers are another table's.
-#[inline(always)]
-pub(crate) fn is_compat() -> bool {
-    if member!(task_compat) == ABSENT {
-        return false;
-    }
-    let word: u32 = KernelAddress::current_task().get(member!(task_compat)).unwrap_or(0);
-    word >> (member!(compat_bit) & 31) & 1 == 1
 }
 
 /// The rule of the call that the registers hold, if it wants this errno.

@@ -148,3 +148,13 @@ fn length<const N: usize>(read: i64) -> Result<usize, Unreadable> {
 pub(crate) fn group_leader(task: KernelAddress) -> Result<KernelAddress, Unreadable> {
     task.follow(member!(task_group_leader))
 }
+
+/// Whether this is a 32-bit call, whose numbers are another table's.
+#[inline(always)]
+pub(crate) fn is_compat() -> bool {
+    if member!(task_compat) == ABSENT {
+        return false;
+    }
+    let word: u32 = KernelAddress::current_task().get(member!(task_compat)).unwrap_or(0);
+    word >> (member!(compat_bit) & 31) & 1 == 1
+}

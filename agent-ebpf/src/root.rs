@@ -5,9 +5,8 @@
 
 use crate::{
     budget::{pay, starting},
-    call::is_compat,
     globals::{ROOT_CALLS, member, read},
-    peek::KernelAddress,
+    peek::{KernelAddress, is_compat},
     record::{current_cgroup, current_task, header, send},
     tally::{Outcome, tally},
 };

@@ -10,8 +10,8 @@
 use crate::{
     elf::{Elf, MAX_NEEDED},
     loader_cache::Cache,
-    resolve::find,
-    rootfs::{Rootfs, open, read},
+    resolve::{find, read},
+    rootfs::{Rootfs, open},
 };
 use std::{
     cell::Cell,

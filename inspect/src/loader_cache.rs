@@ -1,7 +1,7 @@
 //! `/etc/ld.so.cache`: where glibc's loader finds libraries by their names. The file is the container's, and may hold
 //! anything: its entries and the text taken from them are bounded.
 
-use crate::rootfs::{Rootfs, read};
+use crate::{resolve::read, rootfs::Rootfs};
 use std::collections::BTreeMap;
 
 /// Longest cache that is read, bytes.

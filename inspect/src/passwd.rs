@@ -1,6 +1,6 @@
 //! Accounts of a container: its `/etc/passwd`, by the numbers in it. Names, homes and shells are not looked at.
 
-use crate::rootfs::{Rootfs, read};
+use crate::{resolve::read, rootfs::Rootfs};
 
 /// Longest `/etc/passwd` that is read, bytes.
 const MAX_PASSWD: usize = 1 << 20;

@@ -6,11 +6,13 @@
 //!
 //! Where a link's text does not say where it leads (those of `/proc`), whoever holds the files knows: [`Rootfs::target`].
 
-use crate::rootfs::{Link, Refusal, Rootfs, Target};
+use crate::rootfs::{self, Contents, Link, Refusal, Rootfs, Target};
 use unready_diagnosis::{question::FileKind, record::Errno};
 
 /// Links followed before ELOOP: the kernel's own limit (`path_resolution(7)`).
 const MAX_LINKS: u32 = 40;
+/// What one read of a file asks for at most, bytes: lengths come from files that nobody trusts.
+const PIECE: usize = 64 * 1024;
 /// Names entered before ENAMETOOLONG; bounds what is held by one resolution.
 const MAX_NAMES: u32 = 256;
 /// Longest path, bytes (`PATH_MAX`).
@@ -256,6 +258,22 @@ impl<'r, R: Rootfs, V: FnMut(&Seen<'_, R::Node>)> Walker<'r, R, V> {
         }
         Ok(Found { node, path })
     }
+}
+
+/// At most `limit` bytes of the regular file at a path.
+pub fn read<R: Rootfs>(rootfs: &R, path: &str, limit: usize) -> Option<Vec<u8>> {
+    let file = rootfs::open(rootfs, &find(rootfs, path).ok()?.node).ok()?;
+    let mut bytes = Vec::new();
+    while bytes.len() < limit {
+        let (start, piece) = (bytes.len(), PIECE.min(limit - bytes.len()));
+        bytes.resize(start + piece, 0);
+        let length = file.read_at(&mut bytes[start..], start as u64).ok()?.min(piece);
+        bytes.truncate(start + length);
+        if length < piece {
+            break;
+        }
+    }
+    Some(bytes)
 }
 
 #[cfg(test)]

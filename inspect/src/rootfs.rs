@@ -9,9 +9,6 @@
 
 use unready_diagnosis::{question::FileKind, record::Errno};
 
-/// What one read of a file asks for at most, bytes: lengths come from files that nobody trusts.
-const PIECE: usize = 64 * 1024;
-
 /// A container's file system, as it is looked at from outside.
 pub trait Rootfs {
     /// Something of it that is held without being opened: a file, a directory, a link.
@@ -122,20 +119,4 @@ pub const fn may_be_read(kind: FileKind) -> Result<(), Errno> {
 pub fn open<R: Rootfs>(rootfs: &R, node: &R::Node) -> Result<R::File, Errno> {
     may_be_read(rootfs.stat(node).kind)?;
     rootfs.open(node)
-}
-
-/// At most `limit` bytes of the regular file at a path.
-pub fn read<R: Rootfs>(rootfs: &R, path: &str, limit: usize) -> Option<Vec<u8>> {
-    let file = open(rootfs, &crate::resolve::find(rootfs, path).ok()?.node).ok()?;
-    let mut bytes = Vec::new();
-    while bytes.len() < limit {
-        let (start, piece) = (bytes.len(), PIECE.min(limit - bytes.len()));
-        bytes.resize(start + piece, 0);
-        let length = file.read_at(&mut bytes[start..], start as u64).ok()?.min(piece);
-        bytes.truncate(start + length);
-        if length < piece {
-            break;
-        }
-    }
-    Some(bytes)
 }

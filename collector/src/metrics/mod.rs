@@ -3,7 +3,7 @@
 //! Labels come from verdicts, and whoever may create namespaces could make them grow without end: beyond the first hundred
 //! the rest are told as `other`, and so are words that the catalogue does not have.
 
-mod labels;
+pub(crate) mod labels;
 
 pub use labels::{Refusal, RefusedLabels, VerdictLabels, WatchKind, WatchLabels};
 

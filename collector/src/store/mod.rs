@@ -8,7 +8,7 @@
 pub mod merge;
 pub mod sqlite;
 
-use crate::metrics::VerdictLabels;
+use crate::metrics::labels::VerdictLabels;
 use std::{future::Future, time::Duration};
 use tokio::sync::watch;
 use unready_proto::v1::{Filter, StartFilter, StartReport, Verdict};

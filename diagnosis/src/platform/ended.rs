@@ -141,7 +141,7 @@ fn killed_by_probe(scene: &Scene<'_>, spec: &Container, kill: &PodEvent) -> Buil
     let action = probe.as_ref().map(|probe| format!(" ({})", probe.action)).unwrap_or_default();
     let summary = format!("the kubelet killed {} because its {name} probe{action} failed", container(scene, &spec.name));
     let build = found(crashed::PROBE, (SubjectKind::Container, &spec.name), summary);
-    let answer = super::waiting::last_answer(scene, spec).map(|answer| format!("its last answer: {answer}"));
+    let answer = scene.last_answer(spec).map(|answer| format!("its last answer: {answer}"));
     let budget = probe.as_ref().map(|probe| {
         format!(
             "it may fail {} times, every {} s, after {} s: a start must not take longer",

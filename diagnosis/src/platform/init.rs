@@ -114,7 +114,7 @@ fn long(scene: &Scene<'_>, holder: &Holder<'_>, since: u64) -> PodFinding {
     };
     let summary = format!("{} runs since {}, and {until}; the containers after it wait", place(scene, holder), moment(since));
     let build = found(layer_of(holder), (SubjectKind::Container, name), summary).because(behind(scene, holder));
-    let answer = super::waiting::last_answer(scene, holder.spec).map(|answer| format!("the probe's last answer: {answer}"));
+    let answer = scene.last_answer(holder.spec).map(|answer| format!("the probe's last answer: {answer}"));
     build
         .because_if(answer)
         .fix(format!("See what it waits for: `kubectl -n {ns} logs {pod} -c {name}`. An init container must end by itself; what is to go on running is a sidecar (restartPolicy: Always)."))

@@ -1,6 +1,6 @@
 //! What the rules of this folder ask a [`Scene`]: ages, events by reason, how far the kubelet has come with the pod.
 
-use super::{Explanation, Scene};
+use super::{Explanation, Scene, message};
 use crate::{
     pod::{Container, ContainerKind, ContainerState, ContainerStatus, PodEvent},
     verdict::Confidence,
@@ -25,6 +25,13 @@ impl<'a> Scene<'a> {
     /// Events with one of these reasons, oldest first.
     pub(super) fn events_with(&self, reasons: &'a [&'a str]) -> impl DoubleEndedIterator<Item = &'a PodEvent> {
         self.events.iter().filter(move |event| reasons.contains(&event.reason.as_str()))
+    }
+
+    /// What the kubelet last said of a probe of this container (event `Unhealthy`).
+    pub(super) fn last_answer(&self, spec: &Container) -> Option<String> {
+        let about = |event: &&PodEvent| container_of(event).is_none_or(|name| name == spec.name);
+        let event = self.events_with(&["Unhealthy", "ProbeWarning"]).filter(about).max_by_key(|event| last(event))?;
+        Some(message::quote(&event.message, 300))
     }
 
     /// The one of them that was seen last.

@@ -180,15 +180,8 @@ fn over_or_waiting(scene: &Scene<'_>, name: &str, status: &ContainerStatus) -> S
     }
 }
 
-/// What the kubelet last said of a probe of this container (event `Unhealthy`).
-pub(super) fn last_answer(scene: &Scene<'_>, spec: &Container) -> Option<String> {
-    let about = |event: &&PodEvent| container_of(event).is_none_or(|name| name == spec.name);
-    let event = scene.events_with(&["Unhealthy", "ProbeWarning"]).filter(about).max_by_key(|event| last(event))?;
-    Some(super::message::quote(&event.message, 300))
-}
-
 fn answer(scene: &Scene<'_>, spec: &Container) -> String {
-    last_answer(scene, spec).map(|answer| format!("; the last answer: {answer}")).unwrap_or_default()
+    scene.last_answer(spec).map(|answer| format!("; the last answer: {answer}")).unwrap_or_default()
 }
 
 fn gates(scene: &Scene<'_>) -> Option<String> {

@@ -5,8 +5,8 @@ use unready_diagnosis::{question::FileKind, record::Errno};
 use unready_inspect::{
     alike,
     passwd::has_uid,
-    resolve::{Halt, find, resolve},
-    rootfs::{open, read},
+    resolve::{Halt, find, read, resolve},
+    rootfs::open,
 };
 
 fn found(tree: &Tree, path: &str) -> String {

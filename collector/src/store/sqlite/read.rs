@@ -2,7 +2,7 @@
 
 use super::{schema::signed, starts, writer::Rows};
 use crate::{
-    metrics::VerdictLabels,
+    metrics::labels::VerdictLabels,
     store::{Census, Page, Selection},
 };
 use rusqlite::{Connection, types::Value};

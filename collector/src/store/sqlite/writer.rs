@@ -9,7 +9,7 @@
 
 use super::{failure::Failure, schema::signed, starts};
 use crate::{
-    metrics::VerdictLabels,
+    metrics::labels::VerdictLabels,
     store::{Batch, Health, Keep, merge::merge},
 };
 use rusqlite::{Connection, OptionalExtension as _, Transaction, named_params};
