@@ -1,6 +1,6 @@
 //! Attention: which cgroups the kernel half looks at, what each of them may tell, and the counters of what repeats.
 //!
-//! A container decides how often it forks, executes, listens or makes cgroups, so each kind of record has a budget a cgroup,
+//! A container decides how often it forks, executes, listens or makes cgroups, so each kind of record has a budget for each cgroup,
 //! kept in the kernel: what exceeds it is counted and never reaches the ring. A budget is a rate with a burst, by the generic
 //! cell rate algorithm (ITU-T I.371, annex A): one word holds when the next record would be due at the steady rate, and a
 //! record passes while that lies less than a burst ahead.
@@ -105,7 +105,7 @@ pub const USES_COMPAT: u32 = 1 << 1;
 pub const IS_COUNTED: u32 = 1 << 2;
 
 /// Value of the attention map, keyed by cgroup id. The kernel half inserts it for every new cgroup of the unified
-/// hierarchy, so that no start is missed; user space takes away what is no container.
+/// hierarchy, so that no start is missed; user space takes away what is not a container.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(FromBytes, IntoBytes, Immutable, KnownLayout))]

@@ -267,7 +267,7 @@ async fn links_do_not_lead_out_of_the_container() {
         assert_eq!(paths(&node.walk(process, "/app/absolute").await).last(), Some(&"/data/tls.key"));
         assert_eq!(node.walk(process, "loop").await.stopped.unwrap().errno, Errno::ELOOP);
         assert_eq!(paths(&node.walk(process, "../../../..").await).last(), Some(&"/"));
-        // Below a file there is nothing, and a file is no directory.
+        // Below a file there is nothing, and a file is not a directory.
         let stop = node.walk(process, "/data/tls.key/x").await.stopped.unwrap();
         assert_eq!((stop.path.as_str(), stop.errno), ("/data/tls.key", Errno::ENOTDIR));
         assert_eq!(node.walk(process, "/data/tls.key/").await.stopped.unwrap().errno, Errno::ENOTDIR);

@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal as _, Write};
 use unready_diagnosis::outside;
 use unready_wire::outlet;
 
-/// A line for the user that is no verdict.
+/// A line for the user that is not a verdict.
 pub(crate) fn note(text: &str) {
     let _ = io::stderr().lock().write_all(outlet::sentence("unready", text).as_bytes());
 }

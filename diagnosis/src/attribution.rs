@@ -11,7 +11,7 @@
 //!
 //! The components are read from the root down and the innermost container wins: the node of a `kind` cluster is itself a
 //! docker container, and its pods lie below it. What lies below a container without being one belongs to that container.
-//! Runtimes' own monitors (`crio-conmon-…`, `libpod-conmon-…`) are no containers. A plain name such as `/my-container`,
+//! Runtimes' own monitors (`crio-conmon-…`, `libpod-conmon-…`) are not containers. A plain name such as `/my-container`,
 //! as `runc` uses by default, tells nothing by itself: it is [`Place::Other`], and whoever sees the cgroup decides.
 
 /// What a cgroup is.

@@ -24,7 +24,7 @@ pub struct Existing {
     pub id: CgroupId,
     /// Path below the unified hierarchy's root.
     pub path: String,
-    /// What runs in it and below it; `None`: it was not looked at, because it is no container by its path.
+    /// What runs in it and below it; `None`: it was not looked at, because it is not a container by its path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<Processes>,
 }

@@ -665,7 +665,7 @@ fn a_working_directory_that_is_a_file() {
     );
     let found = world.only(3);
     assert_eq!(pair(&found), (Cause::ContainerRefused, "working directory"));
-    assert!(found.finding.summary.contains("is no directory"));
+    assert!(found.finding.summary.contains("is not a directory"));
 }
 
 #[test]

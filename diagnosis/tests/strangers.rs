@@ -1,4 +1,4 @@
-//! What is no container: nothing is said of it.
+//! What is not a container: nothing is said of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;

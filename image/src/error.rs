@@ -7,7 +7,7 @@ use std::{io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A path that is no place inside an image.
-    #[error("{path:?} is no path inside an image: {reason}")]
+    #[error("{path:?} is not a path inside an image: {reason}")]
     Path {
         /// As it was given.
         path: String,
@@ -18,7 +18,7 @@ pub enum Error {
     #[error("{0} is in the image twice: leave one out")]
     Twice(String),
     /// Something lies below a file or a link.
-    #[error("{path} cannot be in the image, because {parent} is no directory there")]
+    #[error("{path} cannot be in the image, because {parent} is not a directory there")]
     NotADirectory {
         /// What was to be added.
         path: String,
@@ -60,7 +60,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A name for an image that registries and runtimes would not take.
-    #[error("{reference:?} is no name for an image: {reason}")]
+    #[error("{reference:?} is not a name for an image: {reason}")]
     Reference {
         /// As it was given.
         reference: String,
@@ -85,7 +85,7 @@ pub enum Error {
     /// A value that the OCI's types refuse.
     #[error("the image's description cannot be written")]
     Spec(#[from] oci_spec::OciSpecError),
-    /// A description that is no JSON.
+    /// A description that is not JSON.
     #[error("the image's description cannot be written as JSON")]
     Json(#[from] serde_json::Error),
 }

@@ -9,7 +9,7 @@
 //! the compressor writes no time and no file name, JSON has its keys in order, and the archive holds its blobs by digest.
 //!
 //! Refused: paths that leave the root, devices and sockets, names that an overlay reads as deletions (`.wh.…`), an entry
-//! below something that is no directory, an entry point that the layers do not hold, a reference without a tag. A base image
+//! below something that is not a directory, an entry point that the layers do not hold, a reference without a tag. A base image
 //! is not fetched: nothing here opens a connection.
 #![forbid(unsafe_code)]
 

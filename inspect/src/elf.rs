@@ -35,7 +35,7 @@ pub struct Elf {
 }
 
 impl Elf {
-    /// Reads a file; `None` when it is no ELF file, or its header is cut.
+    /// Reads a file; `None` when it is not an ELF file, or its header is cut.
     pub fn read(file: &impl Contents) -> Option<Self> {
         match bytes_at(file, 0, 5)?.as_slice() {
             [0x7f, b'E', b'L', b'F', 1] => read_class::<elf::FileHeader32<Endianness>>(file),

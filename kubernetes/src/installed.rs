@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// Which part of Unready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Component {
-    /// The agents, one a node.
+    /// The agents, one for each node.
     Agent,
     Collector,
 }

@@ -259,7 +259,7 @@ main() {
         build) build "$@" ;;
         load)
             [ $# -gt 0 ] || die "load FILE…"
-            for file in "$@"; do [ -f "$file" ] || die "$file is no file: load takes docker- or OCI-archives"; load "$file"; done
+            for file in "$@"; do [ -f "$file" ] || die "$file is not a file: load takes docker- or OCI-archives"; load "$file"; done
             ;;
         kubectl) export KUBECACHEDIR=$STATE/kubectl KUBECTL_KUBERC=false; exec "$STATE/bin/kubectl" --kubeconfig "$STATE/kubeconfig" "$@" ;;
         ctr) exec "$STATE/bin/ctr" -a "$SOCK" -n k8s.io "$@" ;;

@@ -80,7 +80,7 @@ impl Daemon {
         self.memory("VmRSS:")
     }
 
-    /// The part of it that is no file, bytes (`RssAnon`): without the program's own pages, which are many in a debug build.
+    /// The part of it that is not a file, bytes (`RssAnon`): without the program's own pages, which are many in a debug build.
     pub fn anonymous(&self) -> Result<u64> {
         self.memory("RssAnon:")
     }
@@ -88,7 +88,7 @@ impl Daemon {
     fn memory(&self, what: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).with_context(|| format!("{} has ended", self.name))?;
         let line = status.lines().find_map(|line| line.strip_prefix(what)).with_context(|| format!("no {what}"))?;
-        let kib: u64 = line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{what} is no number"))?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().with_context(|| format!("{what} is not a number"))?;
         Ok(kib * 1024)
     }
 

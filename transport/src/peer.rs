@@ -36,7 +36,7 @@ pub fn explain_connect(url: &CollectorUrl, error: &ConnectError, authority: &str
         ConnectError::Io(error) => unreachable(url, error),
         ConnectError::Tls(blame) => explain_tls(url, blame, authority),
         ConnectError::Late => silent(url),
-        ConnectError::Name(name) => format!("{name:?} is no name that a certificate can have; correct --collector {url}"),
+        ConnectError::Name(name) => format!("{name:?} is not a name that a certificate can have; correct --collector {url}"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is in a file. Refused: to open what is no regular file, for opening a pipe or device could block or have effects.
+//! What is in a file. Refused: to open what is not a regular file, for opening a pipe or device could block or have effects.
 
 use super::{
     metadata::{errno, kind, stat},

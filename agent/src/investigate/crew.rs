@@ -1,6 +1,6 @@
 //! Threads for work that may get stuck: a file system that a container chose need never answer, and no signal ends the wait.
 //!
-//! Work comes in lanes, one a container: what is in a lane is done in order, one at a time. A piece of work goes through:
+//! Work comes in lanes, one for each container: what is in a lane is done in order, one at a time. A piece of work goes through:
 //!
 //! ```text
 //!   waiting ──► in work ──► done

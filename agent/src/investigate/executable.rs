@@ -75,7 +75,7 @@ mod tests {
     fn the_programs_of_this_machine_find_their_loader_and_libraries() {
         let view = View::of_directory("/").unwrap();
         let ExecFormat::Elf { machine, host, interpreter, libraries } = read_at(&view, "/bin/true", None).unwrap().format else {
-            panic!("/bin/true is no ELF file")
+            panic!("/bin/true is not an ELF file")
         };
         assert_eq!(machine, host);
         assert!(interpreter.is_some_and(|(path, exists)| exists && path.contains("ld-linux")));

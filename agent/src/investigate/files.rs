@@ -1,4 +1,4 @@
-//! Questions about files that are no path walk: the mount of a descriptor, the use of a file system, accounts, limits,
+//! Questions about files that are not path walks: the mount of a descriptor, the use of a file system, accounts, limits,
 //! and whether a file has appeared.
 
 use super::{

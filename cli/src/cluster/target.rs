@@ -112,7 +112,7 @@ fn one(word: &str) -> Result<Target, String> {
 fn plain(kind: Kind, name: &str) -> Result<Target, String> {
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     if name.is_empty() || !name.chars().all(is_name) {
-        return Err(format!("{name:?} is no name: names have lower-case letters, digits, '-' and '.'"));
+        return Err(format!("{name:?} is not a name: names have lower-case letters, digits, '-' and '.'"));
     }
     Ok(Target { kind, name: name.to_owned() })
 }
@@ -243,8 +243,8 @@ mod tests {
         for (line, expected) in [
             ("deployment", "name one: deployment/NAME"),
             ("service/web", "\"service\" is no kind that has pods; there are pod, deployment,"),
-            ("pod/", "is no name"),
-            ("Orders", "is no name"),
+            ("pod/", "is not a name"),
+            ("Orders", "is not a name"),
             ("../x", "is no kind"),
         ] {
             let error = parsed(line).unwrap_err();

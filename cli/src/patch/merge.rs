@@ -25,7 +25,7 @@ pub(crate) struct Document<'a> {
     pub(crate) contradiction: Option<String>,
 }
 
-/// A patch that is no JSON: a collector or agent of another version.
+/// A patch that is not JSON: a collector or agent of another version.
 #[derive(Debug, thiserror::Error)]
 #[error("the patch of {kind}/{name} cannot be read: {error}")]
 pub(crate) struct Unreadable {

@@ -111,7 +111,7 @@ pub(super) fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
-/// What can be done where no manifest is at fault: a sentence a verdict.
+/// What can be done where no manifest is at fault: one sentence for each verdict.
 pub(super) fn otherwise(verdict: &Verdict) -> String {
     let text = verdict.remedy.as_ref().map(|remedy| remedy.text.as_str()).filter(|text| !text.is_empty());
     let also = verdict.remedy.iter().flat_map(|remedy| &remedy.also).fold(String::new(), |all, also| all + " " + also);

@@ -9,7 +9,7 @@
 //! - [`session`]: waits until CMD is ready, exits, or the time is up.
 //! - [`listeners`]: whose socket answered the probe.
 //! - [`interrupt`]: what Ctrl-C means.
-//! - [`progress`], [`words`]: the line on the terminal, and what else is no verdict.
+//! - [`progress`], [`words`]: the line on the terminal, and what else is not a verdict.
 //!
 //! The order of the start matters: the launcher is forked first, then the eBPF programs are attached while it comes up;
 //! the cgroup is made when they can see it, and CMD is executed when the engine knows of it.

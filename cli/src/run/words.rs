@@ -1,4 +1,4 @@
-//! The words of a run that are no verdicts: attempts of the probe, times, signals, addresses.
+//! The words of a run that are not verdicts: attempts of the probe, times, signals, addresses.
 
 use nix::sys::signal::Signal;
 use std::time::Duration;

@@ -144,7 +144,7 @@ catalogue! {
         SEARCH_PATH = "not on PATH": "in none of the directories of PATH",
         MISSING_COMMAND = "missing command": "the path of the command does not exist",
     }
-    NotExecutable, not_executable, Image: "The command is there and may not be executed, or is no program." {
+    NotExecutable, not_executable, Image: "The command is there and may not be executed, or is not a program." {
         NO_EXECUTE_BIT = "no x bit": "the file has no x bit for the process",
         NOEXEC_MOUNT = "noexec mount": "the file lies on a mount with `noexec`",
         NO_PROGRAM = "no program": "neither an ELF file nor a script with `#!`",

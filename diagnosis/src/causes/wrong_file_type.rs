@@ -181,7 +181,7 @@ fn unseen(failure: &Failure, case: &Case<'_>, path: Option<&PathArg>) -> Option<
     let mut finding = Finding::about(layer_of(failure), &name, failure);
     finding.explanation = vec![match failure.call.errno {
         Errno::EISDIR => format!("{name} is a directory, and the program wants a file"),
-        Errno::ENOTDIR => format!("a part of {name} is no directory"),
+        Errno::ENOTDIR => format!("a part of {name} is not a directory"),
         Errno::ELOOP if is_nofollow(failure) => format!("{name} is a symbolic link, and the program refuses to follow one (O_NOFOLLOW)"),
         Errno::ELOOP => format!("the symbolic links of {name} lead to each other"),
         _ => format!("nobody is behind {name}: a FIFO without a reader, a socket, or a device without a driver"),

@@ -25,7 +25,7 @@ pub struct Config {
     pub answer_within: Duration,
     /// Containers kept.
     pub containers: usize,
-    /// Distinct failures kept a container.
+    /// Distinct failures kept of each container.
     pub failures: usize,
     /// Questions asked a container.
     pub questions: usize,

@@ -68,7 +68,7 @@ pub(super) fn say(spec: &Container, problem: Problem<'_>) -> Build {
             )),
         Wrong::Directory => start(not_executable::DIRECTORY, format!("{command} is a directory"))
             .fix(format!("Name the program itself in {}.", field(spec))),
-        Wrong::Format => start(not_executable::NO_PROGRAM, format!("{command} is no program that this node can execute"))
+        Wrong::Format => start(not_executable::NO_PROGRAM, format!("{command} is not a program that this node can execute"))
             .sure(Confidence::Possible)
             .because("a script without `#!` line, or a program for another kind of CPU")
             .fix("Add the `#!` line, or build the image for the node's CPU (`kubernetes.io/arch` of the node)."),

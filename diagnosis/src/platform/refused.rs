@@ -171,7 +171,7 @@ fn working_dir(spec: &Container, message: &str) -> Build {
     let path = quoted(message, "chdir to cwd (").unwrap_or(if spec.working_dir.is_empty() { "of the image" } else { &spec.working_dir });
     let why = match message {
         text if text.contains("permission denied") => "may not be entered by the container's user",
-        text if text.contains("not a directory") => "is no directory",
+        text if text.contains("not a directory") => "is not a directory",
         text if text.contains("read-only file system") => "is not there and cannot be made",
         _ => "is not there",
     };

@@ -1,4 +1,4 @@
-//! Containers in memory: what is said of their files, and that nothing leaves the root, opens what is no regular file, or reads
+//! Containers in memory: what is said of their files, and that nothing leaves the root, opens what is not a regular file, or reads
 //! without a bound, whatever a container holds.
 #![forbid(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]

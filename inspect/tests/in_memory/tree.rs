@@ -1,4 +1,4 @@
-//! A container's files in memory. It fails a test that opens what is no regular file or looks up what is no plain name.
+//! A container's files in memory. It fails a test that opens what is not a regular file or looks up what is not a plain name.
 
 use std::{cell::Cell, collections::BTreeMap, rc::Rc};
 use unready_diagnosis::{question::FileKind, record::Errno};
@@ -70,7 +70,7 @@ impl Tree {
     }
 
     fn directory_in(&mut self, at: usize, name: &str) -> usize {
-        let Content::Directory(entries) = &self.files[at].0 else { panic!("{name} is to be in what is no directory") };
+        let Content::Directory(entries) = &self.files[at].0 else { panic!("{name} is to be in what is not a directory") };
         let known = entries.get(name).copied();
         known.unwrap_or_else(|| self.add(at, name, Content::Directory(BTreeMap::new()), 0o755))
     }
@@ -78,7 +78,7 @@ impl Tree {
     fn add(&mut self, parent: usize, name: &str, content: Content, mode: u32) -> usize {
         self.files.push((content, mode));
         let new = self.files.len() - 1;
-        let Content::Directory(entries) = &mut self.files[parent].0 else { panic!("{name} is to be in what is no directory") };
+        let Content::Directory(entries) = &mut self.files[parent].0 else { panic!("{name} is to be in what is not a directory") };
         assert_eq!(entries.insert(name.to_owned(), new), None, "{name} is there twice");
         new
     }
@@ -109,14 +109,14 @@ impl Rootfs for Tree {
     }
 
     fn entry(&self, directory: &usize, name: &str, path: &str) -> Result<usize, Refusal> {
-        assert!(!matches!(name, "" | "." | "..") && !name.contains('/'), "{name:?} is no plain name");
-        assert!(path.starts_with('/') && path.ends_with(&format!("/{name}")), "{path} is no path of {name}");
+        assert!(!matches!(name, "" | "." | "..") && !name.contains('/'), "{name:?} is not a plain name");
+        assert!(path.starts_with('/') && path.ends_with(&format!("/{name}")), "{path} is not a path of {name}");
         let Some(left) = self.names.get().checked_sub(1) else {
             self.is_broken_off.set(true);
             return Err(Refusal::Unknowable(Errno::ENAMETOOLONG));
         };
         self.names.set(left);
-        let Content::Directory(entries) = &self.files[*directory].0 else { panic!("{name} is looked up in what is no directory") };
+        let Content::Directory(entries) = &self.files[*directory].0 else { panic!("{name} is looked up in what is not a directory") };
         entries.get(name).copied().ok_or(Refusal::NoEntry(Errno::ENOENT))
     }
 
@@ -149,12 +149,12 @@ impl Rootfs for Tree {
     }
 
     fn names(&self, directory: &usize, limit: usize) -> Vec<String> {
-        let Content::Directory(entries) = &self.files[*directory].0 else { panic!("names of what is no directory") };
+        let Content::Directory(entries) = &self.files[*directory].0 else { panic!("names of what is not a directory") };
         entries.keys().take(limit).cloned().collect()
     }
 
     fn open(&self, file: &usize) -> Result<Open, Errno> {
-        let Content::File(content) = &self.files[*file].0 else { panic!("what is no regular file is opened") };
+        let Content::File(content) = &self.files[*file].0 else { panic!("what is not a regular file is opened") };
         Ok(Open { content: Rc::clone(content), longest_read: Rc::clone(&self.longest_read) })
     }
 

@@ -12,7 +12,7 @@ pub const REPORTER: &str = "unready.dev/agent";
 /// An Event of ours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Event {
-    /// Its own name: one a verdict.
+    /// Its own name: one for each verdict.
     pub name: String,
     pub namespace: String,
     /// What it is about: `Pod/orders-7d9f`.

@@ -17,7 +17,7 @@ pub struct Query {
 pub fn queries() -> Result<Vec<Query>> {
     let path = super::folder().join("grafana/unready.json");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let dashboard: Value = serde_json::from_str(&text).context("the dashboard is no JSON")?;
+    let dashboard: Value = serde_json::from_str(&text).context("the dashboard is not JSON")?;
     let panels = dashboard["panels"].as_array().context("the dashboard has no panels")?;
     let mut found = Vec::new();
     for panel in panels.iter().filter(|panel| panel["type"] != "row") {

@@ -93,7 +93,7 @@ impl Prometheus {
     }
 
     fn get(&self, path: &str) -> Result<Value> {
-        serde_json::from_str(&get(self.address, path)?).context("Prometheus answered something that is no JSON")
+        serde_json::from_str(&get(self.address, path)?).context("Prometheus answered something that is not JSON")
     }
 }
 

@@ -117,7 +117,7 @@ fn go_of_module(module: &Path) -> Option<[u32; 3]> {
     text.lines().find_map(|line| line.strip_prefix("go ")).map(go_version)
 }
 
-/// `1.26.6`, `1.26`, `1.27rc1`; what is no number counts as 0.
+/// `1.26.6`, `1.26`, `1.27rc1`; what is not a number counts as 0.
 fn go_version(text: &str) -> [u32; 3] {
     let mut parts = text.split('.').map(|part| {
         let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());

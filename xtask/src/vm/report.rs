@@ -1,6 +1,6 @@
 //! What a kernel said, and the table of all kernels.
 //!
-//! The init prints a line a hook, `RESULT name ok|absent|FAILED [remark]`, then `INIT-EXIT n` as its last word. The
+//! The init prints one line for each hook, `RESULT name ok|absent|FAILED [remark]`, then `INIT-EXIT n` as its last word. The
 //! console may put other text before them on the same line.
 
 use crate::progress::seconds;

@@ -63,7 +63,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
 }
 
 /// WAL lets readers go on while the writer commits. `synchronous = FULL`: an acknowledgement promises that the verdict
-/// survives a power cut, and with group commit the price is one fsync for all that is queued, not one a verdict.
+/// survives a power cut, and with group commit the price is one fsync for all that is queued, not one for each verdict.
 fn configure(database: &Connection) -> rusqlite::Result<()> {
     database.busy_timeout(BUSY)?;
     database.pragma_update(None, "journal_mode", "WAL")?;

@@ -168,7 +168,7 @@ fn no_format(failure: &Failure, case: &Case<'_>, path: &PathArg) -> Finding {
     let mut found = Finding::new(not_executable::NO_PROGRAM, (SubjectKind::Command, &path.path), words::failure(failure));
     let why = gap(case).unwrap_or("the file has not been read, or looks well now");
     found.explanation = vec![
-        format!("{} is no program that this kernel can execute: no `#!` line, an empty file, or built for another CPU", path.path),
+        format!("{} is not a program that this kernel can execute: no `#!` line, an empty file, or built for another CPU", path.path),
         format!("which of these it is, is not known: {why}"),
     ];
     found.remedy.text = format!("Look at what it is (`file {0}`, `head -1 {0}`), and build it for this machine.", path.path);
