@@ -1,6 +1,6 @@
 //! The kernel half, seen from user space: loads the eBPF programs, attaches and detaches them, reads what they say.
 //!
-//! - [`kernel`](Kernel): the one handle; its states are *loaded* → *lifecycle attached* ⇄ *starting attached*.
+//! - [`kernel_half`](KernelHalf): the one handle; its states are *loaded* → *lifecycle attached* ⇄ *starting attached*.
 //! - [`hooks`]: which program sits where, at which level, and what is lost without it.
 //! - [`calls`]: which failing system calls are of interest.
 //! - [`offsets`], [`tracepoints`], [`btf`]: where this kernel keeps what the programs read, and how its tracepoints speak.
