@@ -7,7 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// The offset could not be found; what needs it is off, with a sentence in the preflight.
 pub const ABSENT: u16 = u16::MAX;
 
-/// Byte offsets. Sixteen bits each: no structure is larger, and a bounded offset keeps the verifier content. Each field is named `structure_member` after the kernel's own names.
+/// Byte offsets. Sixteen bits each: no structure is larger, and a bounded offset keeps the verifier content.
+/// Each field is named `structure_member` after the kernel's own names.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "user", derive(FromBytes, IntoBytes, Immutable, KnownLayout))]

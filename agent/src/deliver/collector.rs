@@ -146,6 +146,15 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// For the collector that there is now nothing may be left: to one that keeps no starts they are not sent.
+    fn welcomed(&self, by: Welcome) {
+        let mut state = self.state();
+        state.welcomed(by);
+        if state.outbox.is_empty() {
+            self.emptied.notify_one();
+        }
+    }
+
     fn stats(&self) -> Stats {
         let state = self.state();
         Stats {
@@ -287,7 +296,7 @@ async fn session(config: &Config, shared: &Shared, report: &mut Report) -> Ended
     if !welcome.keeps_starts {
         report.starts_are_held(&welcome.collector_version);
     }
-    shared.state().welcomed(welcome);
+    shared.welcomed(welcome);
     report.delivering();
     let begun = Instant::now();
     match exchange(shared, report, &outgoing, &mut incoming).await {

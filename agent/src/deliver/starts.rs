@@ -62,11 +62,13 @@ impl Starts {
     /// What was sent in vain waits again, before all others, unless a later report of the same start does.
     pub(super) fn take_back(&mut self, sent: impl DoubleEndedIterator<Item = StartReport>) {
         for report in sent.rev() {
-            if self.waiting.iter().all(|(_, later)| later.id != report.id) {
-                let size = report.encoded_len();
-                self.bytes += size;
-                self.waiting.push_front((size, report));
+            if self.waiting.iter().any(|(_, later)| later.id == report.id) {
+                self.counts.replaced += 1;
+                continue;
             }
+            let size = report.encoded_len();
+            self.bytes += size;
+            self.waiting.push_front((size, report));
         }
         self.bound();
     }

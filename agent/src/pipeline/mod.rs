@@ -191,9 +191,9 @@ impl Pipeline {
             self.feed_from_kernel(now, |kernel| kernel.counts_of(cgroup));
             self.forget(cgroup);
         }
-        if self.attention.is_attached() {
+        if self.attention.is_attached() && self.kernel.as_ref().is_some_and(|kernel| kernel.is_count_due(now)) {
             let starting: Vec<CgroupId> = self.attention.starting().collect();
-            self.feed_from_kernel(now, |kernel| kernel.counts_due(starting.into_iter(), now));
+            self.feed_from_kernel(now, |kernel| kernel.counts(starting.into_iter(), now));
         }
         if self.engine.poll_timeout().is_some_and(|at| at <= now) {
             self.feed(Input::Timeout, now);

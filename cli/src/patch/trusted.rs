@@ -5,7 +5,7 @@
 
 use crate::output;
 use unready_diagnosis::{outside, pod::Pod};
-use unready_kubernetes::events::PATCHED_KINDS;
+use unready_kubernetes::events::read::is_of_owner;
 use unready_proto::v1::{Patch, Verdict};
 
 /// The verdicts of a pod, without patches of strangers.
@@ -17,11 +17,7 @@ pub(super) fn of_pod(pod: &Pod, verdicts: Vec<Verdict>) -> Vec<Verdict> {
 pub(super) fn of_owners(verdicts: Vec<Verdict>) -> impl Iterator<Item = Verdict> {
     verdicts.into_iter().map(|verdict| {
         let workload = verdict.workload.clone().unwrap_or_default();
-        checked(verdict, |patch| {
-            PATCHED_KINDS.contains(&patch.kind.as_str())
-                && patch.namespace == workload.namespace
-                && format!("{}/{}", patch.kind, patch.name) == workload.owner
-        })
+        checked(verdict, |patch| is_of_owner(patch, &workload))
     })
 }
 

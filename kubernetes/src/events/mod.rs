@@ -18,7 +18,6 @@ pub mod read;
 
 pub use object::{ACTION, CONTROLLER, NOTE_MAX, Regarding};
 pub use queue::{Counts, QUEUE_MAX};
-pub use read::PATCHED_KINDS;
 
 use crate::request_error::{self, Kind};
 use k8s_openapi::api::{core::v1::Event as CoreEvent, events::v1::Event};

@@ -25,8 +25,7 @@ use unready_proto::{
 const TEXT_ONLY: &str = "this Event holds its text only: an older agent made it, or somebody who is not Unready";
 
 /// What a patch may change: a pod, or what makes pods.
-pub const PATCHED_KINDS: [&str; 8] =
-    ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "Pod"];
+const PATCHED_KINDS: [&str; 8] = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job", "CronJob", "Pod"];
 
 /// Which Events are ours.
 fn selector() -> String {
@@ -89,9 +88,15 @@ fn is_about(verdict: &Verdict, about: &ObjectReference) -> bool {
 
 /// Whether a patch is of the pod or of its owner, in their namespace.
 fn is_theirs(patch: &Patch, workload: &Workload) -> bool {
-    let is_pod = patch.kind == "Pod" && patch.name == workload.pod;
-    let is_owner = PATCHED_KINDS.contains(&patch.kind.as_str()) && format!("{}/{}", patch.kind, patch.name) == workload.owner;
-    patch.namespace == workload.namespace && (is_pod || is_owner)
+    let is_pod = patch.kind == "Pod" && patch.name == workload.pod && patch.namespace == workload.namespace;
+    is_pod || is_of_owner(patch, workload)
+}
+
+/// Whether a patch is of a workload's owner, in its namespace.
+pub fn is_of_owner(patch: &Patch, workload: &Workload) -> bool {
+    PATCHED_KINDS.contains(&patch.kind.as_str())
+        && patch.namespace == workload.namespace
+        && format!("{}/{}", patch.kind, patch.name) == workload.owner
 }
 
 fn of_text(event: &Event, about: &ObjectReference) -> Verdict {

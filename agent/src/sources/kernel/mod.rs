@@ -102,9 +102,14 @@ impl KernelSource {
         Drained { records, loss: (undecodable > 0).then_some(Input::Loss(Loss { undecodable, ..Loss::default() })) }
     }
 
-    /// The counts of all containers that start, when they are due.
-    pub(crate) fn counts_due(&mut self, starting: impl Iterator<Item = CgroupId>, now: BootNanos) -> Vec<Input> {
-        if self.counts.is_due(now) { self.counts.read(&self.half, starting, now) } else { Vec::new() }
+    /// Whether the counts are to be read again.
+    pub(crate) const fn is_count_due(&self, now: BootNanos) -> bool {
+        self.counts.is_due(now)
+    }
+
+    /// The counts of all containers that start.
+    pub(crate) fn counts(&mut self, starting: impl Iterator<Item = CgroupId>, now: BootNanos) -> Vec<Input> {
+        self.counts.read(&self.half, starting, now)
     }
 
     /// The counts of one container: its main process has just ended, or it is left alone from now on.
